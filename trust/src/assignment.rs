@@ -1,0 +1,182 @@
+//! What a device is told at check-in: one image set, and if it asked online, the time and a certificate.
+//!
+//! Rules: ASG-1 an assignment answers one request of one device in one epoch of one catalog; ASG-2 time and
+//! certificate come together, and only to an online request; ASG-3 it names a set only with the proof that
+//! the set is logged.
+
+use crate::cbor::{Reader, Writer};
+use crate::cose::Kind;
+use crate::crypto::Crypto;
+use crate::error::{Error, Result};
+use crate::id::{CatalogId, DeviceId, Digest, SetId};
+use crate::merkle::PATH_MAX;
+use crate::signed::{Signed, Verified};
+use crate::store::{Role, Section};
+
+/// The largest certificate, bytes of DER.
+pub const CERTIFICATE_MAX: usize = 2048;
+/// The largest signed checkpoint, bytes.
+pub const CHECKPOINT_MAX: usize = 1024;
+
+/// To whom an assignment must be addressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The device's catalog.
+    pub catalog: CatalogId,
+    /// The device.
+    pub device: DeviceId,
+    /// Its ownership epoch.
+    pub epoch: u64,
+    /// SHA-256 of the request it sent.
+    pub request: Digest,
+}
+
+/// What an online request gets beside the assignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Online<'b> {
+    /// Seconds since 1970.
+    pub time: u64,
+    /// The client certificate chain's leaf, DER.
+    pub certificate: &'b [u8],
+}
+
+/// The set to run, and the proof that it is logged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target<'b> {
+    /// Which set.
+    pub set: SetId,
+    /// Its entry in the log.
+    pub index: u64,
+    /// The checkpoint, signed.
+    pub checkpoint: &'b [u8],
+    path: [Digest; PATH_MAX],
+    path_length: usize,
+}
+
+impl<'b> Target<'b> {
+    /// A set with its inclusion proof.
+    ///
+    /// # Errors
+    /// `FieldTooLong`.
+    pub fn new(set: SetId, index: u64, checkpoint: &'b [u8], proof: &[Digest]) -> Result<Self> {
+        let mut path = [Digest([0; 32]); PATH_MAX];
+        path.get_mut(..proof.len()).ok_or(Error::FieldTooLong)?.copy_from_slice(proof);
+        Ok(Self { set, index, checkpoint, path, path_length: proof.len() })
+    }
+
+    /// The inclusion proof.
+    #[must_use]
+    pub fn path(&self) -> &[Digest] {
+        self.path.get(..self.path_length).unwrap_or(&[])
+    }
+}
+
+/// The answer to a check-in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment<'b> {
+    /// To whom.
+    pub address: Address,
+    /// Time and certificate, if the request was online.
+    pub online: Option<Online<'b>>,
+    /// When to check in again, seconds from now.
+    pub next_check_in_s: u64,
+    /// The set to run; `None` leaves the device as it is.
+    pub target: Option<Target<'b>>,
+}
+
+impl<'b> Assignment<'b> {
+    /// Reads an assignment.
+    ///
+    /// # Errors
+    /// Those of the encoding; `VersionUnknown`.
+    pub fn parse(bytes: &'b [u8]) -> Result<Self> {
+        let mut reader = Reader::new(bytes)?;
+        reader.array(8)?;
+        if reader.u64()? != 1 {
+            return Err(Error::VersionUnknown);
+        }
+        let address = Address {
+            catalog: CatalogId(reader.fixed()?),
+            device: DeviceId(reader.fixed()?),
+            epoch: reader.u64()?,
+            request: reader.digest()?,
+        };
+        let online = reader.optional(|r| {
+            r.array(2)?;
+            Ok(Online { time: r.u64()?, certificate: r.bytes(CERTIFICATE_MAX)? }) // ASG-2
+        })?;
+        let next_check_in_s = reader.u64()?;
+        let target = reader.optional(read_target)?;
+        reader.end()?;
+        Ok(Self { address, online, next_check_in_s, target })
+    }
+
+    /// Writes the assignment into `out`; returns the bytes written.
+    ///
+    /// # Errors
+    /// `BufferTooSmall`.
+    pub fn encode<'o>(&self, out: &'o mut [u8]) -> Result<&'o [u8]> {
+        let mut writer = Writer::new(out);
+        let to = &self.address;
+        writer.array(8)?.u64(1)?.bytes(&to.catalog.0)?.bytes(&to.device.0)?;
+        writer.u64(to.epoch)?.bytes(&to.request.0)?;
+        match &self.online {
+            Some(online) => writer.array(2)?.u64(online.time)?.bytes(online.certificate)?,
+            None => writer.null()?,
+        };
+        writer.u64(self.next_check_in_s)?;
+        match &self.target {
+            Some(target) => {
+                writer.array(4)?.bytes(&target.set.0)?.u64(target.index)?;
+                writer.bytes(target.checkpoint)?.array(target.path().len())?;
+                target.path().iter().try_for_each(|d| writer.bytes(&d.0).map(|_| ()))?;
+            }
+            None => {
+                writer.null()?;
+            }
+        }
+        let length = writer.length();
+        out.get(..length).ok_or(Error::BufferTooSmall)
+    }
+
+    /// Verifies an assignment by the online role, addressed to exactly this request (ASG-1).
+    ///
+    /// # Errors
+    /// Those of [`Signed::verify`]; `OtherCatalog`, `OtherDevice`, `OtherEpoch`, `OtherRequest`.
+    pub fn verify(
+        crypto: &impl Crypto,
+        section: &Section,
+        address: &Address,
+        signed: &Signed<'b>,
+    ) -> Result<Verified<Self>> {
+        let roles = [section.role(Role::Online)];
+        let assignment = signed.verify(crypto, Kind::Assignment, &roles, Self::parse)?;
+        let to = &assignment.address;
+        if to.catalog != address.catalog {
+            return Err(Error::OtherCatalog);
+        }
+        if to.device != address.device {
+            return Err(Error::OtherDevice);
+        }
+        if to.epoch != address.epoch {
+            return Err(Error::OtherEpoch);
+        }
+        if to.request != address.request {
+            return Err(Error::OtherRequest);
+        }
+        Ok(assignment)
+    }
+}
+
+fn read_target<'b>(reader: &mut Reader<'b>) -> Result<Target<'b>> {
+    reader.array(4)?;
+    let set = SetId(reader.fixed()?);
+    let index = reader.u64()?;
+    let checkpoint = reader.bytes(CHECKPOINT_MAX)?;
+    let mut target = Target::new(set, index, checkpoint, &[])?;
+    target.path_length = reader.list(PATH_MAX)?;
+    for place in target.path.iter_mut().take(target.path_length) {
+        *place = reader.digest()?;
+    }
+    Ok(target)
+}

@@ -1,0 +1,265 @@
+//! COSE_Sign1 (RFC 9052 §4.2) in the one shape we accept: protected `{1: alg, 4: key id}`, nothing
+//! unprotected, ES256.
+//!
+//! Rule SIG-1: every kind of object has its own `external_aad`, so that a signature over one kind
+//! never verifies as another.
+
+use crate::cbor::{Reader, Writer};
+use crate::crypto::{Crypto, Signature, Signer};
+use crate::error::{Error, Result};
+use crate::key::{ES256, KEY_ID_SIZE, PublicKey};
+
+/// The kind of a signed object; its `external_aad` (SIG-1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// A section of the trust store.
+    TrustStore,
+    /// An image's manifest.
+    Image,
+    /// An image set.
+    ImageSet,
+    /// An approval of an image set.
+    Approval,
+    /// An assignment, with time and certificate if the device asked online.
+    Assignment,
+    /// A device capability.
+    Capability,
+    /// A manufacturer's endorsement of a device.
+    Endorsement,
+    /// A checkpoint of the log.
+    Checkpoint,
+    /// A root of trust's evidence.
+    Evidence,
+    /// An order to move the lifecycle, or to erase.
+    Lifecycle,
+    /// A DICE certificate. Off-spec for SIG-1: the Open Profile leaves the `external_aad` empty, and a
+    /// layer's key signs nothing else with an empty one.
+    DiceCertificate,
+}
+
+impl Kind {
+    /// The bytes that a signature of this kind covers beside its payload.
+    #[must_use]
+    pub const fn external_aad(self) -> &'static [u8] {
+        match self {
+            Self::TrustStore => b"craton/1/trust-store",
+            Self::Image => b"craton/1/image",
+            Self::ImageSet => b"craton/1/image-set",
+            Self::Approval => b"craton/1/approval",
+            Self::Assignment => b"craton/1/assignment",
+            Self::Capability => b"craton/1/capability",
+            Self::Endorsement => b"craton/1/endorsement",
+            Self::Checkpoint => b"craton/1/checkpoint",
+            Self::Evidence => b"craton/1/evidence",
+            Self::Lifecycle => b"craton/1/lifecycle",
+            Self::DiceCertificate => b"",
+        }
+    }
+}
+
+/// Bytes of a detached [`Sign1`].
+pub const SIGN1_SIZE: usize = 83;
+
+/// Bytes of the protected header: `{1: -7, 4: h'8 bytes'}`.
+const PROTECTED_SIZE: usize = 13;
+
+/// One signature. The payload is beside it (detached) or inside (attached).
+#[derive(Clone, Copy, Debug)]
+pub struct Sign1<'b> {
+    protected: &'b [u8],
+    payload: Option<&'b [u8]>,
+    signature: Signature,
+    /// The hint that names the signer's key.
+    pub key_id: [u8; KEY_ID_SIZE],
+}
+
+impl<'b> Sign1<'b> {
+    /// Reads one signature.
+    ///
+    /// # Errors
+    /// `AlgorithmMismatch` for another algorithm, `CoseShape` for another shape.
+    pub fn parse(bytes: &'b [u8]) -> Result<Self> {
+        let shape = |_| Error::CoseShape;
+        let mut reader = Reader::new(bytes)?;
+        reader.array(4).map_err(shape)?;
+        let protected = reader.bytes(PROTECTED_SIZE).map_err(shape)?;
+        reader.map(0).map_err(shape)?;
+        let payload = reader.optional(|r| r.bytes(usize::MAX)).map_err(shape)?;
+        let signature = reader.fixed::<64>().map_err(shape)?;
+        let mut header = Reader::new(protected).map_err(shape)?;
+        header.map(2).map_err(shape)?;
+        header.key(1).map_err(shape)?;
+        if header.i64().map_err(shape)? != ES256 {
+            return Err(Error::AlgorithmMismatch);
+        }
+        header.key(4).map_err(shape)?;
+        let key_id = header.fixed::<KEY_ID_SIZE>().map_err(shape)?;
+        Ok(Self { protected, payload, signature, key_id })
+    }
+
+    /// Verifies a detached signature over `payload`.
+    ///
+    /// # Errors
+    /// `CoseShape` if a payload is inside, `SignatureInvalid`, `KeyInvalid`.
+    pub fn verify(
+        &self,
+        crypto: &impl Crypto,
+        kind: Kind,
+        key: &PublicKey,
+        payload: &[&[u8]],
+    ) -> Result<()> {
+        if self.payload.is_some() {
+            return Err(Error::CoseShape);
+        }
+        over(self.protected, kind, payload, |parts| {
+            crypto.es256_verify(key, parts, &self.signature)
+        })
+    }
+
+    /// Verifies an attached signature and returns the payload it covers.
+    ///
+    /// # Errors
+    /// `CoseShape` if no payload is inside, `SignatureInvalid`, `KeyInvalid`.
+    pub fn verify_attached(
+        &self,
+        crypto: &impl Crypto,
+        kind: Kind,
+        key: &PublicKey,
+    ) -> Result<&'b [u8]> {
+        let payload = self.payload.ok_or(Error::CoseShape)?;
+        over(self.protected, kind, &[payload], |parts| {
+            crypto.es256_verify(key, parts, &self.signature)
+        })?;
+        Ok(payload)
+    }
+
+    /// The payload inside, not verified: for a token that names the key to verify it by.
+    #[must_use]
+    pub fn unchecked_payload(&self) -> Option<&'b [u8]> {
+        self.payload
+    }
+}
+
+/// Signs `payload` detached, into `out`; returns the bytes written.
+///
+/// # Errors
+/// `BufferTooSmall`, or the signer's.
+pub fn sign<'o>(
+    crypto: &impl Crypto,
+    signer: &dyn Signer,
+    kind: Kind,
+    payload: &[&[u8]],
+    out: &'o mut [u8],
+) -> Result<&'o [u8]> {
+    let (protected, signature) = signature(crypto, signer, kind, payload)?;
+    let mut writer = Writer::new(out);
+    writer.array(4)?.bytes(&protected)?.map(0)?.null()?.bytes(&signature)?;
+    let length = writer.length();
+    out.get(..length).ok_or(Error::BufferTooSmall)
+}
+
+/// Signs `payload` attached, into `out`; returns the bytes written.
+///
+/// # Errors
+/// `BufferTooSmall`, or the signer's.
+pub fn sign_attached<'o>(
+    crypto: &impl Crypto,
+    signer: &dyn Signer,
+    kind: Kind,
+    payload: &[u8],
+    out: &'o mut [u8],
+) -> Result<&'o [u8]> {
+    let (protected, signature) = signature(crypto, signer, kind, &[payload])?;
+    let mut writer = Writer::new(out);
+    writer.array(4)?.bytes(&protected)?.map(0)?.bytes(payload)?.bytes(&signature)?;
+    let length = writer.length();
+    out.get(..length).ok_or(Error::BufferTooSmall)
+}
+
+fn signature(
+    crypto: &impl Crypto,
+    signer: &dyn Signer,
+    kind: Kind,
+    payload: &[&[u8]],
+) -> Result<([u8; PROTECTED_SIZE], Signature)> {
+    let mut protected = [0u8; PROTECTED_SIZE];
+    let key_id = signer.public_key().key_id(crypto);
+    Writer::new(&mut protected).map(2)?.i64(1)?.i64(ES256)?.i64(4)?.bytes(&key_id)?;
+    let signature = over(&protected, kind, payload, |parts| signer.sign(parts))?;
+    Ok((protected, signature))
+}
+
+/// The most parts a payload comes in.
+const PARTS_MAX: usize = 4;
+
+/// Calls `use_` with the parts of the Sig_structure (RFC 9052 §4.4).
+fn over<T>(
+    protected: &[u8],
+    kind: Kind,
+    payload: &[&[u8]],
+    use_: impl FnOnce(&[&[u8]]) -> Result<T>,
+) -> Result<T> {
+    let mut head = [0u8; 80];
+    let length = payload.iter().map(|part| part.len()).sum();
+    let mut writer = Writer::new(&mut head);
+    writer.array(4)?.text("Signature1")?.bytes(protected)?.bytes(kind.external_aad())?;
+    writer.bytes_head(length)?;
+    let written = writer.length();
+    let mut parts: [&[u8]; PARTS_MAX + 1] = [&[]; PARTS_MAX + 1];
+    let (first, rest) = parts.split_at_mut(1);
+    first.copy_from_slice(&[head.get(..written).ok_or(Error::BufferTooSmall)?]);
+    rest.get_mut(..payload.len()).ok_or(Error::BufferTooSmall)?.copy_from_slice(payload);
+    use_(parts.get(..=payload.len()).ok_or(Error::BufferTooSmall)?)
+}
+
+#[cfg(all(test, feature = "soft"))]
+mod tests {
+    use super::*;
+    use crate::soft::{Soft, SoftKey};
+
+    fn key() -> SoftKey {
+        SoftKey::from_bytes(&[3; 32]).unwrap()
+    }
+
+    #[test]
+    fn sig_1_a_signature_of_one_kind_is_none_of_another() {
+        let mut room = [0u8; 128];
+        let bytes = sign(&Soft, &key(), Kind::Image, &[b"payload"], &mut room).unwrap();
+        assert_eq!(bytes.len(), SIGN1_SIZE);
+        let sign1 = Sign1::parse(bytes).unwrap();
+        let public = key().public_key();
+        assert_eq!(sign1.verify(&Soft, Kind::Image, &public, &[b"pay", b"load"]), Ok(()));
+        let other = sign1.verify(&Soft, Kind::ImageSet, &public, &[b"payload"]);
+        assert_eq!(other, Err(Error::SignatureInvalid));
+        assert_eq!(sign1.verify_attached(&Soft, Kind::Image, &public), Err(Error::CoseShape));
+    }
+
+    #[test]
+    fn every_flipped_bit_of_a_signature_is_refused() {
+        let mut room = [0u8; 128];
+        let bytes = sign_attached(&Soft, &key(), Kind::Evidence, b"token", &mut room).unwrap();
+        let public = key().public_key();
+        let sign1 = Sign1::parse(bytes).unwrap();
+        assert_eq!(sign1.verify_attached(&Soft, Kind::Evidence, &public), Ok(&b"token"[..]));
+        for bit in 0..bytes.len() * 8 {
+            let mut broken = [0u8; 128];
+            broken[..bytes.len()].copy_from_slice(bytes);
+            broken[bit / 8] ^= 1 << (bit % 8);
+            let verdict = Sign1::parse(&broken[..bytes.len()])
+                .and_then(|s| s.verify_attached(&Soft, Kind::Evidence, &public).map(<[u8]>::len));
+            assert!(verdict.is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn another_algorithm_is_an_algorithm_mismatch() {
+        let mut room = [0u8; 128];
+        let length = sign(&Soft, &key(), Kind::Image, &[b"x"], &mut room).unwrap().len();
+        room[4] = 0x27; // EdDSA in the protected header
+        assert_eq!(Sign1::parse(&room[..length]).err(), Some(Error::AlgorithmMismatch));
+        room[4] = 0x26;
+        room[15] = 0xa1; // something unprotected
+        assert!(Sign1::parse(&room[..length]).is_err());
+    }
+}

@@ -1,0 +1,38 @@
+//! The algorithms this crate needs, handed in: p256 on devices ([`crate::soft`]), aws-lc-rs in the service.
+
+use crate::error::Result;
+use crate::id::Digest;
+use crate::key::PublicKey;
+
+/// A raw ECDSA signature, r ‖ s.
+pub type Signature = [u8; 64];
+
+/// What verifies and derives. Messages come in parts, so that nothing is copied to be hashed.
+pub trait Crypto {
+    /// SHA-256 over the parts, one after another.
+    fn sha256(&self, parts: &[&[u8]]) -> Digest;
+
+    /// SHA-512 over the parts (DICE inputs).
+    fn sha512(&self, parts: &[&[u8]]) -> [u8; 64];
+
+    /// HMAC-SHA-512 over the parts (DICE key derivation).
+    fn hmac_sha512(&self, key: &[u8], parts: &[&[u8]]) -> [u8; 64];
+
+    /// Verifies ES256 (RFC 9053 §2.1) over the parts.
+    ///
+    /// # Errors
+    /// `KeyInvalid` if the key is no point of the curve, `SignatureInvalid` otherwise.
+    fn es256_verify(&self, key: &PublicKey, parts: &[&[u8]], signature: &Signature) -> Result<()>;
+}
+
+/// What signs with one key that it keeps to itself.
+pub trait Signer {
+    /// The key that verifies.
+    fn public_key(&self) -> PublicKey;
+
+    /// Signs the parts with ES256.
+    ///
+    /// # Errors
+    /// Any error the key's keeper has.
+    fn sign(&self, parts: &[&[u8]]) -> Result<Signature>;
+}

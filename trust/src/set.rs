@@ -1,0 +1,257 @@
+//! Image sets: all that a device runs, approved twice.
+//!
+//! Rules: SET-1 a set is believed only under publisher and catalog both; SET-2 its components stand in order,
+//! each once; SET-3 an envelope is fetched only as the set names it; SET-4 a development set is believed only
+//! by a device that says it is one.
+
+use crate::cbor::{Reader, Writer};
+use crate::cose::Kind;
+use crate::crypto::Crypto;
+use crate::error::{Error, Result};
+use crate::id::{CatalogId, ClassId, ComponentId, Digest, ImageId};
+use crate::signed::{Signed, Verified};
+use crate::store::{Role, Section};
+use crate::suit::{Abi, Image};
+
+/// The most components of a set.
+pub const COMPONENTS_MAX: usize = 16;
+/// The most transport objects of one component.
+pub const TRANSPORTS_MAX: usize = 4;
+
+/// For which devices a set is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Devices that a developer has at hand: admitted without a second person.
+    Development = 0,
+    /// All others.
+    Production = 1,
+}
+
+/// How a payload may travel. Untrusted: it must rebuild the signed payload or is thrown away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transport {
+    /// SHA-256 of the transport object.
+    pub digest: Digest,
+    /// Its bytes.
+    pub size: u64,
+    /// The payload it is a delta from; `None` for the whole payload, compressed.
+    pub base: Option<Digest>,
+}
+
+/// One component of a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// What has versions.
+    pub component: ComponentId,
+    /// The digest of its manifest.
+    pub image: ImageId,
+    /// The class of devices it is for.
+    pub class: ClassId,
+    /// What anti-rollback compares.
+    pub security_version: u64,
+    /// SHA-256 of the envelope.
+    pub envelope: Digest,
+    /// Bytes of the envelope.
+    pub envelope_size: u64,
+    /// SHA-256 of the payload.
+    pub payload: Digest,
+    /// Bytes of the payload.
+    pub payload_size: u64,
+    transports: [Option<Transport>; TRANSPORTS_MAX],
+}
+
+impl Member {
+    /// The member that a verified image makes; `envelope` is its digest and size.
+    #[must_use]
+    pub fn of(id: ImageId, image: &Image<'_>, envelope: Digest, envelope_size: u64) -> Self {
+        Self {
+            component: image.component,
+            image: id,
+            class: image.class,
+            security_version: image.security_version,
+            envelope,
+            envelope_size,
+            payload: image.payload,
+            payload_size: image.payload_size,
+            transports: [None; TRANSPORTS_MAX],
+        }
+    }
+
+    /// Adds a way for the payload to travel.
+    ///
+    /// # Errors
+    /// `FieldTooLong`.
+    pub fn push(&mut self, transport: Transport) -> Result<()> {
+        let free = self.transports.iter_mut().find(|place| place.is_none());
+        *free.ok_or(Error::FieldTooLong)? = Some(transport);
+        Ok(())
+    }
+
+    /// The ways for the payload to travel, in the publisher's order.
+    pub fn transports(&self) -> impl Iterator<Item = &Transport> {
+        self.transports.iter().flatten()
+    }
+
+    /// Refuses an image that is not the one of this member (SET-3).
+    ///
+    /// # Errors
+    /// `SetEnvelopeMismatch`.
+    pub fn check_image(&self, image: &Verified<Image<'_>>) -> Result<()> {
+        let same = self.image.0 == image.digest().0
+            && self.component == image.component
+            && self.class == image.class
+            && self.security_version == image.security_version
+            && self.payload == image.payload
+            && self.payload_size == image.payload_size;
+        if same { Ok(()) } else { Err(Error::SetEnvelopeMismatch) }
+    }
+}
+
+/// An image set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageSet<'b> {
+    /// Whose set.
+    pub catalog: CatalogId,
+    /// For which devices.
+    pub purpose: Purpose,
+    /// Informational order of publishing.
+    pub sequence: u64,
+    /// For people.
+    pub name: &'b str,
+    members: [Option<Member>; COMPONENTS_MAX],
+}
+
+impl<'b> ImageSet<'b> {
+    /// A set without members.
+    #[must_use]
+    pub const fn new(catalog: CatalogId, purpose: Purpose, sequence: u64, name: &'b str) -> Self {
+        Self { catalog, purpose, sequence, name, members: [None; COMPONENTS_MAX] }
+    }
+
+    /// Adds a member; they come in order of their component (SET-2).
+    ///
+    /// # Errors
+    /// `SetOrder`, `FieldTooLong`.
+    pub fn push(&mut self, member: Member) -> Result<()> {
+        if self.members().last().is_some_and(|last| last.component >= member.component) {
+            return Err(Error::SetOrder); // SET-2
+        }
+        let free = self.members.iter_mut().find(|place| place.is_none());
+        *free.ok_or(Error::FieldTooLong)? = Some(member);
+        Ok(())
+    }
+
+    /// The members, in order of their component.
+    pub fn members(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().flatten()
+    }
+
+    /// Reads a set.
+    ///
+    /// # Errors
+    /// Those of the encoding; `VersionUnknown`, `SetOrder`.
+    pub fn parse(bytes: &'b [u8]) -> Result<Self> {
+        let mut reader = Reader::new(bytes)?;
+        reader.array(6)?;
+        if reader.u64()? != 1 {
+            return Err(Error::VersionUnknown);
+        }
+        let catalog = CatalogId(reader.fixed()?);
+        let purpose = match reader.u8()? {
+            0 => Purpose::Development,
+            1 => Purpose::Production,
+            _ => return Err(Error::FieldInvalid),
+        };
+        let mut set = Self::new(catalog, purpose, reader.u64()?, reader.text(64)?);
+        for _ in 0..reader.list(COMPONENTS_MAX)? {
+            set.push(read_member(&mut reader)?)?;
+        }
+        reader.end()?;
+        Ok(set)
+    }
+
+    /// Writes the set into `out`; returns the bytes written.
+    ///
+    /// # Errors
+    /// `BufferTooSmall`.
+    pub fn encode<'o>(&self, out: &'o mut [u8]) -> Result<&'o [u8]> {
+        let mut writer = Writer::new(out);
+        writer.array(6)?.u64(1)?.bytes(&self.catalog.0)?.u64(self.purpose as u64)?;
+        writer.u64(self.sequence)?.text(self.name)?.array(self.members().count())?;
+        self.members().try_for_each(|member| write_member(member, &mut writer))?;
+        let length = writer.length();
+        out.get(..length).ok_or(Error::BufferTooSmall)
+    }
+
+    /// Verifies a set by both approvals (SET-1), for this catalog and kind of device (SET-4).
+    ///
+    /// # Errors
+    /// Those of [`Signed::verify`]; `OtherCatalog`, `DevelopmentSet`.
+    pub fn verify(
+        crypto: &impl Crypto,
+        section: &Section,
+        catalog: CatalogId,
+        development: bool,
+        signed: &Signed<'b>,
+    ) -> Result<Verified<Self>> {
+        let roles = [section.role(Role::Publisher), section.role(Role::Catalog)];
+        let set = signed.verify(crypto, Kind::ImageSet, &roles, Self::parse)?;
+        if set.catalog != catalog {
+            return Err(Error::OtherCatalog);
+        }
+        if set.purpose == Purpose::Development && !development {
+            return Err(Error::DevelopmentSet); // SET-4
+        }
+        Ok(set)
+    }
+}
+
+fn read_member(reader: &mut Reader<'_>) -> Result<Member> {
+    reader.array(9)?;
+    let mut member = Member {
+        component: ComponentId(reader.fixed()?),
+        image: ImageId(reader.fixed()?),
+        class: ClassId(reader.fixed()?),
+        security_version: reader.u64()?,
+        envelope: reader.digest()?,
+        envelope_size: reader.u64()?,
+        payload: reader.digest()?,
+        payload_size: reader.u64()?,
+        transports: [None; TRANSPORTS_MAX],
+    };
+    for _ in 0..reader.list(TRANSPORTS_MAX)? {
+        reader.array(3)?;
+        member.push(Transport {
+            digest: reader.digest()?,
+            size: reader.u64()?,
+            base: reader.optional(Reader::digest)?,
+        })?;
+    }
+    Ok(member)
+}
+
+fn write_member(member: &Member, writer: &mut Writer<'_>) -> Result<()> {
+    writer.array(9)?.bytes(&member.component.0)?.bytes(&member.image.0)?;
+    writer.bytes(&member.class.0)?.u64(member.security_version)?;
+    writer.bytes(&member.envelope.0)?.u64(member.envelope_size)?;
+    writer.bytes(&member.payload.0)?.u64(member.payload_size)?;
+    writer.array(member.transports().count())?;
+    member.transports().try_for_each(|transport| {
+        writer.array(3)?.bytes(&transport.digest.0)?.u64(transport.size)?;
+        writer.bytes_or_null(transport.base.as_ref().map(|d| &d.0[..])).map(|_| ())
+    })
+}
+
+/// Refuses a set in which an image needs an ABI that no other image, nor the platform, provides.
+///
+/// # Errors
+/// `AbiUnmet`.
+pub fn check_abis(images: &[Image<'_>], platform: &[Abi]) -> Result<()> {
+    let provided = |need: &Abi| {
+        let from_images = images.iter().flat_map(|image| image.provides.list());
+        let mut all = from_images.chain(platform);
+        all.any(|abi| abi.id == need.id && abi.version >= need.version)
+    };
+    let met = images.iter().flat_map(|image| image.depends.list()).all(provided);
+    if met { Ok(()) } else { Err(Error::AbiUnmet) }
+}

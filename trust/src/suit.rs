@@ -1,0 +1,435 @@
+//! Image manifests: SUIT (draft-ietf-suit-manifest) in a restricted profile.
+//!
+//! Rules: IMG-1 the manifest is byte for byte the one command sequence of its profile: no try-each, no
+//! URI, no directive chosen by data; IMG-2 what is signed is the digest of the wrapped manifest; IMG-3 the
+//! payload is believed by its digest and size only. Our own facts travel under a private key of the
+//! manifest. Off-spec: the sequence number is informational, only the security version is
+//! enforced, so that a signed roll-back stays possible.
+
+use crate::cbor::{Reader, Writer, canonical};
+use crate::cose::{self, Kind, SIGN1_SIZE};
+use crate::crypto::{Crypto, Signer};
+use crate::error::{Error, Result};
+use crate::id::{ClassId, ComponentId, Digest, ImageId};
+use crate::signed::{SIGNATURES_MAX, Signatures, Verified};
+use crate::store::RoleKeys;
+
+/// The largest envelope, bytes.
+pub const ENVELOPE_MAX: usize = 4096;
+/// The largest manifest, bytes.
+pub const MANIFEST_MAX: usize = 2048;
+/// The longest name or version text, bytes.
+pub const TEXT_MAX: usize = 64;
+/// The most ABIs an image provides, and the most it depends on.
+pub const ABIS_MAX: usize = 8;
+
+/// The private manifest key that holds our facts.
+const FACTS_KEY: i64 = -257;
+/// COSE identifier of SHA-256.
+const SHA_256: i64 = -16;
+/// Reporting policy: report on success and failure both (draft §8.4.7).
+const REPORT: u64 = 15;
+
+/// What an image is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ImageType {
+    /// The device runtime: a raw binary.
+    Runtime = 9,
+    /// An application: EROFS and its verity tree.
+    Application = 10,
+}
+
+/// An ABI by number, and the least or the provided version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Abi {
+    /// Which ABI.
+    pub id: u32,
+    /// Which version of it.
+    pub version: u32,
+}
+
+/// A short list of ABIs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Abis {
+    abis: [Abi; ABIS_MAX],
+    count: usize,
+}
+
+impl Abis {
+    /// From a slice.
+    ///
+    /// # Errors
+    /// `FieldTooLong` for more than [`ABIS_MAX`].
+    pub fn new(list: &[Abi]) -> Result<Self> {
+        let mut abis = [Abi { id: 0, version: 0 }; ABIS_MAX];
+        abis.get_mut(..list.len()).ok_or(Error::FieldTooLong)?.copy_from_slice(list);
+        Ok(Self { abis, count: list.len() })
+    }
+
+    /// The list.
+    #[must_use]
+    pub fn list(&self) -> &[Abi] {
+        self.abis.get(..self.count).unwrap_or(&[])
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self> {
+        let mut abis = Self::new(&[])?;
+        abis.count = reader.list(ABIS_MAX)?;
+        for place in abis.abis.iter_mut().take(abis.count) {
+            reader.array(2)?;
+            *place = Abi { id: reader.u32()?, version: reader.u32()? };
+        }
+        Ok(abis)
+    }
+
+    fn write(&self, writer: &mut Writer<'_>) -> Result<()> {
+        writer.array(self.count)?;
+        self.list().iter().try_for_each(|abi| {
+            writer.array(2)?.u64(u64::from(abi.id))?.u64(u64::from(abi.version)).map(|_| ())
+        })
+    }
+}
+
+/// The dm-verity tree at the payload's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verity {
+    /// Bytes of the file system before the tree.
+    pub data_size: u64,
+    /// The root hash.
+    pub root: Digest,
+}
+
+/// What a manifest says of its image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Image<'b> {
+    /// What has versions.
+    pub component: ComponentId,
+    /// What it is.
+    pub image_type: ImageType,
+    /// The vendor (SUIT vendor id, a UUID).
+    pub vendor: [u8; 16],
+    /// The class of devices it is for.
+    pub class: ClassId,
+    /// Informational order of publishing.
+    pub sequence: u64,
+    /// What anti-rollback compares.
+    pub security_version: u64,
+    /// For people.
+    pub name: &'b str,
+    /// For people.
+    pub version: &'b str,
+    /// SHA-256 of the payload.
+    pub payload: Digest,
+    /// Bytes of the payload.
+    pub payload_size: u64,
+    /// The verity tree inside the payload.
+    pub verity: Option<Verity>,
+    /// ABIs that other images may need of it.
+    pub provides: Abis,
+    /// ABIs that it needs.
+    pub depends: Abis,
+    /// SHA-256 of the SBOM.
+    pub sbom: Digest,
+    /// Until when the maker supports it, seconds since 1970.
+    pub support_until: u64,
+}
+
+impl<'b> Image<'b> {
+    /// Reads a manifest, refusing any other command sequence (IMG-1).
+    ///
+    /// # Errors
+    /// `ManifestTemplate`, and those of the encoding.
+    pub fn parse(manifest: &'b [u8]) -> Result<Self> {
+        if manifest.len() > MANIFEST_MAX {
+            return Err(Error::FieldTooLong);
+        }
+        canonical(manifest)?;
+        let image = read_manifest(manifest).map_err(|_| Error::ManifestTemplate)?;
+        let mut again = [0u8; MANIFEST_MAX];
+        // IMG-1: whatever was read, only what we would have written is believed.
+        if image.encode(&mut again).ok() == Some(manifest) {
+            Ok(image)
+        } else {
+            Err(Error::ManifestTemplate)
+        }
+    }
+
+    /// Writes the manifest into `out`; returns the bytes written.
+    ///
+    /// # Errors
+    /// `BufferTooSmall`.
+    pub fn encode<'o>(&self, out: &'o mut [u8]) -> Result<&'o [u8]> {
+        let (mut common, mut facts) = ([0u8; 512], [0u8; 1024]);
+        let common = self.encode_common(&mut common)?;
+        let facts = self.encode_facts(&mut facts)?;
+        let mut writer = Writer::new(out);
+        writer.map(6)?.i64(1)?.u64(1)?.i64(2)?.u64(self.sequence)?;
+        writer.i64(3)?.bytes(common)?;
+        writer.i64(7)?.bytes(VALIDATE)?.i64(9)?.bytes(INVOKE)?;
+        writer.i64(FACTS_KEY)?.bytes(facts)?;
+        let length = writer.length();
+        out.get(..length).ok_or(Error::BufferTooSmall)
+    }
+
+    fn encode_common<'o>(&self, out: &'o mut [u8]) -> Result<&'o [u8]> {
+        let (mut digest, mut shared) = ([0u8; 40], [0u8; 192]);
+        let digest = suit_digest(&self.payload, &mut digest)?;
+        let mut writer = Writer::new(&mut shared);
+        writer.array(6)?.u64(20)?.map(4)?;
+        writer.i64(1)?.bytes(&self.vendor)?.i64(2)?.bytes(&self.class.0)?;
+        writer.i64(3)?.bytes(digest)?.i64(14)?.u64(self.payload_size)?;
+        writer.u64(1)?.u64(REPORT)?.u64(2)?.u64(REPORT)?;
+        let length = writer.length();
+        let shared = shared.get(..length).ok_or(Error::BufferTooSmall)?;
+        let mut writer = Writer::new(out);
+        writer.map(2)?.i64(2)?.array(1)?.array(1)?.bytes(&self.component.0)?;
+        writer.i64(4)?.bytes(shared)?;
+        let length = writer.length();
+        out.get(..length).ok_or(Error::BufferTooSmall)
+    }
+
+    fn encode_facts<'o>(&self, out: &'o mut [u8]) -> Result<&'o [u8]> {
+        let mut writer = Writer::new(out);
+        writer.array(9)?.u64(self.image_type as u64)?.u64(self.security_version)?;
+        writer.text(self.name)?.text(self.version)?;
+        match &self.verity {
+            Some(verity) => {
+                writer.array(2)?.u64(verity.data_size)?.bytes(&verity.root.0)?;
+            }
+            None => {
+                writer.null()?;
+            }
+        }
+        self.provides.write(&mut writer)?;
+        self.depends.write(&mut writer)?;
+        writer.bytes(&self.sbom.0)?.u64(self.support_until)?;
+        let length = writer.length();
+        out.get(..length).ok_or(Error::BufferTooSmall)
+    }
+
+    /// Refuses a payload that is not the one of this manifest (IMG-3).
+    ///
+    /// # Errors
+    /// `PayloadMismatch`.
+    pub fn check_payload(&self, digest: &Digest, size: u64) -> Result<()> {
+        let same = *digest == self.payload && size == self.payload_size;
+        if same { Ok(()) } else { Err(Error::PayloadMismatch) }
+    }
+}
+
+/// `[condition-image-match, report]`.
+const VALIDATE: &[u8] = &[0x82, 0x03, 0x0f];
+/// `[directive-invoke, report on failure]`.
+const INVOKE: &[u8] = &[0x82, 0x17, 0x02];
+
+fn read_manifest(manifest: &[u8]) -> Result<Image<'_>> {
+    let mut reader = Reader::new(manifest)?;
+    reader.map(6)?;
+    reader.key(1)?;
+    reader.key(1)?;
+    reader.key(2)?;
+    let sequence = reader.u64()?;
+    reader.key(3)?;
+    let mut common = Reader::new(reader.bytes(MANIFEST_MAX)?)?;
+    reader.key(7)?;
+    reader.raw()?;
+    reader.key(9)?;
+    reader.raw()?;
+    reader.key(FACTS_KEY)?;
+    let mut facts = Reader::new(reader.bytes(MANIFEST_MAX)?)?;
+    common.map(2)?;
+    common.key(2)?;
+    common.array(1)?;
+    common.array(1)?;
+    let component = ComponentId(common.fixed()?);
+    common.key(4)?;
+    let mut shared = Reader::new(common.bytes(MANIFEST_MAX)?)?;
+    shared.array(6)?;
+    shared.key(20)?;
+    shared.map(4)?;
+    shared.key(1)?;
+    let vendor = shared.fixed()?;
+    shared.key(2)?;
+    let class = ClassId(shared.fixed()?);
+    shared.key(3)?;
+    let payload = read_digest(shared.bytes(40)?)?;
+    shared.key(14)?;
+    let payload_size = shared.u64()?;
+    facts.array(9)?;
+    let image_type = match facts.u8()? {
+        9 => ImageType::Runtime,
+        10 => ImageType::Application,
+        _ => return Err(Error::ManifestTemplate),
+    };
+    Ok(Image {
+        component,
+        image_type,
+        vendor,
+        class,
+        sequence,
+        payload,
+        payload_size,
+        security_version: facts.u64()?,
+        name: facts.text(TEXT_MAX)?,
+        version: facts.text(TEXT_MAX)?,
+        verity: facts.optional(|r| {
+            r.array(2)?;
+            Ok(Verity { data_size: r.u64()?, root: r.digest()? })
+        })?,
+        provides: Abis::read(&mut facts)?,
+        depends: Abis::read(&mut facts)?,
+        sbom: facts.digest()?,
+        support_until: facts.u64()?,
+    })
+}
+
+fn suit_digest<'o>(digest: &Digest, out: &'o mut [u8]) -> Result<&'o [u8]> {
+    let mut writer = Writer::new(out);
+    writer.array(2)?.i64(SHA_256)?.bytes(&digest.0)?;
+    let length = writer.length();
+    out.get(..length).ok_or(Error::BufferTooSmall)
+}
+
+fn read_digest(bytes: &[u8]) -> Result<Digest> {
+    let mut reader = Reader::new(bytes)?;
+    reader.array(2)?;
+    if reader.i64()? != SHA_256 {
+        return Err(Error::AlgorithmMismatch);
+    }
+    reader.digest()
+}
+
+/// The digest that names and signs a manifest: over its byte-string wrapping (draft §6.3, IMG-2).
+fn wrapped_digest(crypto: &impl Crypto, manifest: &[u8]) -> Result<Digest> {
+    let mut head = [0u8; 9];
+    let mut writer = Writer::new(&mut head);
+    writer.bytes_head(manifest.len())?;
+    let length = writer.length();
+    Ok(crypto.sha256(&[head.get(..length).ok_or(Error::BufferTooSmall)?, manifest]))
+}
+
+/// Verifies an envelope by the role that publishes, and returns what its manifest says.
+///
+/// # Errors
+/// Those of the encoding and of [`Signatures::satisfy`]; `ManifestDigest`, `ManifestTemplate`.
+pub fn verify<'b>(
+    crypto: &impl Crypto,
+    publisher: &RoleKeys,
+    envelope: &'b [u8],
+) -> Result<Verified<Image<'b>>> {
+    let (signatures, wrapper_digest, manifest) = split(envelope)?;
+    signatures.satisfy(crypto, Kind::Image, &[wrapper_digest], publisher)?;
+    let digest = wrapped_digest(crypto, manifest)?;
+    if read_digest(wrapper_digest)? != digest {
+        return Err(Error::ManifestDigest); // IMG-2
+    }
+    Ok(Verified::new(Image::parse(manifest)?, digest))
+}
+
+/// Reads an envelope without believing it: to show it to a person, or before its signer is known.
+///
+/// # Errors
+/// Those of the encoding; `ManifestTemplate`, `ManifestDigest`.
+pub fn unchecked_parse<'b>(
+    crypto: &impl Crypto,
+    envelope: &'b [u8],
+) -> Result<(ImageId, Image<'b>)> {
+    let (_, wrapper_digest, manifest) = split(envelope)?;
+    let digest = wrapped_digest(crypto, manifest)?;
+    if read_digest(wrapper_digest)? != digest {
+        return Err(Error::ManifestDigest);
+    }
+    Ok((ImageId(digest.0), Image::parse(manifest)?))
+}
+
+/// The parts of an envelope `{2: [digest, signatures…], 3: manifest}`.
+fn split(envelope: &[u8]) -> Result<(Signatures<'_>, &[u8], &[u8])> {
+    if envelope.len() > ENVELOPE_MAX {
+        return Err(Error::FieldTooLong);
+    }
+    let mut reader = Reader::new(envelope)?;
+    reader.map(2)?;
+    reader.key(2)?;
+    let mut wrapper = Reader::new(reader.bytes(ENVELOPE_MAX)?)?;
+    reader.key(3)?;
+    let manifest = reader.bytes(MANIFEST_MAX)?;
+    reader.end()?;
+    let items = wrapper.list(SIGNATURES_MAX + 1)?;
+    let digest = wrapper.bytes(40)?;
+    let signatures = Signatures::read(&mut wrapper, items.saturating_sub(1))?;
+    wrapper.end()?;
+    Ok((signatures, digest, manifest))
+}
+
+/// Wraps and signs a manifest, into `out`; returns the bytes written.
+///
+/// # Errors
+/// `BufferTooSmall`, or a signer's.
+pub fn sign<'o>(
+    crypto: &impl Crypto,
+    manifest: &[u8],
+    signers: &[&dyn Signer],
+    out: &'o mut [u8],
+) -> Result<&'o [u8]> {
+    let (mut digest, mut wrapper) = ([0u8; 40], [0u8; 1024]);
+    let digest = suit_digest(&wrapped_digest(crypto, manifest)?, &mut digest)?;
+    let mut writer = Writer::new(&mut wrapper);
+    writer.array(1 + signers.len())?.bytes(digest)?;
+    for signer in signers {
+        let mut room = [0u8; SIGN1_SIZE];
+        writer.bytes(cose::sign(crypto, *signer, Kind::Image, &[digest], &mut room)?)?;
+    }
+    let length = writer.length();
+    let wrapper = wrapper.get(..length).ok_or(Error::BufferTooSmall)?;
+    let mut writer = Writer::new(out);
+    writer.map(2)?.i64(2)?.bytes(wrapper)?.i64(3)?.bytes(manifest)?;
+    let length = writer.length();
+    out.get(..length).ok_or(Error::BufferTooSmall)
+}
+
+/// The footer at the end of a package file: it finds the envelope behind the payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Footer {
+    /// Bytes of the payload, from the file's start.
+    pub payload_size: u64,
+    /// Bytes of the envelope behind it.
+    pub envelope_size: u64,
+}
+
+/// Bytes of a footer.
+pub const FOOTER_SIZE: usize = 24;
+const FOOTER_MAGIC: [u8; 8] = *b"CRATON\x001";
+
+impl Footer {
+    /// The footer's bytes: magic, payload size, envelope size; little-endian.
+    #[must_use]
+    pub fn encode(&self) -> [u8; FOOTER_SIZE] {
+        let mut bytes = [0u8; FOOTER_SIZE];
+        let (magic, sizes) = bytes.split_at_mut(8);
+        magic.copy_from_slice(&FOOTER_MAGIC);
+        let (payload, envelope) = sizes.split_at_mut(8);
+        payload.copy_from_slice(&self.payload_size.to_le_bytes());
+        envelope.copy_from_slice(&self.envelope_size.to_le_bytes());
+        bytes
+    }
+
+    /// Reads the footer of a file of `file_size` bytes; the sizes must account for every byte of it.
+    ///
+    /// # Errors
+    /// `FooterInvalid`.
+    pub fn parse(bytes: &[u8; FOOTER_SIZE], file_size: u64) -> Result<Self> {
+        let number = |from: usize| -> Option<u64> {
+            Some(u64::from_le_bytes(bytes.get(from..from + 8)?.try_into().ok()?))
+        };
+        let sizes = number(8).zip(number(16)).filter(|_| bytes.starts_with(&FOOTER_MAGIC));
+        let (payload_size, envelope_size) = sizes.ok_or(Error::FooterInvalid)?;
+        let sum = payload_size.checked_add(envelope_size);
+        let whole = sum.and_then(|sum| sum.checked_add(FOOTER_SIZE as u64)) == Some(file_size);
+        if whole && envelope_size <= ENVELOPE_MAX as u64 {
+            Ok(Self { payload_size, envelope_size })
+        } else {
+            Err(Error::FooterInvalid)
+        }
+    }
+}
