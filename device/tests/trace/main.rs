@@ -1,0 +1,5 @@
+//! Watching real processes: every way to end, alone and inside namespaces.
+
+mod apps;
+mod endings;
+mod namespaces;
