@@ -2,9 +2,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use craton_trust::failure::FaultClass;
+
 use super::fault::classify;
 use super::memory::Memory;
-use super::record::{About, FaultClass, TraceRecord};
+use super::record::{About, TraceRecord};
 use super::unwind::{Trace, unwind};
 use crate::sys::ptrace::registers::{Registers, SP};
 use crate::sys::ptrace::{SignalInfo, Tracee};
@@ -31,7 +33,7 @@ pub fn is_crash(signal: i32) -> bool {
 pub struct Capture {
     pub thread: i32,
     pub signal: SignalInfo,
-    pub fault: Option<FaultClass>,
+    pub fault: FaultClass,
     pub trace: Trace,
     pub threads: u16,
 }
@@ -42,7 +44,7 @@ impl Capture {
         let mut capture = Capture {
             thread,
             signal,
-            fault: None,
+            fault: FaultClass::None,
             trace: Trace::default(),
             threads: count_threads(tracee.pid()),
         };
@@ -61,7 +63,7 @@ impl Capture {
     /// What is known of a crash that no stop announced.
     pub fn unseen(thread: i32, signal: i32) -> Self {
         let signal = SignalInfo { signal, code: 0, address: 0, syscall: 0 };
-        Capture { thread, signal, fault: None, trace: Trace::default(), threads: 0 }
+        Capture { thread, signal, fault: FaultClass::None, trace: Trace::default(), threads: 0 }
     }
 
     fn look(&mut self, registers: Registers, memory: &Memory) {
@@ -79,8 +81,7 @@ impl Capture {
         TraceRecord {
             about,
             signal: u8::try_from(signal).unwrap_or(0),
-            code,
-            syscall: refused.then(|| u32::try_from(syscall).ok()).flatten(),
+            code: i64::from(if refused { syscall } else { code }),
             fault: self.fault,
             frames: self.trace.frames,
             complete: self.trace.complete,

@@ -73,7 +73,6 @@ pub enum Backing {
         inode: u64,
     },
     Anonymous,
-    Stack,
     /// Code that the kernel itself maps (`[vdso]`).
     Kernel,
 }
@@ -104,7 +103,6 @@ impl Mapping {
         let (major, minor) = hex_pair(fields.next()?, ':')?;
         let inode = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
         let backing = match (inode, fields.next()) {
-            (0, Some(b"[stack]")) => Backing::Stack,
             (0, Some(b"[vdso]")) => Backing::Kernel,
             (0, _) => Backing::Anonymous,
             _ => Backing::File { device: (major << 32) | minor, inode },
@@ -145,9 +143,9 @@ mod tests {
 
     #[test]
     fn kernel_names_are_told_from_files_of_the_same_name() {
-        let stack = Mapping::parse(b"10-20 rw-p 00000000 00:00 0    [stack]").unwrap();
-        let file = Mapping::parse(b"10-20 rw-p 00000000 00:01 7    [stack]").unwrap();
-        assert_eq!(stack.backing, Backing::Stack);
+        let kernel = Mapping::parse(b"10-20 r-xp 00000000 00:00 0    [vdso]").unwrap();
+        let file = Mapping::parse(b"10-20 r-xp 00000000 00:01 7    [vdso]").unwrap();
+        assert_eq!(kernel.backing, Backing::Kernel);
         assert_eq!(file.backing, Backing::File { device: 1, inode: 7 });
     }
 

@@ -17,7 +17,8 @@ mod watch;
 
 use std::io;
 
-pub use record::{About, BuildId, FRAMES_MAX, FaultClass, Frame, IMAGES_MAX, TraceRecord};
+pub use craton_trust::failure::FaultClass;
+pub use record::{About, BuildId, FRAMES_MAX, Frame, TraceRecord};
 pub use watch::{Ended, Ending, Watch};
 
 /// Why a process cannot be watched, or is no longer.

@@ -168,9 +168,7 @@ fn build_id(mut notes: &[u8]) -> Option<BuildId> {
         let end = name_end.checked_add(length)?;
         let contents = notes.get(name_end..end)?;
         if kind == NT_GNU_BUILD_ID && notes.get(12..16)? == b"GNU\0" {
-            let mut id = BuildId::default();
-            id.iter_mut().zip(contents).for_each(|(place, byte)| *place = *byte);
-            return Some(id);
+            return Some(BuildId::new(contents));
         }
         notes = notes.get(end.checked_next_multiple_of(4)?..)?;
     }

@@ -272,10 +272,17 @@ fn ended(began: bool, since: Instant, crash: Option<(Capture, About)>, otherwise
 #[cfg(test)]
 mod tests {
     use super::*;
+    use craton_trust::{ComponentId, Digest, ImageId};
 
     #[test]
     fn tracee_lost_when_the_kernel_knows_of_none() {
-        let follower = std::thread::spawn(|| follow(Tracee::unseized(1), About::default()));
+        let about = About {
+            component: ComponentId([0; 16]),
+            image: ImageId([0; 32]),
+            set: Digest([0; 32]),
+            boot: 0,
+        };
+        let follower = std::thread::spawn(move || follow(Tracee::unseized(1), about));
         let error = follower.join().unwrap().unwrap_err();
         assert!(matches!(error, TraceError::TraceeLost { pid: 1 }));
         assert_eq!(error.code(), 5203);

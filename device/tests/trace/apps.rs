@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 
 use craton_device::trace::{About, Ended, Ending, Frame, TraceRecord, Watch};
+use craton_trust::{ComponentId, Digest, ImageId};
 use object::{Object, ObjectSymbol};
 
 pub const SECRET: &str = "correct-horse-battery-staple";
@@ -54,7 +55,12 @@ fn newer(program: &Path, source: &Path) -> bool {
 }
 
 pub fn about() -> About {
-    About { component: [0xc0; 16], images: vec![[1; 32], [2; 32]], boot_count: 7, restarts: 3 }
+    About {
+        component: ComponentId([0xc0; 16]),
+        image: ImageId([1; 32]),
+        set: Digest([2; 32]),
+        boot: 7,
+    }
 }
 
 /// A process that waits to become the crasher.
@@ -110,7 +116,7 @@ pub fn functions(panic: Panic, frames: &[Frame]) -> Vec<String> {
     let file = object::File::parse(&*bytes).unwrap();
     let id = file.build_id().unwrap().unwrap();
     let name = |frame: &Frame| {
-        if frame.build_id != id {
+        if frame.build_id.as_bytes() != id {
             return "elsewhere".to_owned();
         }
         file.symbols()
