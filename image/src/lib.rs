@@ -1,6 +1,7 @@
-//! image
+//! Make images: pack, sign, image set, EROFS, verity, delta, SBOM.
 #![forbid(unsafe_code)]
 
 pub mod delta;
 pub mod erofs;
+pub mod package;
 pub mod verity;

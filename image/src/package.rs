@@ -1,0 +1,255 @@
+//! The package file: payload, then SUIT envelope, then footer (DESIGN §5).
+//!
+//! What is signed is the payload as it is mounted or executed; how it travels is decided later.
+
+use craton_trust::crypto::Signer;
+use craton_trust::error::Error as TrustError;
+use craton_trust::id::{Digest, ImageId};
+use craton_trust::soft::Soft;
+use craton_trust::suit::{self, ENVELOPE_MAX, FOOTER_SIZE, Footer, Image};
+use std::io::Write as _;
+
+/// The largest package, bytes.
+pub const PACKAGE_MAX: u64 = 256 * 1024 * 1024;
+/// zstd's window on a device: 2²³ bytes.
+pub const WINDOW_LOG_MAX: u32 = 23;
+/// zstd's level for transport objects.
+const LEVEL: i32 = 19;
+
+/// Why a package could not be read, made or rebuilt.
+#[derive(Debug, thiserror::Error)]
+pub enum PackageError {
+    /// The package, envelope or manifest is not one.
+    #[error("{0}")]
+    Trust(#[from] TrustError),
+    /// The file is larger than any package may be.
+    #[error("E2401 the file is larger than a package may be (256 MiB)")]
+    PackageTooLarge,
+    /// The file is shorter than a footer.
+    #[error("E2402 the file is too short to be a package; was its download cut off?")]
+    PackageTruncated,
+    /// The transport object does not decompress to the signed size.
+    #[error("E2403 the transport object does not rebuild the payload; the full image is fetched")]
+    TransportDamaged,
+    /// Reading or writing failed.
+    #[error("E2404 {0}: {1}; check that the path exists and the disk has room")]
+    PackageIo(std::path::PathBuf, std::io::Error),
+}
+
+impl PackageError {
+    /// The number in `spec/errors.toml`.
+    #[must_use]
+    pub fn code(&self) -> u16 {
+        match self {
+            Self::Trust(error) => error.code(),
+            Self::PackageTooLarge => 2401,
+            Self::PackageTruncated => 2402,
+            Self::TransportDamaged => 2403,
+            Self::PackageIo(..) => 2404,
+        }
+    }
+}
+
+/// SHA-256 of some bytes.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> Digest {
+    use craton_trust::crypto::Crypto as _;
+    Soft.sha256(&[bytes])
+}
+
+/// A package in memory: its payload is the one that its manifest names.
+#[derive(Clone, Debug)]
+pub struct Package {
+    payload: Vec<u8>,
+    envelope: Vec<u8>,
+}
+
+impl Package {
+    /// Signs the manifest that `image` makes of `payload`; its digest and size are filled in here.
+    ///
+    /// # Errors
+    /// `BufferTooSmall` for a manifest above its bound, or a signer's.
+    pub fn sign(
+        payload: Vec<u8>,
+        image: &Image<'_>,
+        signers: &[&dyn Signer],
+    ) -> Result<Self, PackageError> {
+        let image =
+            Image { payload: sha256(&payload), payload_size: payload.len() as u64, ..*image };
+        let (mut manifest, mut envelope) = ([0u8; suit::MANIFEST_MAX], [0u8; ENVELOPE_MAX]);
+        let manifest = image.encode(&mut manifest)?;
+        let envelope = suit::sign(&Soft, manifest, signers, &mut envelope)?.to_vec();
+        Ok(Self { payload, envelope })
+    }
+
+    /// Reads a package file and checks that payload and manifest belong together. The signatures are not
+    /// verified: that takes a trust store.
+    ///
+    /// # Errors
+    /// `PackageTooLarge`, `PackageTruncated`, `FooterInvalid`, `PayloadMismatch`, and those of the manifest.
+    pub fn parse(file: &[u8]) -> Result<Self, PackageError> {
+        let size = file.len() as u64;
+        if size > PACKAGE_MAX {
+            return Err(PackageError::PackageTooLarge);
+        }
+        let (rest, footer) =
+            file.split_last_chunk::<FOOTER_SIZE>().ok_or(PackageError::PackageTruncated)?;
+        let footer = Footer::parse(footer, size)?;
+        let at = usize::try_from(footer.payload_size).map_err(|_| PackageError::PackageTooLarge)?;
+        let (payload, envelope) = rest.split_at_checked(at).ok_or(TrustError::FooterInvalid)?;
+        let (_, image) = suit::unchecked_parse(&Soft, envelope)?;
+        image.check_payload(&sha256(payload), payload.len() as u64)?;
+        Ok(Self { payload: payload.to_vec(), envelope: envelope.to_vec() })
+    }
+
+    /// The package file's bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let footer = Footer {
+            payload_size: self.payload.len() as u64,
+            envelope_size: self.envelope.len() as u64,
+        };
+        [&self.payload[..], &self.envelope, &footer.encode()].concat()
+    }
+
+    /// The payload.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// The envelope.
+    #[must_use]
+    pub fn envelope(&self) -> &[u8] {
+        &self.envelope
+    }
+
+    /// What the manifest says.
+    ///
+    /// # Errors
+    /// None for a package made by [`Package::sign`] or [`Package::parse`].
+    pub fn image(&self) -> Result<(ImageId, Image<'_>), PackageError> {
+        Ok(suit::unchecked_parse(&Soft, &self.envelope)?)
+    }
+}
+
+/// Compresses a whole payload for transport, with a window that a device can hold.
+///
+/// # Errors
+/// `PackageIo` never in memory.
+pub fn compress(payload: &[u8]) -> Result<Vec<u8>, PackageError> {
+    let io = |error| PackageError::PackageIo("the transport object".into(), error);
+    let mut encoder = zstd::Encoder::new(Vec::new(), LEVEL).map_err(io)?;
+    encoder.window_log(WINDOW_LOG_MAX).map_err(io)?;
+    encoder.include_checksum(false).map_err(io)?;
+    encoder.write_all(payload).map_err(io)?;
+    encoder.finish().map_err(io)
+}
+
+/// Decompresses a whole payload of exactly `size` bytes into `out`: never more, whatever the object says.
+///
+/// # Errors
+/// `TransportDamaged`; the writer's own as `PackageIo`.
+pub fn decompress(
+    transport: impl std::io::Read,
+    size: u64,
+    out: &mut impl std::io::Write,
+) -> Result<(), PackageError> {
+    use std::io::Read as _;
+    let mut decoder = zstd::Decoder::new(transport).map_err(|_| PackageError::TransportDamaged)?;
+    decoder.window_log_max(WINDOW_LOG_MAX).map_err(|_| PackageError::TransportDamaged)?;
+    let mut decoder = decoder.take(size + 1);
+    let (mut chunk, mut written) = (vec![0u8; 64 * 1024], 0u64);
+    loop {
+        let n = decoder.read(&mut chunk).map_err(|_| PackageError::TransportDamaged)?;
+        if n == 0 {
+            break;
+        }
+        written += n as u64;
+        if written > size {
+            return Err(PackageError::TransportDamaged);
+        }
+        let part = chunk.get(..n).ok_or(PackageError::TransportDamaged)?;
+        out.write_all(part).map_err(|e| PackageError::PackageIo("the payload".into(), e))?;
+    }
+    if written == size { Ok(()) } else { Err(PackageError::TransportDamaged) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use craton_trust::soft::SoftKey;
+    use craton_trust::suit::{Abis, ImageType};
+    use craton_trust::{ClassId, ComponentId};
+
+    fn package() -> Package {
+        let image = Image {
+            component: ComponentId([1; 16]),
+            image_type: ImageType::Application,
+            vendor: [2; 16],
+            class: ClassId([3; 16]),
+            sequence: 1,
+            security_version: 1,
+            name: "blink",
+            version: "1.0.0",
+            payload: Digest([0; 32]),
+            payload_size: 0,
+            verity: None,
+            provides: Abis::new(&[]).unwrap(),
+            depends: Abis::new(&[]).unwrap(),
+            sbom: Digest([4; 32]),
+            support_until: 0,
+        };
+        let key = SoftKey::from_bytes(&[5; 32]).unwrap();
+        Package::sign(vec![6; 100], &image, &[&key]).unwrap()
+    }
+
+    #[test]
+    fn a_package_reads_back_and_every_flipped_bit_is_refused() {
+        let bytes = package().to_bytes();
+        assert_eq!(Package::parse(&bytes).unwrap().to_bytes(), bytes);
+        let key = SoftKey::from_bytes(&[5; 32]).unwrap();
+        let role = craton_trust::store::RoleKeys::of(key.public_key());
+        for bit in 0..bytes.len() * 8 {
+            let mut broken = bytes.clone();
+            broken[bit / 8] ^= 1 << (bit % 8);
+            // A flipped bit of the signature leaves payload and manifest together: the role refuses it.
+            let verdict = Package::parse(&broken).and_then(|package| {
+                suit::verify(&Soft, &role, package.envelope()).map_err(PackageError::from)?;
+                Ok(())
+            });
+            assert!(verdict.is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_cut_off_or_longer_file_is_package_truncated_or_footer_invalid() {
+        let bytes = package().to_bytes();
+        for cut in 0..bytes.len() {
+            assert!(Package::parse(&bytes[..cut]).is_err(), "{cut}");
+        }
+        let short = Package::parse(&bytes[..3]).unwrap_err();
+        assert!(matches!(short, PackageError::PackageTruncated), "{short}");
+        let mut longer = bytes;
+        longer.push(0);
+        assert_eq!(Package::parse(&longer).unwrap_err().code(), 1307);
+    }
+
+    #[test]
+    fn a_decompression_bomb_is_transport_damaged() {
+        let bomb = compress(&vec![0; 1 << 20]).unwrap();
+        let mut out = Vec::new();
+        let verdict = decompress(&bomb[..], 1000, &mut out);
+        assert!(matches!(verdict, Err(PackageError::TransportDamaged)));
+        assert!(out.len() <= 1000);
+        let mut out = Vec::new();
+        decompress(&bomb[..], 1 << 20, &mut out).unwrap();
+        assert_eq!(out.len(), 1 << 20);
+    }
+
+    #[test]
+    fn a_file_too_large_is_package_too_large_and_a_missing_one_package_io() {
+        let error = PackageError::PackageIo("x".into(), std::io::ErrorKind::NotFound.into());
+        assert_eq!((error.code(), PackageError::PackageTooLarge.code()), (2404, 2401));
+    }
+}
