@@ -1,0 +1,55 @@
+//! Why a device was not believed.
+
+use craton_trust::{ComponentId, Digest};
+
+/// Why evidence was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AttestError {
+    /// The evidence is not authentic, or answers something else.
+    #[error("{0}")]
+    Evidence(#[from] craton_trust::Error),
+    /// The pair (boot, check-in) is not above the last one.
+    #[error(
+        "E4102 the check-in was seen before, or a clone of the device checked in since. Restart the \
+         device; if it happens again, look for the other one"
+    )]
+    CountersStale,
+    /// Something measured is not a reference value.
+    #[error(
+        "E4103 component {0} runs {1}, which this catalog never published. Publish that image, or \
+         update the device"
+    )]
+    MeasurementUnknown(ComponentId, Digest),
+    /// The epoch is not the device's.
+    #[error("E4104 the device is in another ownership epoch. Claim it again")]
+    EpochOther,
+    /// The token names another client key than the request.
+    #[error("E4105 the evidence is for another client key than the request. Check in again")]
+    ClientKeyOther,
+    /// The product demands a better root of trust.
+    #[error("E4106 the product demands a better root of trust. Move the device to another product")]
+    RotClassBelow,
+    /// The lifecycle does not permit a certificate.
+    #[error("E4107 the device is {0}. Finish its manufacture, or use a dev catalog")]
+    LifecycleRefused(&'static str),
+    /// The device runs in another mode.
+    #[error("E4108 the device runs in debug or recovery mode. Restart it without the capability")]
+    ModeNotNormal,
+}
+
+impl AttestError {
+    /// The number in `spec/errors.toml`.
+    #[must_use]
+    pub fn code(&self) -> u16 {
+        match self {
+            Self::Evidence(error) => error.code(),
+            Self::CountersStale => 4102,
+            Self::MeasurementUnknown(..) => 4103,
+            Self::EpochOther => 4104,
+            Self::ClientKeyOther => 4105,
+            Self::RotClassBelow => 4106,
+            Self::LifecycleRefused(_) => 4107,
+            Self::ModeNotNormal => 4108,
+        }
+    }
+}
