@@ -2,21 +2,24 @@
 //!
 //! Rules: ASG-1 an assignment answers one request of one device in one epoch of one catalog; ASG-2 time and
 //! certificate come together, and only to an online request; ASG-3 it names a set only with the proof that
-//! the set is logged.
+//! the set is logged; ASG-4 no number in it can stop a clock or a timer for good.
 
 use crate::cbor::{Reader, Writer};
 use crate::cose::Kind;
 use crate::crypto::Crypto;
 use crate::error::{Error, Result};
-use crate::id::{CatalogId, DeviceId, Digest, SetId};
-use crate::merkle::PATH_MAX;
+use crate::id::{CatalogId, DeviceId, Digest, SetId, TIME_MAX};
+use crate::merkle::{self, Checkpoint, PATH_MAX};
 use crate::signed::{Signed, Verified};
-use crate::store::{Role, Section};
+use crate::store::{Role, Section, SectionKind};
 
 /// The largest certificate, bytes of DER.
 pub const CERTIFICATE_MAX: usize = 2048;
 /// The largest signed checkpoint, bytes.
 pub const CHECKPOINT_MAX: usize = 1024;
+
+/// The longest wait for the next check-in that is believed: 90 days, as the longest certificate.
+pub const NEXT_CHECK_IN_S_MAX: u64 = 90 * 24 * 3600;
 
 /// To whom an assignment must be addressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +72,46 @@ impl<'b> Target<'b> {
     pub fn path(&self) -> &[Digest] {
         self.path.get(..self.path_length).unwrap_or(&[])
     }
+
+    /// Refuses a set that is not in the catalog's log (ASG-3); returns the size of the checkpoint that shows it,
+    /// which the device keeps.
+    ///
+    /// # Errors
+    /// `NotLogged`, and those of [`Checkpoint::verify`].
+    pub fn verify_logged(
+        &self,
+        crypto: &impl Crypto,
+        section: &Section,
+        catalog: CatalogId,
+        size_least: u64,
+    ) -> Result<u64> {
+        let signed = Signed::parse(self.checkpoint)?;
+        let checkpoint = Checkpoint::verify(crypto, section, catalog, size_least, &signed)?;
+        let leaf = merkle::leaf(crypto, &merkle::image_set_entry(self.set));
+        let (size, root) = (checkpoint.size, &checkpoint.root);
+        merkle::inclusion(crypto, leaf, self.index, size, self.path(), root)?;
+        Ok(size)
+    }
+
+    /// Refuses a set that is not logged under its checkpoint, or a checkpoint smaller than `size_least`
+    /// (ASG-3, LOG-1); returns the checkpoint, whose size is the next `size_least`.
+    ///
+    /// # Errors
+    /// Those of [`Checkpoint::verify`]; `NotLogged`.
+    pub fn check_logged(
+        &self,
+        crypto: &impl Crypto,
+        section: &Section,
+        catalog: CatalogId,
+        size_least: u64,
+    ) -> Result<Verified<Checkpoint>> {
+        let signed = Signed::parse(self.checkpoint)?;
+        let checkpoint = Checkpoint::verify(crypto, section, catalog, size_least, &signed)?;
+        let leaf = merkle::set_leaf(crypto, self.set);
+        let (size, root) = (checkpoint.size, &checkpoint.root);
+        merkle::inclusion(crypto, leaf, self.index, size, self.path(), root)?;
+        Ok(checkpoint)
+    }
 }
 
 /// The answer to a check-in.
@@ -88,7 +131,7 @@ impl<'b> Assignment<'b> {
     /// Reads an assignment.
     ///
     /// # Errors
-    /// Those of the encoding; `VersionUnknown`.
+    /// Those of the encoding; `VersionUnknown`; `FieldInvalid` for a time or a wait out of range (ASG-4).
     pub fn parse(bytes: &'b [u8]) -> Result<Self> {
         let mut reader = Reader::new(bytes)?;
         reader.array(8)?;
@@ -108,7 +151,23 @@ impl<'b> Assignment<'b> {
         let next_check_in_s = reader.u64()?;
         let target = reader.optional(read_target)?;
         reader.end()?;
+        let time = online.as_ref().map_or(0, |online| online.time);
+        if time > TIME_MAX || next_check_in_s > NEXT_CHECK_IN_S_MAX {
+            return Err(Error::FieldInvalid); // ASG-4
+        }
         Ok(Self { address, online, next_check_in_s, target })
+    }
+
+    /// Time and certificate for a device that asked online; a request that travelled as a file may not
+    /// be answered with either (ASG-2).
+    ///
+    /// # Errors
+    /// `OtherRequest` for an online answer to an offline request.
+    pub fn online_for(&self, asked_online: bool) -> Result<Option<&Online<'b>>> {
+        match &self.online {
+            Some(_) if !asked_online => Err(Error::OtherRequest),
+            online => Ok(online.as_ref()),
+        }
     }
 
     /// Writes the assignment into `out`; returns the bytes written.
@@ -142,13 +201,15 @@ impl<'b> Assignment<'b> {
     /// Verifies an assignment by the online role, addressed to exactly this request (ASG-1).
     ///
     /// # Errors
-    /// Those of [`Signed::verify`]; `OtherCatalog`, `OtherDevice`, `OtherEpoch`, `OtherRequest`.
+    /// `SectionKind` (STORE-5), those of [`Signed::verify`]; `OtherCatalog`, `OtherDevice`, `OtherEpoch`,
+    /// `OtherRequest`.
     pub fn verify(
         crypto: &impl Crypto,
         section: &Section,
         address: &Address,
         signed: &Signed<'b>,
     ) -> Result<Verified<Self>> {
+        section.require(SectionKind::Owner)?;
         let roles = [section.role(Role::Online)];
         let assignment = signed.verify(crypto, Kind::Assignment, &roles, Self::parse)?;
         let to = &assignment.address;

@@ -7,18 +7,36 @@ use crate::cbor::{Reader, Writer};
 use crate::cose::Kind;
 use crate::crypto::Crypto;
 use crate::error::{Error, Result};
-use crate::id::{CatalogId, Digest};
+use crate::id::{CatalogId, Digest, SetId};
 use crate::signed::{Signed, Verified};
-use crate::store::{Role, Section};
+use crate::store::{Role, Section, SectionKind};
 
 /// The longest proof: a tree of 2⁶³ leaves.
 pub const PATH_MAX: usize = 63;
+
+/// The log's entry for an admitted image set: the kind of fact (1), then the set's id.
+#[must_use]
+pub fn image_set_entry(set: SetId) -> [u8; 33] {
+    let mut entry = [1; 33];
+    let (_, id) = entry.split_at_mut(1);
+    id.copy_from_slice(&set.0);
+    entry
+}
 
 /// The hash of a leaf.
 #[must_use]
 pub fn leaf(crypto: &impl Crypto, entry: &[u8]) -> Digest {
     crypto.sha256(&[&[0], entry])
 }
+
+/// The leaf that logs an admitted image set: the number of its kind of fact, then the set's id.
+#[must_use]
+pub fn set_leaf(crypto: &impl Crypto, set: SetId) -> Digest {
+    crypto.sha256(&[&[0, SET_FACT], &set.0])
+}
+
+/// The number of "this set was admitted" among the facts of a log.
+const SET_FACT: u8 = 1;
 
 /// The hash of two subtrees.
 #[must_use]
@@ -125,7 +143,9 @@ impl Checkpoint {
             return Err(Error::VersionUnknown);
         }
         let catalog = CatalogId(reader.fixed()?);
-        Ok(Self { catalog, size: reader.u64()?, root: reader.digest()? })
+        let checkpoint = Self { catalog, size: reader.u64()?, root: reader.digest()? };
+        reader.end()?;
+        Ok(checkpoint)
     }
 
     /// Writes the checkpoint into `out`; returns the bytes written.
@@ -142,7 +162,7 @@ impl Checkpoint {
     /// Verifies a checkpoint by the log's key and by the witnesses, if the section has any.
     ///
     /// # Errors
-    /// Those of [`Signed::verify`]; `OtherCatalog`; `CheckpointShrank` (LOG-2).
+    /// `SectionKind` (STORE-5), those of [`Signed::verify`]; `OtherCatalog`; `CheckpointShrank` (LOG-2).
     pub fn verify(
         crypto: &impl Crypto,
         section: &Section,
@@ -150,6 +170,7 @@ impl Checkpoint {
         size_least: u64,
         signed: &Signed<'_>,
     ) -> Result<Verified<Self>> {
+        section.require(SectionKind::Owner)?;
         let (log, witness) = (section.role(Role::Log), section.role(Role::Witness));
         let both = [log, witness];
         let roles = if witness.keys().is_empty() { &both[..1] } else { &both[..] };
