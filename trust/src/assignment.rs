@@ -1,8 +1,10 @@
-//! What a device is told at check-in: one image set, and if it asked online, the time and a certificate.
+//! What a device is told at check-in: one image set, and if it asked online, the time and a
+//! certificate.
 //!
-//! Rules: ASG-1 an assignment answers one request of one device in one epoch of one catalog; ASG-2 time and
-//! certificate come together, and only to an online request; ASG-3 it names a set only with the proof that
-//! the set is logged; ASG-4 no number in it can stop a clock or a timer for good.
+//! Rules: ASG-1 an assignment answers one request of one device in one epoch of one catalog; ASG-2
+//! time and certificate come together, and only to an online request; ASG-3 it names a set only
+//! with the proof that the set is logged; ASG-4 no number in it can stop a clock or a timer for
+//! good.
 
 use crate::cbor::{Reader, Writer};
 use crate::cose::Kind;
@@ -73,8 +75,8 @@ impl<'b> Target<'b> {
         self.path.get(..self.path_length).unwrap_or(&[])
     }
 
-    /// Refuses a set that is not in the catalog's log (ASG-3); returns the size of the checkpoint that shows it,
-    /// which the device keeps.
+    /// Refuses a set that is not in the catalog's log (ASG-3); returns the size of the checkpoint
+    /// that shows it, which the device keeps.
     ///
     /// # Errors
     /// `NotLogged`, and those of [`Checkpoint::verify`].
@@ -93,8 +95,8 @@ impl<'b> Target<'b> {
         Ok(size)
     }
 
-    /// Refuses a set that is not logged under its checkpoint, or a checkpoint smaller than `size_least`
-    /// (ASG-3, LOG-1); returns the checkpoint, whose size is the next `size_least`.
+    /// Refuses a set that is not logged under its checkpoint, or a checkpoint smaller than
+    /// `size_least` (ASG-3, LOG-1); returns the checkpoint, whose size is the next `size_least`.
     ///
     /// # Errors
     /// Those of [`Checkpoint::verify`]; `NotLogged`.
@@ -131,7 +133,8 @@ impl<'b> Assignment<'b> {
     /// Reads an assignment.
     ///
     /// # Errors
-    /// Those of the encoding; `VersionUnknown`; `FieldInvalid` for a time or a wait out of range (ASG-4).
+    /// Those of the encoding; `VersionUnknown`; `FieldInvalid` for a time or a wait out of range
+    /// (ASG-4).
     pub fn parse(bytes: &'b [u8]) -> Result<Self> {
         let mut reader = Reader::new(bytes)?;
         reader.array(8)?;
@@ -158,8 +161,8 @@ impl<'b> Assignment<'b> {
         Ok(Self { address, online, next_check_in_s, target })
     }
 
-    /// Time and certificate for a device that asked online; a request that travelled as a file may not
-    /// be answered with either (ASG-2).
+    /// Time and certificate for a device that asked online; a request that travelled as a file may
+    /// not be answered with either (ASG-2).
     ///
     /// # Errors
     /// `OtherRequest` for an online answer to an offline request.
@@ -201,8 +204,8 @@ impl<'b> Assignment<'b> {
     /// Verifies an assignment by the online role, addressed to exactly this request (ASG-1).
     ///
     /// # Errors
-    /// `SectionKind` (STORE-5), those of [`Signed::verify`]; `OtherCatalog`, `OtherDevice`, `OtherEpoch`,
-    /// `OtherRequest`.
+    /// `SectionKind` (STORE-5), those of [`Signed::verify`]; `OtherCatalog`, `OtherDevice`,
+    /// `OtherEpoch`, `OtherRequest`.
     pub fn verify(
         crypto: &impl Crypto,
         section: &Section,

@@ -1,7 +1,7 @@
 //! Device capabilities: a signed permission for one device, one epoch and one boot.
 //!
-//! Rules: CAP-1 a capability needs publisher and catalog both, like an image; CAP-2 it answers a random
-//! challenge of the root of trust, and is consumed at the start of exactly one boot.
+//! Rules: CAP-1 a capability needs publisher and catalog both, like an image; CAP-2 it answers a
+//! random challenge of the root of trust, and is consumed at the start of exactly one boot.
 
 use crate::assignment::Address;
 use crate::cbor::{Reader, Writer};
@@ -10,7 +10,7 @@ use crate::crypto::Crypto;
 use crate::error::{Error, Result};
 use crate::id::{CatalogId, DeviceId, Digest};
 use crate::signed::{Signed, Verified};
-use crate::store::{Role, Section};
+use crate::store::{Role, Section, SectionKind};
 
 /// What a capability permits; the numbers are Azure Sphere's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,13 +70,15 @@ impl Capability {
     /// Verifies a capability by both approvals (CAP-1) against the open challenge (CAP-2).
     ///
     /// # Errors
-    /// Those of [`Signed::verify`]; `OtherCatalog`, `OtherDevice`, `OtherEpoch`, `ChallengeMismatch`.
+    /// `SectionKind` (STORE-5), those of [`Signed::verify`]; `OtherCatalog`, `OtherDevice`,
+    /// `OtherEpoch`, `ChallengeMismatch`.
     pub fn verify(
         crypto: &impl Crypto,
         section: &Section,
         open: &Address,
         signed: &Signed<'_>,
     ) -> Result<Verified<Self>> {
+        section.require(SectionKind::Owner)?;
         let roles = [section.role(Role::Publisher), section.role(Role::Catalog)];
         let capability = signed.verify(crypto, Kind::Capability, &roles, Self::parse)?;
         let to = &capability.address;

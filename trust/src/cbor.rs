@@ -1,7 +1,11 @@
 //! Canonical CBOR: the one encoding of a value that we accept (RFC 8949 §4.2.1), on minicbor.
 //!
 //! Rules: CBOR-1 only the deterministic encoding is read; CBOR-2 nothing nests deeper than
-//! [`DEPTH_MAX`]; CBOR-3 nothing follows the item.
+//! [`DEPTH_MAX`]; CBOR-3 nothing follows the item; CBOR-4 a text has no control characters, because
+//! it is shown to a person before its signer is known.
+//!
+//! The time to read is linear: every head that is passed costs at least one byte of input, so a
+//! count of 2⁶⁴ items ends where the bytes do, and the stack is bounded by [`DEPTH_MAX`].
 
 use crate::error::{Error, Result};
 use crate::id::Digest;
@@ -14,8 +18,8 @@ pub const DEPTH_MAX: usize = 8;
 
 /// Refuses bytes that are not exactly one canonical item.
 ///
-/// Shortest heads, definite lengths, map keys in bytewise order without repeats, UTF-8 text; integers,
-/// byte and text strings, arrays, maps, booleans and null only.
+/// Shortest heads, definite lengths, map keys in bytewise order without repeats, UTF-8 text;
+/// integers, byte and text strings, arrays, maps, booleans and null only.
 ///
 /// # Errors
 /// `CborMalformed`, `CborNotCanonical`, `CborTooDeep`, `CborTrailing`.
@@ -176,10 +180,13 @@ impl<'b> Reader<'b> {
         self.fixed::<32>().map(Digest)
     }
 
-    /// Reads a text of at most `most` bytes.
+    /// Reads a text of at most `most` bytes without control characters (CBOR-4).
     pub fn text(&mut self, most: usize) -> Result<&'b str> {
         let text = self.decoder.str().map_err(invalid)?;
-        if text.len() <= most { Ok(text) } else { Err(Error::FieldTooLong) }
+        if text.len() > most {
+            return Err(Error::FieldTooLong);
+        }
+        if text.chars().any(char::is_control) { Err(Error::FieldInvalid) } else { Ok(text) }
     }
 
     /// Reads `null` as `None`, anything else by `read`.

@@ -3,6 +3,10 @@
 //!
 //! Rule SIG-1: every kind of object has its own `external_aad`, so that a signature over one kind
 //! never verifies as another.
+//!
+//! ECDSA is malleable: (r, n − s) verifies wherever (r, s) does, and both verifiers we use take
+//! either. It is harmless here because nothing is named or counted by the bytes of a signature:
+//! identity is the digest of the payload, and a signer counts by his key (SIG-2, SIG-3).
 
 use crate::cbor::{Reader, Writer};
 use crate::crypto::{Crypto, Signature, Signer};
@@ -33,8 +37,8 @@ pub enum Kind {
     Evidence,
     /// An order to move the lifecycle, or to erase.
     Lifecycle,
-    /// A DICE certificate. Off-spec for SIG-1: the Open Profile leaves the `external_aad` empty, and a
-    /// layer's key signs nothing else with an empty one.
+    /// A DICE certificate. Off-spec for SIG-1: the Open Profile leaves the `external_aad` empty,
+    /// and a layer's key signs nothing else with an empty one.
     DiceCertificate,
 }
 
@@ -95,6 +99,8 @@ impl<'b> Sign1<'b> {
         }
         header.key(4).map_err(shape)?;
         let key_id = header.fixed::<KEY_ID_SIZE>().map_err(shape)?;
+        header.end().map_err(shape)?;
+        reader.end()?;
         Ok(Self { protected, payload, signature, key_id })
     }
 

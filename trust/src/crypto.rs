@@ -1,4 +1,5 @@
-//! The algorithms this crate needs, handed in: p256 on devices ([`crate::soft`]), aws-lc-rs in the service.
+//! The algorithms this crate needs, handed in: p256 on devices ([`crate::soft`]), aws-lc-rs in the
+//! service.
 
 use crate::error::Result;
 use crate::id::Digest;

@@ -1,7 +1,9 @@
 //! DICE layers after the Open Profile for DICE: the same inputs, derivations and CBOR certificates.
 //!
-//! Rules: DICE-1 every layer's key is certified by the one before, and the first by the identity; DICE-2 a
-//! certificate says who it is for, and the next one must be by that one.
+//! Rules: DICE-1 every layer's key is certified by the one before, and the first by the identity;
+//! DICE-2 a certificate says who it is for, and the next one must be by that one; DICE-3 what runs
+//! above a layer in Debug or Recovery is in that mode, too: an opened layer cannot vouch for a
+//! closed one.
 
 use crate::cbor::{Reader, Writer};
 use crate::cose::{self, Kind, Sign1};
@@ -41,6 +43,12 @@ impl Mode {
             3 => Ok(Self::Recovery),
             _ => Err(Error::FieldInvalid),
         }
+    }
+
+    /// Whether a layer in this mode may start one in `next` (DICE-3).
+    #[must_use]
+    pub fn may_start(self, next: Self) -> bool {
+        self == Self::Normal || self == next
     }
 }
 
@@ -106,8 +114,8 @@ impl Layer {
         Cdi(kdf(crypto, &self.attest.0, &ASYM_SALT, b"Key Pair"))
     }
 
-    /// The layer's P-256 private key: candidates of an HMAC_DRBG over the seed (RFC 6979 §3.3, with SHA-512).
-    /// `usable` says whether a candidate is a key; 2³² to one the first is.
+    /// The layer's P-256 private key: candidates of an HMAC_DRBG over the seed (RFC 6979 §3.3, with
+    /// SHA-512). `usable` says whether a candidate is a key; 2³² to one the first is.
     pub fn private_key<K>(
         &self,
         crypto: &impl Crypto,
@@ -133,6 +141,8 @@ impl Layer {
             k = crypto.hmac_sha512(&k, &[&v, &[0]]);
             v = crypto.hmac_sha512(&k, &[&v]);
         }
+        k.zeroize();
+        v.zeroize();
         Err(Error::KeyInvalid)
     }
 }

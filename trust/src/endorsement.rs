@@ -1,4 +1,5 @@
-//! What a manufacturer says of a device: its identity key, its class of root of trust, its claim code.
+//! What a manufacturer says of a device: its identity key, its class of root of trust, its claim
+//! code.
 //!
 //! Rule END-1: the class of a root of trust comes from here, never from a claim of the device.
 

@@ -1,9 +1,10 @@
-//! Evidence: an EAT (RFC 9711) with the PSA profile's claims (RFC 9783) under our own profile, behind a
-//! chain of DICE certificates.
+//! Evidence: an EAT (RFC 9711) with the PSA profile's claims (RFC 9783) under our own profile,
+//! behind a chain of DICE certificates.
 //!
-//! Rules: EV-1 evidence is authentic only from the endorsed identity down; EV-2 it answers one nonce, for one
-//! purpose and one audience; EV-3 no component is measured twice. Off-spec for RFC 9783: the measured
-//! components carry their component id as measurement type, and our own claims travel under private keys.
+//! Rules: EV-1 evidence is authentic only from the endorsed identity down; EV-2 it answers one
+//! nonce, for one purpose and one audience; EV-3 no component is measured twice. Off-spec for RFC
+//! 9783: the measured components carry their component id as measurement type, and our own claims
+//! travel under private keys.
 
 use crate::cbor::{Reader, Writer};
 use crate::cose::{self, Kind, Sign1};
@@ -19,6 +20,8 @@ use crate::signed::Verified;
 pub const PROFILE: &str = "tag:craton.dev,2026:evidence/1";
 /// The largest evidence, chain included, bytes.
 pub const EVIDENCE_MAX: usize = 8192;
+/// The largest claims, bytes: every list full. It bounds the stack of a microcontroller that signs.
+const CLAIMS_MAX: usize = 2304;
 /// The most measured components.
 pub const MEASURED_MAX: usize = 20;
 
@@ -181,7 +184,8 @@ const KEY_MODE: i64 = -75004;
 const KEY_FLOORS: i64 = -75005;
 
 impl Claims {
-    /// Signs the claims with the attestation key, behind its chain, into `out`; returns the bytes written.
+    /// Signs the claims with the attestation key, behind its chain, into `out`; returns the bytes
+    /// written.
     ///
     /// # Errors
     /// `BufferTooSmall`, or the signer's.
@@ -192,7 +196,7 @@ impl Claims {
         chain: &[&[u8]],
         out: &'o mut [u8],
     ) -> Result<&'o [u8]> {
-        let (mut claims, mut token) = ([0u8; 4096], [0u8; 4608]);
+        let (mut claims, mut token) = ([0u8; CLAIMS_MAX], [0u8; CLAIMS_MAX + cose::SIGN1_SIZE + 2]);
         let claims = self.encode(&mut claims)?;
         let token = cose::sign_attached(crypto, attester, Kind::Evidence, claims, &mut token)?;
         let mut writer = Writer::new(out);
@@ -331,7 +335,8 @@ pub struct Authentic {
 /// Verifies evidence from the endorsed identity down (EV-1).
 ///
 /// # Errors
-/// `IdentityMismatch`, `ChainBroken`, `ProfileUnknown`, `MeasuredTwice`, and those of the encodings and signatures.
+/// `IdentityMismatch`, `ChainBroken`, `ProfileUnknown`, `MeasuredTwice`, and those of the encodings
+/// and signatures.
 pub fn verify(
     crypto: &impl Crypto,
     identity: &PublicKey,
@@ -347,7 +352,11 @@ pub fn verify(
     for _ in 0..links {
         let issuer = layer.map_or(*identity, |certified| certified.subject);
         let link = reader.bytes(dice::CERTIFICATE_MAX)?;
-        layer = Some(dice::verify(crypto, &issuer, link)?);
+        let next = dice::verify(crypto, &issuer, link)?;
+        if layer.is_some_and(|below| !below.mode.may_start(next.mode)) {
+            return Err(Error::ChainBroken); // DICE-3
+        }
+        layer = Some(next);
     }
     // EV-1: the identity certifies layer 0 and signs nothing else.
     let layer = layer.ok_or(Error::ChainBroken)?;

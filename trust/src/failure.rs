@@ -1,7 +1,8 @@
-//! The failure record: what a device says of a crash. It has no place for a byte of an app's memory.
+//! The failure record: what a device says of a crash. It has no place for a byte of an app's
+//! memory.
 //!
-//! Rules: FAIL-1 a record holds build ids, program counters and numbers, never contents; FAIL-2 records are
-//! numbered, so that a gap shows what was lost.
+//! Rules: FAIL-1 a record holds build ids, program counters and numbers, never contents; FAIL-2
+//! records are numbered, so that a gap shows what was lost.
 
 use crate::cbor::{Reader, Writer};
 use crate::error::{Error, Result};

@@ -51,6 +51,10 @@ identifier!(
     ClassId, 16
 );
 
+/// The last second of the year 9999: no time beyond is read, so that adding to one or printing it
+/// cannot fail.
+pub const TIME_MAX: u64 = 253_402_300_799;
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         hex(&self.0, f)

@@ -6,8 +6,8 @@ use crate::error::{Error, Result};
 use crate::id::DeviceId;
 use core::fmt;
 
-/// COSE algorithm identifier of ES256 (RFC 9053). ML-DSA-65 (-49, RFC 9964) and HSS-LMS (-46, RFC 8778) have
-/// their place here when their verifiers arrive.
+/// COSE algorithm identifier of ES256 (RFC 9053). ML-DSA-65 (-49, RFC 9964) and HSS-LMS (-46, RFC
+/// 8778) have their place here when their verifiers arrive.
 pub const ES256: i64 = -7;
 
 /// Bytes of an encoded [`PublicKey`].
@@ -38,7 +38,9 @@ impl PublicKey {
     /// `AlgorithmMismatch` for another algorithm, `KeyInvalid` for another form.
     pub fn from_cose(bytes: &[u8]) -> Result<Self> {
         let mut reader = Reader::new(bytes)?;
-        Self::read(&mut reader)
+        let key = Self::read(&mut reader)?;
+        reader.end()?;
+        Ok(key)
     }
 
     /// Reads a COSE_Key in place.

@@ -1,8 +1,8 @@
 //! Every byte Craton signs or believes.
 //!
-//! What is true of this crate: it allocates nothing, has no `unsafe`, and never panics on its input. Bytes
-//! become a parsed value only if they are canonical CBOR (CBOR-1), and a parsed value becomes
-//! [`Verified`] only by the signatures that its kind demands. Algorithms come in through
+//! What is true of this crate: it allocates nothing, has no `unsafe`, and never panics on its
+//! input. Bytes become a parsed value only if they are canonical CBOR (CBOR-1), and a parsed value
+//! becomes [`Verified`] only by the signatures that its kind demands. Algorithms come in through
 //! [`crypto::Crypto`], time and state through arguments.
 #![no_std]
 #![forbid(unsafe_code)]

@@ -1,7 +1,7 @@
 //! Merkle tree proofs (RFC 6962 §2.1) and the checkpoint that they lead to.
 //!
-//! Rules: LOG-1 a set is believed only with its inclusion under a checkpoint; LOG-2 a checkpoint is never
-//! smaller than the last one believed.
+//! Rules: LOG-1 a set is believed only with its inclusion under a checkpoint; LOG-2 a checkpoint is
+//! never smaller than the last one believed.
 
 use crate::cbor::{Reader, Writer};
 use crate::cose::Kind;
@@ -44,7 +44,8 @@ pub fn node(crypto: &impl Crypto, left: &Digest, right: &Digest) -> Digest {
     crypto.sha256(&[&[1], &left.0, &right.0])
 }
 
-/// Refuses unless `leaf` is entry `index` of the tree of `size` entries with this root (RFC 9162 §2.1.3.2).
+/// Refuses unless `leaf` is entry `index` of the tree of `size` entries with this root (RFC 9162
+/// §2.1.3.2).
 ///
 /// # Errors
 /// `NotLogged`.
@@ -162,7 +163,8 @@ impl Checkpoint {
     /// Verifies a checkpoint by the log's key and by the witnesses, if the section has any.
     ///
     /// # Errors
-    /// `SectionKind` (STORE-5), those of [`Signed::verify`]; `OtherCatalog`; `CheckpointShrank` (LOG-2).
+    /// `SectionKind` (STORE-5), those of [`Signed::verify`]; `OtherCatalog`; `CheckpointShrank`
+    /// (LOG-2).
     pub fn verify(
         crypto: &impl Crypto,
         section: &Section,

@@ -1,8 +1,8 @@
 //! Anti-rollback: what may be installed over what.
 //!
-//! Rules: ROLL-1 nothing below the floor is installed or booted; ROLL-2 nothing above the trust store's ceiling
-//! is believed, so that one stolen signature cannot exhaust the versions; ROLL-3 a floor rises only to what
-//! was verified, booted and confirmed, and never falls.
+//! Rules: ROLL-1 nothing below the floor is installed or booted; ROLL-2 nothing above the trust
+//! store's ceiling is believed, so that one stolen signature cannot exhaust the versions; ROLL-3 a
+//! floor rises only to what was verified, booted and confirmed, and never falls.
 
 use crate::cbor::{Reader, Writer};
 use crate::error::{Error, Result};
@@ -61,12 +61,15 @@ impl Floors {
     /// Reads `[[component, version], …]`.
     ///
     /// # Errors
-    /// Those of the encoding.
+    /// Those of the encoding; `FieldInvalid` for a component that stands twice.
     pub fn read(reader: &mut Reader<'_>) -> Result<Self> {
         let mut floors = Self::default();
         for _ in 0..reader.list(FLOORS_MAX)? {
             reader.array(2)?;
             let component = ComponentId(reader.fixed()?);
+            if floors.iter().any(|(id, _)| id == component) {
+                return Err(Error::FieldInvalid); // one table, one encoding
+            }
             floors.raise(component, reader.u64()?)?;
         }
         Ok(floors)

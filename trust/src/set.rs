@@ -1,8 +1,9 @@
 //! Image sets: all that a device runs, approved twice.
 //!
-//! Rules: SET-1 a set is believed only under publisher and catalog both; SET-2 its components stand in order,
-//! each once; SET-3 an envelope is fetched only as the set names it; SET-4 a development set is believed only
-//! by a device that says it is one.
+//! Rules: SET-1 a set is believed only under publisher and catalog both; SET-2 its components stand
+//! in order, each once; SET-3 an envelope is fetched only as the set names it; SET-4 a development
+//! set is believed only by a device that says it is one; SET-5 all of a set is for the device's
+//! class, or none of it.
 
 use crate::cbor::{Reader, Writer};
 use crate::cose::Kind;
@@ -10,7 +11,7 @@ use crate::crypto::Crypto;
 use crate::error::{Error, Result};
 use crate::id::{CatalogId, ClassId, ComponentId, Digest, ImageId};
 use crate::signed::{Signed, Verified};
-use crate::store::{Role, Section};
+use crate::store::{Role, Section, SectionKind};
 use crate::suit::{Abi, Image};
 
 /// The most components of a set.
@@ -146,6 +147,15 @@ impl<'b> ImageSet<'b> {
         self.members.iter().flatten()
     }
 
+    /// Refuses a set with a member for another class of devices (SET-5).
+    ///
+    /// # Errors
+    /// `ClassMismatch`.
+    pub fn check_class(&self, device: ClassId) -> Result<()> {
+        let all = self.members().all(|member| member.class == device);
+        if all { Ok(()) } else { Err(Error::ClassMismatch) }
+    }
+
     /// Reads a set.
     ///
     /// # Errors
@@ -186,7 +196,7 @@ impl<'b> ImageSet<'b> {
     /// Verifies a set by both approvals (SET-1), for this catalog and kind of device (SET-4).
     ///
     /// # Errors
-    /// Those of [`Signed::verify`]; `OtherCatalog`, `DevelopmentSet`.
+    /// `SectionKind` (STORE-5), those of [`Signed::verify`]; `OtherCatalog`, `DevelopmentSet`.
     pub fn verify(
         crypto: &impl Crypto,
         section: &Section,
@@ -194,6 +204,7 @@ impl<'b> ImageSet<'b> {
         development: bool,
         signed: &Signed<'b>,
     ) -> Result<Verified<Self>> {
+        section.require(SectionKind::Owner)?;
         let roles = [section.role(Role::Publisher), section.role(Role::Catalog)];
         let set = signed.verify(crypto, Kind::ImageSet, &roles, Self::parse)?;
         if set.catalog != catalog {
@@ -242,7 +253,7 @@ fn write_member(member: &Member, writer: &mut Writer<'_>) -> Result<()> {
     })
 }
 
-/// Refuses a set in which an image needs an ABI that no other image, nor the platform, provides.
+/// Refuses a set in which an image needs an ABI that neither the set nor the platform provides.
 ///
 /// # Errors
 /// `AbiUnmet`.

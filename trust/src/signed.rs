@@ -1,7 +1,12 @@
 //! A payload with its signatures, and the proof that they were enough.
 //!
-//! `Signed = [payload: bstr, [1*8 COSE_Sign1 detached: bstr]]`. Identity is the digest of the payload,
-//! never of this envelope, so that an object can be signed again without becoming another.
+//! `Signed = [payload: bstr, [1*8 COSE_Sign1 detached: bstr]]`. Identity is the digest of the
+//! payload, never of this envelope, so that an object can be signed again without becoming another.
+//!
+//! Rules: SIG-2 one key signs an object once; SIG-3 a role is satisfied by a threshold of its
+//! distinct keys, and a signature that names one of them and does not verify spoils the object. A
+//! role that must have several algorithms (hybrid) lists a key of each and a threshold of all;
+//! today there is one, and a key or signature of another is refused when it is read, never skipped.
 
 use crate::cbor::{Reader, Writer};
 use crate::cose::{self, Kind, SIGN1_SIZE, Sign1};
@@ -33,10 +38,14 @@ impl<'b> Signatures<'b> {
     /// Reads a list of `count` detached signatures, each a byte string.
     ///
     /// # Errors
-    /// `FieldTooLong`, `SignerRepeated` (SIG-2), and those of [`Sign1::parse`].
+    /// `SignerUnknown` if there is none, `FieldTooLong`, `SignerRepeated` (SIG-2), and those of
+    /// [`Sign1::parse`].
     pub fn read(reader: &mut Reader<'b>, count: usize) -> Result<Self> {
         let mut found: [Option<Sign1<'b>>; SIGNATURES_MAX] = [None; SIGNATURES_MAX];
-        if count == 0 || count > SIGNATURES_MAX {
+        if count == 0 {
+            return Err(Error::SignerUnknown);
+        }
+        if count > SIGNATURES_MAX {
             return Err(Error::FieldTooLong);
         }
         for place in 0..count {
@@ -51,8 +60,8 @@ impl<'b> Signatures<'b> {
 
     /// Refuses unless a threshold of the role's distinct keys signed `payload` (SIG-3).
     ///
-    /// A signature by a key outside the role is passed over: another role may need it. One that names a
-    /// key of the role and does not verify is refused, however many others there are.
+    /// A signature by a key outside the role is passed over: another role may need it. One that
+    /// names a key of the role and does not verify is refused, however many others there are.
     ///
     /// # Errors
     /// `RoleEmpty`, `SignerUnknown`, `SignatureInvalid`, `KeyInvalid`, `ThresholdNotMet`.
@@ -132,10 +141,11 @@ impl<'b> Signed<'b> {
     }
 }
 
-/// A value that the right keys signed. Only [`Signed::verify`] and the manifest's verifier make one.
+/// A value that the right keys signed. Only [`Signed::verify`] and the manifest's verifier make
+/// one.
 ///
-/// It does not promise that the value is meant for this device, request or time: those are checked by
-/// each object's own `addressed`.
+/// It does not promise that the value is meant for this device, request or time: those are checked
+/// by each object's own `addressed`.
 #[derive(Clone, Copy, Debug)]
 pub struct Verified<T> {
     value: T,
@@ -165,7 +175,7 @@ impl<T> core::ops::Deref for Verified<T> {
 /// Signs `payload` by every signer, into `out`; returns the bytes written.
 ///
 /// # Errors
-/// `BufferTooSmall`, `FieldTooLong`, or a signer's.
+/// `BufferTooSmall`, `FieldTooLong`, `SignerUnknown` without a signer, or a signer's.
 pub fn seal<'o>(
     crypto: &impl Crypto,
     kind: Kind,
@@ -173,6 +183,12 @@ pub fn seal<'o>(
     signers: &[&dyn Signer],
     out: &'o mut [u8],
 ) -> Result<&'o [u8]> {
+    if signers.is_empty() {
+        return Err(Error::SignerUnknown);
+    }
+    if payload.len() > PAYLOAD_MAX || signers.len() > SIGNATURES_MAX {
+        return Err(Error::FieldTooLong); // what nobody could read back
+    }
     let mut writer = Writer::new(out);
     writer.array(2)?.bytes(payload)?.array(signers.len())?;
     for signer in signers {

@@ -1,9 +1,10 @@
 //! The two slots of a device as a value: every step from one state to the next, without a disk.
 //!
-//! Rules: SLOT-1 arming is the one write that commits an update; SLOT-2 a trial that is not confirmed in its
-//! starts falls back; SLOT-3 confirming keeps the old set until the floors are raised, and every boot redoes
-//! what is unfinished; SLOT-4 an image that could not reach the service counts as failed only if the old
-//! one could; SLOT-5 a set that failed here is not tried again.
+//! Rules: SLOT-1 arming is the one write that commits an update; SLOT-2 a trial that is not
+//! confirmed in its starts falls back; SLOT-3 confirming keeps the old set until the floors are
+//! raised, and every boot redoes what is unfinished; SLOT-4 an image that could not reach the
+//! service counts as failed only if the old one could; SLOT-5 a set that failed here is not tried
+//! again.
 
 use crate::cbor::{Reader, Writer};
 use crate::error::{Error, Result};
@@ -93,7 +94,8 @@ impl Slots {
     /// A fetched and verified set takes the free slot; a staged one before it is given up.
     ///
     /// # Errors
-    /// SLOT-5 `SetFailedBefore`; `SlotState` while a trial or a confirm is under way, or if it runs already.
+    /// SLOT-5 `SetFailedBefore`; `SlotState` while a trial or a confirm is under way, or if it runs
+    /// already.
     pub fn stage(&self, set: SetId) -> Result<Self> {
         if self.failed == Some(set) {
             return Err(Error::SetFailedBefore);
@@ -153,10 +155,11 @@ impl Slots {
     /// The trial held: its set is confirmed, the old one kept until [`Slots::finish`] (SLOT-3).
     ///
     /// # Errors
-    /// `SlotState` without a trial.
+    /// `SlotState` without a trial, or with one that never started (ROLL-3: only what booted
+    /// counts).
     pub fn confirm(&self) -> Result<Self> {
         let mut next = self.change(|slot| match slot {
-            Slot::Trial(set, _) => Some(Slot::Confirmed(set)),
+            Slot::Trial(set, starts) if starts < TRIAL_STARTS => Some(Slot::Confirmed(set)),
             _ => None,
         })?;
         for (slot, before) in next.slots.iter_mut().zip(&self.slots) {
@@ -210,8 +213,8 @@ impl Slots {
         })
     }
 
-    /// The old set tried after an unreachable trial: if it reached the service, the new one is at fault; if
-    /// not, the new one is staged again for when the service is back (SLOT-4).
+    /// The old set tried after an unreachable trial: if it reached the service, the new one is at
+    /// fault; if not, the new one is staged again for when the service is back (SLOT-4).
     ///
     /// # Errors
     /// `SlotState` without a suspect.
@@ -239,7 +242,8 @@ impl Slots {
     /// Reads `[1, slot, slot, failed]`, a slot being `[state, set, starts]`.
     ///
     /// # Errors
-    /// Those of the encoding; `VersionUnknown`; `SlotState` for two slots in one state.
+    /// Those of the encoding; `VersionUnknown`; `SlotState` for a value that no order of steps
+    /// reaches.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         let mut reader = Reader::new(bytes)?;
         reader.array(4)?;
@@ -249,11 +253,24 @@ impl Slots {
         let slots = [read_slot(&mut reader)?, read_slot(&mut reader)?];
         let failed = reader.optional(|r| Ok(SetId(r.fixed()?)))?;
         reader.end()?;
-        let [a, b] = slots.map(|slot| core::mem::discriminant(&slot));
-        if a == b && slots != [Slot::Empty; 2] {
-            return Err(Error::SlotState);
-        }
-        Ok(Self { slots, failed })
+        let value = Self { slots, failed };
+        if value.possible() { Ok(value) } else { Err(Error::SlotState) }
+    }
+
+    /// Whether some order of steps reaches this value. A test compares it with all that are
+    /// reached.
+    fn possible(&self) -> bool {
+        let pair = matches!(
+            self.slots,
+            [Slot::Empty | Slot::Confirmed(_), _] | [_, Slot::Empty | Slot::Confirmed(_)]
+        );
+        let both = matches!(self.slots, [Slot::Confirmed(_), Slot::Confirmed(_)]);
+        // A superseded set has always made room for a confirmed one.
+        let replaced = self.confirmed().is_some() || !self.unfinished();
+        let mut kept = self.kept();
+        let twice = kept.next().zip(kept.next()).is_some_and(|(a, b)| a == b);
+        let failed_stays = self.kept().any(|set| Some(set) == self.failed);
+        pair && !both && replaced && !twice && !failed_stays
     }
 
     /// Writes the value into `out`; returns the bytes written.

@@ -59,7 +59,8 @@ impl SoftKey {
     /// From 32 secret bytes, big-endian.
     ///
     /// # Errors
-    /// `KeyInvalid` for zero or a number not below the group's order (once in 2³² for random bytes).
+    /// `KeyInvalid` for zero or a number not below the group's order (once in 2³² for random
+    /// bytes).
     pub fn from_bytes(secret: &[u8; 32]) -> Result<Self> {
         SigningKey::from_slice(secret).map(Self).map_err(|_| Error::KeyInvalid)
     }

@@ -1,9 +1,11 @@
 //! The trust store: the keys a device believes, in two sections with a root of their own each.
 //!
-//! Rules: STORE-1 a section follows its predecessor only at version + 1, signed by a threshold of the
-//! old root and of its own; STORE-2 it keeps the genesis and its kind; STORE-3 it never turns
-//! a production root into a development one; STORE-4 it is refused if an installed set, its fallback or
-//! the recovery image would lose its signers.
+//! Rules: STORE-1 a section follows its predecessor only at version + 1, signed by a threshold of
+//! the old root and of its own; STORE-2 it keeps the genesis and its kind; STORE-3 it never turns a
+//! production root into a development one; STORE-4 it is refused if an installed set or image, its
+//! fallback or the recovery image would lose its signers, or stand above the ceiling; STORE-5 what
+//! an owner signs is believed by an `owner` section only; STORE-6 two roles that must approve
+//! independently share no key.
 
 use crate::cbor::{Reader, Writer};
 use crate::cose::Kind;
@@ -11,7 +13,9 @@ use crate::crypto::Crypto;
 use crate::error::{Error, Result};
 use crate::id::{CatalogId, Digest};
 use crate::key::PublicKey;
+use crate::set::ImageSet;
 use crate::signed::{Signed, Verified};
+use crate::suit;
 
 /// The format of a section.
 const FORMAT: u64 = 1;
@@ -71,6 +75,13 @@ const ALL_ROLES: [Role; ROLES] = [
     Role::Manufacturer,
     Role::Approver,
     Role::Recovery,
+];
+
+/// Which roles approve the same object, each for itself: sets, production sets, checkpoints.
+const INDEPENDENT: [(Role, Role); 3] = [
+    (Role::Publisher, Role::Catalog),
+    (Role::Publisher, Role::Approver),
+    (Role::Log, Role::Witness),
 ];
 
 /// A role's keys and how many distinct ones must sign.
@@ -178,7 +189,8 @@ impl Section {
     /// Reads a section.
     ///
     /// # Errors
-    /// Those of the encoding; `VersionUnknown`, `KeyRepeated`, `ThresholdImpossible`, `KeyInvalid`.
+    /// Those of the encoding; `VersionUnknown`, `SectionKind`, `SuccessorVersion`, `KeyRepeated`,
+    /// `ThresholdImpossible`, `KeyInvalid`, `RoleEmpty` without a root.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         let mut reader = Reader::new(bytes)?;
         reader.array(8)?;
@@ -211,7 +223,27 @@ impl Section {
         if section.role(Role::Root).keys().is_empty() {
             return Err(Error::RoleEmpty);
         }
+        section.check_independence()?;
         Ok(section)
+    }
+
+    /// Refuses one key on both sides of a double approval: one signature would satisfy both
+    /// (STORE-6).
+    fn check_independence(&self) -> Result<()> {
+        let shared = |(one, other): &(Role, Role)| {
+            let others = self.role(*other).keys();
+            self.role(*one).keys().iter().any(|key| others.contains(key))
+        };
+        if INDEPENDENT.iter().any(shared) { Err(Error::KeyRepeated) } else { Ok(()) }
+    }
+
+    /// Refuses a section of the other kind (STORE-5): its roles have the same names and other
+    /// holders.
+    ///
+    /// # Errors
+    /// `SectionKind`.
+    pub fn require(&self, kind: SectionKind) -> Result<()> {
+        if self.kind == kind { Ok(()) } else { Err(Error::SectionKind) }
     }
 
     /// Writes the section into `out`; returns the bytes written.
@@ -248,7 +280,8 @@ fn read_role(reader: &mut Reader<'_>) -> Result<RoleKeys> {
     if possible { Ok(role) } else { Err(Error::ThresholdImpossible) }
 }
 
-/// The first version of a section, believed because it was installed in the factory or with a claim.
+/// The first version of a section, believed because it was installed in the factory or with a
+/// claim.
 ///
 /// # Errors
 /// `SuccessorVersion` if it is a later one, and those of [`Signed::verify`] by its own root.
@@ -260,11 +293,12 @@ pub fn accept_genesis(crypto: &impl Crypto, signed: &Signed<'_>) -> Result<Verif
     signed.verify(crypto, Kind::TrustStore, &[own.role(Role::Root)], Section::parse)
 }
 
-/// The next version of `old`, believed because both roots signed it. `genesis` is the digest of the first.
+/// The next version of `old`, believed because both roots signed it. `genesis` is the digest of the
+/// first.
 ///
 /// # Errors
-/// STORE-1 `SuccessorVersion`, `ThresholdNotMet` and the like; STORE-2 `SuccessorGenesis`, `SectionKind`;
-/// STORE-3 `SuccessorDev`.
+/// STORE-1 `SuccessorVersion`, `ThresholdNotMet` and the like; STORE-2 `SuccessorGenesis`,
+/// `SectionKind`; STORE-3 `SuccessorDev`.
 pub fn accept_successor(
     crypto: &impl Crypto,
     old: &Section,
@@ -309,7 +343,8 @@ pub fn accept_chain<'b>(
     Ok(section)
 }
 
-/// Refuses a successor under which one of `installed` sets would no longer verify (STORE-4).
+/// Refuses an owner's successor under which one of `installed` sets would no longer verify, or
+/// could no longer boot because it is above the new ceiling (STORE-4).
 ///
 /// # Errors
 /// `SuccessorOrphans`.
@@ -319,10 +354,30 @@ pub fn keeps_installed<'b>(
     installed: impl IntoIterator<Item = &'b [u8]>,
 ) -> Result<()> {
     let roles = [new.role(Role::Publisher), new.role(Role::Catalog)];
-    let mut all = installed.into_iter().map(|bytes| {
-        Signed::parse(bytes)?.verify(crypto, Kind::ImageSet, &roles, |_| Ok(())).map(|_| ())
-    });
-    if all.any(|verdict| verdict.is_err()) { Err(Error::SuccessorOrphans) } else { Ok(()) }
+    let keeps = |bytes: &'b [u8]| {
+        let set = Signed::parse(bytes)?.verify(crypto, Kind::ImageSet, &roles, ImageSet::parse)?;
+        let bootable = set.members().all(|member| member.security_version <= new.ceiling);
+        if bootable { Ok(()) } else { Err(Error::AboveCeiling) }
+    };
+    // Why one was lost is for the log of whoever made the successor; the device only refuses it.
+    installed.into_iter().try_for_each(keeps).map_err(|_| Error::SuccessorOrphans)
+}
+
+/// Refuses a successor of either kind under which one of the `installed` envelopes would no longer
+/// verify, or stand above the new ceiling (STORE-4): envelopes are signed again first.
+///
+/// # Errors
+/// `SuccessorOrphans`.
+pub fn keeps_images<'b>(
+    crypto: &impl Crypto,
+    new: &Section,
+    installed: impl IntoIterator<Item = &'b [u8]>,
+) -> Result<()> {
+    let keeps = |envelope: &'b [u8]| {
+        let image = suit::verify(crypto, new.role(Role::Publisher), envelope)?;
+        if image.security_version <= new.ceiling { Ok(()) } else { Err(Error::AboveCeiling) }
+    };
+    installed.into_iter().try_for_each(keeps).map_err(|_| Error::SuccessorOrphans)
 }
 
 /// The catalog that an `owner` section of this genesis makes.

@@ -1,16 +1,17 @@
 //! Image manifests: SUIT (draft-ietf-suit-manifest) in a restricted profile.
 //!
-//! Rules: IMG-1 the manifest is byte for byte the one command sequence of its profile: no try-each, no
-//! URI, no directive chosen by data; IMG-2 what is signed is the digest of the wrapped manifest; IMG-3 the
-//! payload is believed by its digest and size only. Our own facts travel under a private key of the
-//! manifest. Off-spec: the sequence number is informational, only the security version is
-//! enforced, so that a signed roll-back stays possible.
+//! Rules: IMG-1 the manifest is byte for byte the one command sequence of its profile: no try-each,
+//! no URI, no directive chosen by data; IMG-2 what is signed is the digest of the wrapped manifest;
+//! IMG-3 the payload is believed by its digest and size only; IMG-4 an image runs on devices of its
+//! class only. Our own facts travel under a private key of the manifest. Off-spec: the sequence
+//! number is informational, only the security version is enforced, so that a signed roll-back stays
+//! possible.
 
 use crate::cbor::{Reader, Writer, canonical};
 use crate::cose::{self, Kind, SIGN1_SIZE};
 use crate::crypto::{Crypto, Signer};
 use crate::error::{Error, Result};
-use crate::id::{ClassId, ComponentId, Digest, ImageId};
+use crate::id::{ClassId, ComponentId, Digest, ImageId, TIME_MAX};
 use crate::signed::{SIGNATURES_MAX, Signatures, Verified};
 use crate::store::RoleKeys;
 
@@ -139,13 +140,18 @@ impl<'b> Image<'b> {
     /// Reads a manifest, refusing any other command sequence (IMG-1).
     ///
     /// # Errors
-    /// `ManifestTemplate`, and those of the encoding.
+    /// `ManifestTemplate`; `FieldInvalid` for a verity tree outside the payload or a year above
+    /// 9999; and those of the encoding.
     pub fn parse(manifest: &'b [u8]) -> Result<Self> {
         if manifest.len() > MANIFEST_MAX {
             return Err(Error::FieldTooLong);
         }
         canonical(manifest)?;
         let image = read_manifest(manifest).map_err(|_| Error::ManifestTemplate)?;
+        let inside = image.verity.is_none_or(|verity| verity.data_size <= image.payload_size);
+        if !inside || image.support_until > TIME_MAX {
+            return Err(Error::FieldInvalid);
+        }
         let mut again = [0u8; MANIFEST_MAX];
         // IMG-1: whatever was read, only what we would have written is believed.
         if image.encode(&mut again).ok() == Some(manifest) {
@@ -206,6 +212,14 @@ impl<'b> Image<'b> {
         writer.bytes(&self.sbom.0)?.u64(self.support_until)?;
         let length = writer.length();
         out.get(..length).ok_or(Error::BufferTooSmall)
+    }
+
+    /// Refuses a device of another class (IMG-4).
+    ///
+    /// # Errors
+    /// `ClassMismatch`.
+    pub fn check_class(&self, device: ClassId) -> Result<()> {
+        if self.class == device { Ok(()) } else { Err(Error::ClassMismatch) }
     }
 
     /// Refuses a payload that is not the one of this manifest (IMG-3).
@@ -297,7 +311,9 @@ fn read_digest(bytes: &[u8]) -> Result<Digest> {
     if reader.i64()? != SHA_256 {
         return Err(Error::AlgorithmMismatch);
     }
-    reader.digest()
+    let digest = reader.digest()?;
+    reader.end()?;
+    Ok(digest)
 }
 
 /// The digest that names and signs a manifest: over its byte-string wrapping (draft §6.3, IMG-2).
@@ -414,7 +430,8 @@ impl Footer {
         bytes
     }
 
-    /// Reads the footer of a file of `file_size` bytes; the sizes must account for every byte of it.
+    /// Reads the footer of a file of `file_size` bytes; the sizes must account for every byte of
+    /// it.
     ///
     /// # Errors
     /// `FooterInvalid`.
