@@ -1,0 +1,5 @@
+//! Failures of real programs: named, grouped and titled.
+
+mod corpus;
+mod grouping;
+mod symbols;
