@@ -3,7 +3,7 @@
 
 use std::env;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::FileExt;
 use std::thread::sleep;
@@ -12,6 +12,8 @@ use std::time::Duration;
 /// The one file an app with `MutableStorage` may write. It is there and as large as allowed.
 const STORAGE: &str = "/mutable/storage";
 const HOST: &str = "telemetry.example.com";
+/// Bytes read of an answer's head.
+const HEAD_MAX: u64 = 4096;
 const PERIOD: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -53,16 +55,24 @@ fn send(number: u64, celsius: f64) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     write!(stream, "CONNECT {HOST}:80 HTTP/1.1\r\nHost: {HOST}:80\r\n\r\n")?;
-    let mut answer = [0; 12];
-    stream.read_exact(&mut answer)?;
-    if !answer.ends_with(b" 200") {
-        return Err(io::Error::other("the proxy refused"));
-    }
+    read_answer(&stream)?;
     let body = format!("{{\"number\":{number},\"celsius\":{celsius}}}");
     let length = body.len();
     write!(
         stream,
         "POST /measurements HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n\
          Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-    )
+    )?;
+    read_answer(&stream)
+}
+
+/// Reads an answer's head; anything but success is an error.
+fn read_answer(stream: &TcpStream) -> io::Result<()> {
+    let mut lines = BufReader::new(stream.take(HEAD_MAX)).lines();
+    let status = lines.next().transpose()?.unwrap_or_default();
+    while lines.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
+    match status.split(' ').nth(1) {
+        Some(code) if code.starts_with('2') => Ok(()),
+        _ => Err(io::Error::other(format!("answer: {status}"))),
+    }
 }
