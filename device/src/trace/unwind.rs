@@ -89,8 +89,8 @@ impl Unwinder<'_> {
         let caller = tables.and_then(|tables| caller(tables, place, &self.registers, self.memory));
         self.trace.frames.push(frame);
         match caller {
-            Some(Caller::None) => Some(Step::Outermost),
-            Some(Caller::Found { registers, signal }) => self.enter(registers, signal),
+            Some(Caller { registers: Some(registers), signal }) => self.enter(registers, signal),
+            Some(Caller { registers: None, .. }) => Some(Step::Outermost),
             None => self.follow_frame_pointer(),
         }
     }
@@ -151,14 +151,11 @@ impl Modules<'_> {
     }
 }
 
-enum Caller {
-    /// The tables mark this frame as the outermost.
-    None,
-    Found {
-        registers: Registers,
-        /// Whether the frame left is the kernel's call of a signal handler.
-        signal: bool,
-    },
+struct Caller {
+    /// `None` where the tables mark the frame left as the outermost.
+    registers: Option<Registers>,
+    /// Whether the frame left is the kernel's call of a signal handler.
+    signal: bool,
 }
 
 /// The registers of the caller of the code at `place`; `None` if the tables do not know.
@@ -201,13 +198,13 @@ impl Rules<'_, '_> {
         caller.set(SP, Some(cfa));
         for (register, rule) in self.row.registers() {
             if register.0 == return_column && *rule == RegisterRule::Undefined {
-                return Some(Caller::None);
+                return Some(Caller { registers: None, signal });
             }
             caller.set(register.0, self.recover(register.0, rule, cfa));
         }
         caller.set(PC, caller.get(return_column));
         caller.get(PC)?;
-        Some(Caller::Found { registers: caller, signal })
+        Some(Caller { registers: Some(caller), signal })
     }
 
     fn recover(&self, register: u16, rule: &RegisterRule<usize>, cfa: u64) -> Option<u64> {
@@ -258,5 +255,104 @@ impl Rules<'_, '_> {
         let mut bytes = [0; WORD as usize];
         self.memory.read(address, bytes.get_mut(..usize::from(size))?)?;
         Some(u64::from_le_bytes(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+    use crate::sys::ptrace::{Change, Stop, Tracee};
+    use crate::trace::memory::Memory;
+
+    const ROUNDS: u64 = 400;
+
+    /// Memory in which one bit of some reads is wrong.
+    struct Damaged<'a> {
+        memory: &'a Memory,
+        seed: Cell<u64>,
+    }
+
+    impl Damaged<'_> {
+        fn random(&self) -> usize {
+            let next = self.seed.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            self.seed.set(next);
+            (next >> 33) as usize
+        }
+    }
+
+    impl Peek for Damaged<'_> {
+        fn read(&self, address: u64, into: &mut [u8]) -> Option<()> {
+            self.memory.read(address, into)?;
+            let flips = 1 + into.len() / 512;
+            for _ in 0..flips {
+                if self.random().is_multiple_of(3) {
+                    let at = self.random() % into.len().max(1);
+                    if let Some(byte) = into.get_mut(at) {
+                        *byte ^= 1 << (self.random() % 8);
+                    }
+                }
+            }
+            Some(())
+        }
+    }
+
+    /// Stops a shell where it is about to die, and shows it to `look`.
+    fn with_dying_shell(look: impl FnOnce(Registers, &Memory) + Send) {
+        let mut shell = Command::new("sh")
+            .args(["-c", "read go; kill -ABRT $$"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let pid = shell.id() as i32;
+        let input = shell.stdin.take();
+        let watch = move || {
+            let tracee = Tracee::seize(pid).unwrap();
+            drop(input);
+            loop {
+                match tracee.wait().unwrap() {
+                    Change::Stopped(thread, Stop::Signal(libc::SIGABRT)) => {
+                        let memory = Memory::open(pid).unwrap();
+                        return look(tracee.registers(thread).unwrap(), &memory);
+                    }
+                    Change::Stopped(thread, _) => tracee.resume(thread, 0).unwrap(),
+                    other => panic!("{other:?}"),
+                }
+            }
+        };
+        std::thread::scope(|scope| scope.spawn(watch).join().unwrap());
+        shell.wait().unwrap();
+    }
+
+    #[test]
+    fn a_dynamic_program_is_traced_through_its_libraries() {
+        with_dying_shell(|registers, memory| {
+            let trace = unwind(registers, &memory.mappings(), memory);
+            assert!(trace.complete && !trace.in_handler, "{trace:?}");
+            let mut modules: Vec<_> = trace.frames.iter().map(|frame| frame.build_id).collect();
+            modules.dedup();
+            assert!(modules.len() >= 2, "{trace:?}");
+        });
+    }
+
+    #[test]
+    fn damaged_memory_gives_fewer_or_wrong_frames_and_nothing_else() {
+        with_dying_shell(|registers, memory| {
+            let mappings = memory.mappings();
+            let panics = (0..ROUNDS).filter(|seed| {
+                let damaged = Damaged { memory, seed: Cell::new(*seed) };
+                let look = || unwind(registers, &mappings, &damaged);
+                match std::panic::catch_unwind(std::panic::AssertUnwindSafe(look)) {
+                    Ok(trace) => {
+                        assert!(trace.frames.len() <= FRAMES_MAX);
+                        false
+                    }
+                    Err(_) => true,
+                }
+            });
+            println!("{} of {ROUNDS} rounds end in a parser's panic", panics.count());
+        });
     }
 }

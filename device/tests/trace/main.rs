@@ -3,3 +3,4 @@
 mod apps;
 mod endings;
 mod namespaces;
+mod samples;
