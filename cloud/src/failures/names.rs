@@ -134,13 +134,21 @@ const CARRIER_CRATES: [&str; 6] =
 /// Whether a function (stable name) is one that failures of any cause pass through: panic and
 /// abort machinery, the standard library, the C library.
 pub fn is_carrier(name: &str) -> bool {
-    let path = name.trim_start_matches(['<', '&', '*', '(', '[']).trim_start_matches("mut ");
-    if CARRIER_CRATES.iter().any(|begin| path.starts_with(begin)) {
-        return true;
+    if let Some((of, rest)) = name.strip_prefix('<').and_then(|path| path.split_once(" as ")) {
+        // Only the standard library can implement its own traits for its own and basic types.
+        return (is_standard(of) || !of.contains("::")) && is_standard(rest);
     }
-    !name.contains("::")
-        && (CARRIERS.contains(&name)
-            || CARRIER_BEGINNINGS.iter().any(|begin| name.starts_with(begin)))
+    let in_c = !name.contains("::");
+    is_standard(name)
+        || in_c && CARRIERS.contains(&name)
+        || in_c && CARRIER_BEGINNINGS.iter().any(|begin| name.starts_with(begin))
+}
+
+/// Whether a path, or the type it is a reference or slice of, is the standard library's.
+fn is_standard(path: &str) -> bool {
+    let path = path.trim_start_matches(['<', '&', '*', '(', '[']);
+    let path = path.trim_start_matches("mut ").trim_start_matches("dyn ");
+    CARRIER_CRATES.iter().any(|begin| path.starts_with(begin))
 }
 
 #[cfg(test)]
@@ -186,6 +194,8 @@ mod tests {
         for name in [
             "core::panicking::panic_fmt",
             "<core::option::Option as core::fmt::Debug>::fmt",
+            "<usize as core::slice::index::SliceIndex>::index",
+            "<[T] as alloc::slice::Join>::join",
             "<alloc::vec::Vec as core::ops::index::Index>::index",
             "__pthread_kill_implementation",
             "raise",
@@ -195,7 +205,14 @@ mod tests {
         ] {
             assert!(is_carrier(name), "{name}");
         }
-        for name in ["blink::tick", "<blink::Lamp as core::fmt::Debug>::fmt", "tick", "strap::on"] {
+        for name in [
+            "blink::tick",
+            "<blink::Lamp as core::fmt::Debug>::fmt",
+            "<&mut blink::Lamp as core::fmt::Debug>::fmt",
+            "<u32 as blink::Dim>::dim",
+            "tick",
+            "strap::on",
+        ] {
             assert!(!is_carrier(name), "{name}");
         }
     }

@@ -76,7 +76,11 @@ fn crash(failure: &Failure<'_>) -> String {
 /// The innermost place of the app itself, else of any function.
 fn place(frames: &[TracedFrame]) -> Option<&Place> {
     let places = || frames.iter().flat_map(|frame| &frame.places);
-    places().find(|place| !is_carrier(&stable(&place.function))).or_else(|| places().next())
+    let own = places().find(|place| !is_carrier(&stable(&place.function)));
+    let first = own.or_else(|| places().next())?;
+    // Compilers give some instructions of a function no line; its other frames may have one.
+    let same = |place: &&Place| place.function == first.function && place.line.is_some();
+    places().find(same).or(Some(first))
 }
 
 fn place_text(place: &Place) -> String {
