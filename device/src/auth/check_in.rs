@@ -1,0 +1,142 @@
+//! One check-in: evidence for this connection and this request, and a reply that is believed by its signature.
+
+use super::{Auth, AuthError};
+use crate::link::{Credential, Link, Peer};
+use crate::roles::{CheckedIn, CredentialBytes, PeerBytes, StatusBytes};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+use craton_api::device::{CHECK_IN_PATH, CheckIn, Isolation, Request, Status, Storage};
+use craton_rot::{Ask, For, RootOfTrust as _};
+use craton_trust::assignment::{Address, Assignment};
+use craton_trust::crypto::Crypto as _;
+use craton_trust::evidence::{EVIDENCE_MAX, check_in_nonce};
+use craton_trust::soft::Soft;
+use craton_trust::store::{Role, Section};
+use craton_trust::{CatalogId, Digest, PublicKey, SetId, Signed};
+use std::time::{Duration, Instant};
+
+/// A reply counts within this time of its one request.
+const REPLY_WITHIN: Duration = Duration::from_secs(60);
+/// The largest reply, bytes.
+const REPLY_MAX: usize = 16 * 1024;
+
+/// What a reply must be, and what it is judged by.
+struct Expected {
+    section: Section,
+    address: Address,
+    checkpoint: u64,
+    sent: Instant,
+}
+
+impl Auth {
+    pub(super) fn check_in(
+        &mut self,
+        service: &str,
+        status: StatusBytes,
+    ) -> Result<CheckedIn, AuthError> {
+        let now = self.rot.status()?;
+        let section = self.owner_section()?;
+        let catalog = now.owner.ok_or(AuthError::DeviceUnowned)?;
+        let peer =
+            Peer { address: service.to_owned(), keys: section.role(Role::Service).keys().to_vec() };
+        let (key, client_key) = client_key()?;
+        let device = self.rot.device();
+        let status = status_of(status, now.checkpoint_size);
+        let request = Request { catalog, device, epoch: now.epoch, client_key, status }.encode()?;
+        let digest = Soft.sha256(&[&request]);
+        let address = Address { catalog, device, epoch: now.epoch, request: digest };
+        let sent = Instant::now();
+        let expected = Expected { section, address, checkpoint: now.checkpoint_size, sent };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|_| AuthError::ClientKeyFailed)?;
+        let reply = runtime.block_on(async {
+            let mut link = Link::connect(&peer, None).await?;
+            let freshness = *link.exporter();
+            let evidence = self.evidence(catalog, &freshness, &digest, client_key)?;
+            let body = CheckIn { request: &request, evidence: &evidence }.encode()?;
+            Ok::<_, AuthError>(link.post(CHECK_IN_PATH, body, REPLY_MAX).await?)
+        })?;
+        let believed = believe(&reply, &expected)?;
+        self.rot.accept_reply(&reply, &digest)?;
+        Ok(CheckedIn {
+            credential: CredentialBytes { certificate: believed.certificate, key },
+            time: believed.time,
+            next_s: believed.next_s,
+            target: believed.target.map(|set| set.0),
+            peer: PeerBytes::from(&peer),
+        })
+    }
+
+    fn evidence(
+        &mut self,
+        audience: CatalogId,
+        freshness: &[u8; 32],
+        request: &Digest,
+        client_key: PublicKey,
+    ) -> Result<Vec<u8>, AuthError> {
+        let nonce = check_in_nonce(&Soft, &audience, freshness, request);
+        let ask = Ask { purpose: For::CheckIn(&self.role), audience, nonce, client_key };
+        let mut room = vec![0u8; EVIDENCE_MAX];
+        Ok(self.rot.attest(&ask, &mut room)?.to_vec())
+    }
+}
+
+/// What a verified reply says.
+struct Reply {
+    time: u64,
+    certificate: Vec<u8>,
+    next_s: u64,
+    target: Option<SetId>,
+}
+
+/// Believes a reply: signed by the online role, addressed to this request, in time, its set logged.
+fn believe(reply: &[u8], expected: &Expected) -> Result<Reply, AuthError> {
+    if expected.sent.elapsed() > REPLY_WITHIN {
+        return Err(AuthError::ReplyLate);
+    }
+    let Expected { section, address, checkpoint, .. } = expected;
+    let assignment = Assignment::verify(&Soft, section, address, &Signed::parse(reply)?)?;
+    let online = assignment.online.ok_or(AuthError::ReplyOffline)?;
+    if let Some(target) = &assignment.target {
+        target.verify_logged(&Soft, section, address.catalog, *checkpoint)?; // ASG-3
+    }
+    Ok(Reply {
+        time: online.time,
+        certificate: online.certificate.to_vec(),
+        next_s: assignment.next_check_in_s,
+        target: assignment.target.as_ref().map(|target| target.set),
+    })
+}
+
+/// A fresh key for the certificate: PKCS#8, and its public half.
+fn client_key() -> Result<(Vec<u8>, PublicKey), AuthError> {
+    let failed = |_| AuthError::ClientKeyFailed;
+    let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
+    let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new()).map_err(failed)?;
+    let pair = EcdsaKeyPair::from_pkcs8(algorithm, pkcs8.as_ref());
+    let pair = pair.map_err(|_| AuthError::ClientKeyFailed)?;
+    let public = PublicKey::from_sec1(pair.public_key().as_ref())?;
+    Ok((pkcs8.as_ref().to_vec(), public))
+}
+
+fn status_of(status: StatusBytes, checkpoint: u64) -> Status {
+    Status {
+        running: status.running.map(SetId),
+        trial: status.trial,
+        failed: status.failed.map(SetId),
+        isolation: match status.isolation {
+            1 => Isolation::Full,
+            2 => Isolation::Reduced,
+            _ => Isolation::Idle,
+        },
+        storage: Storage::Unpacked,
+        checkpoint,
+    }
+}
+
+/// The credential that a role was handed.
+impl From<&CheckedIn> for Credential {
+    fn from(checked_in: &CheckedIn) -> Self {
+        checked_in.credential.clone().into()
+    }
+}

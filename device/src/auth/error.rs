@@ -1,0 +1,56 @@
+//! Why the device cannot check in.
+
+use crate::link::LinkError;
+use std::path::PathBuf;
+
+/// Why the auth role refused.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// The root of trust refused.
+    #[error("{0}")]
+    Rot(#[from] craton_rot::Error),
+    /// An object was refused.
+    #[error("{0}")]
+    Trust(#[from] craton_trust::Error),
+    /// The service was not reached, or said no.
+    #[error("{0}")]
+    Link(#[from] LinkError),
+    /// Nobody owns the device.
+    #[error("E5410 the device has no owner. Claim it: craton device claim")]
+    DeviceUnowned,
+    /// The endorsement is missing.
+    #[error("E5411 {0}: {1}. Restore the endorsement that the manufacture wrote")]
+    EndorsementLost(PathBuf, std::io::Error),
+    /// The reply took too long.
+    #[error("E5412 the reply came after 60 s and does not count. The device tries again")]
+    ReplyLate,
+    /// The reply has no time or certificate.
+    #[error("E5413 the reply is one for a request without a connection. The device tries again")]
+    ReplyOffline,
+    /// The client key could not be made.
+    #[error("E5414 no key could be made for the certificate; is the system out of randomness?")]
+    ClientKeyFailed,
+}
+
+impl AuthError {
+    /// The number in `spec/errors.toml`.
+    #[must_use]
+    pub fn code(&self) -> u16 {
+        match self {
+            Self::Rot(error) => error.code(),
+            Self::Trust(error) => error.code(),
+            Self::Link(error) => error.code(),
+            Self::DeviceUnowned => 5410,
+            Self::EndorsementLost(..) => 5411,
+            Self::ReplyLate => 5412,
+            Self::ReplyOffline => 5413,
+            Self::ClientKeyFailed => 5414,
+        }
+    }
+
+    /// Whether the service was out of reach.
+    #[must_use]
+    pub fn unreachable(&self) -> bool {
+        matches!(self, Self::Link(error) if error.unreachable())
+    }
+}

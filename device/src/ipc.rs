@@ -1,0 +1,230 @@
+//! How the monitor speaks with its roles: one JSON line a message, over the role's standard input and output.
+//!
+//! Both ends are this program; a role that gets a line it cannot read ends, and the monitor starts it again. A
+//! role ends when its input does, so that none outlives the monitor.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+/// The longest message, bytes.
+const LINE_MAX: u64 = 4 * 1024 * 1024;
+
+/// How this program is started again as one of its roles: `<program> <arguments> <role> <device folder>`.
+#[derive(Clone, Debug)]
+pub struct RoleProgram {
+    /// The program.
+    pub program: PathBuf,
+    /// What comes before the role's name.
+    pub arguments: Vec<OsString>,
+}
+
+/// A refusal as it crosses from a role to the monitor: its number and its words.
+#[derive(Clone, Debug, Serialize, Deserialize, thiserror::Error)]
+#[error("{text}")]
+pub struct Refusal {
+    /// The number in `spec/errors.toml`.
+    pub code: u16,
+    /// The words, the number included.
+    pub text: String,
+    /// Whether the service was out of reach.
+    pub unreachable: bool,
+}
+
+impl Refusal {
+    /// A refusal by its number and words.
+    #[must_use]
+    pub fn new(code: u16, text: impl ToString) -> Self {
+        Self { code, text: text.to_string(), unreachable: false }
+    }
+}
+
+/// What a role writes.
+#[derive(Debug, Serialize, Deserialize)]
+enum Line<R, E> {
+    Done(R),
+    Refused(Refusal),
+    Event(E),
+}
+
+/// Why a role could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum RoleError {
+    /// It could not be started.
+    #[error("E5501 the role {0} could not be started: {1}. Is the program still where it was?")]
+    RoleNotStarted(&'static str, std::io::Error),
+    /// It ended, or does not answer.
+    #[error("E5502 the role {0} ended or hangs; the monitor starts it again")]
+    RoleGone(&'static str),
+    /// It refused.
+    #[error("{0}")]
+    Refused(#[from] Refusal),
+}
+
+impl RoleError {
+    /// The number in `spec/errors.toml`.
+    #[must_use]
+    pub fn code(&self) -> u16 {
+        match self {
+            Self::RoleNotStarted(..) => 5501,
+            Self::RoleGone(_) => 5502,
+            Self::Refused(refusal) => refusal.code,
+        }
+    }
+
+    /// Whether the service was out of reach.
+    #[must_use]
+    pub fn unreachable(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.unreachable)
+    }
+}
+
+/// A running role, asked one thing at a time.
+pub struct Role {
+    name: &'static str,
+    child: Child,
+    input: Option<ChildStdin>,
+    answers: Receiver<String>,
+}
+
+impl Role {
+    /// Starts a role; its events go to `events` as JSON.
+    ///
+    /// # Errors
+    /// `RoleNotStarted`.
+    pub fn start(
+        program: &RoleProgram,
+        name: &'static str,
+        device: &Path,
+        events: Option<Sender<String>>,
+    ) -> Result<Self, RoleError> {
+        let mut command = Command::new(&program.program);
+        command.args(&program.arguments).arg(name).arg(device);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let mut child = command.spawn().map_err(|error| RoleError::RoleNotStarted(name, error))?;
+        let (input, output) = (child.stdin.take(), child.stdout.take());
+        let (sender, answers) = channel();
+        if let Some(output) = output {
+            std::thread::spawn(move || sort_lines(output, &sender, events.as_ref()));
+        }
+        Ok(Self { name, child, input, answers })
+    }
+
+    /// Asks, and waits for the answer.
+    ///
+    /// # Errors
+    /// `RoleGone`, or the role's own refusal.
+    pub fn ask<Q: Serialize, R: DeserializeOwned>(
+        &mut self,
+        question: &Q,
+        within: Duration,
+    ) -> Result<R, RoleError> {
+        let gone = RoleError::RoleGone(self.name);
+        let Ok(mut line) = serde_json::to_vec(question) else { return Err(gone) };
+        line.push(b'\n');
+        let Some(input) = self.input.as_mut() else { return Err(gone) };
+        if input.write_all(&line).and_then(|()| input.flush()).is_err() {
+            return Err(gone);
+        }
+        let answer = match self.answers.recv_timeout(within) {
+            Ok(answer) => answer,
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Err(gone),
+        };
+        match serde_json::from_str::<Line<R, serde_json::Value>>(&answer) {
+            Ok(Line::Done(done)) => Ok(done),
+            Ok(Line::Refused(refusal)) => Err(refusal.into()),
+            _ => Err(gone),
+        }
+    }
+
+    /// Closes the role's input and waits until it has ended, killing it after `within`.
+    pub fn stop(mut self, within: Duration) {
+        drop(self.input.take());
+        let until = std::time::Instant::now() + within;
+        while std::time::Instant::now() < until {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Role {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+fn sort_lines(
+    output: impl std::io::Read,
+    answers: &Sender<String>,
+    events: Option<&Sender<String>>,
+) {
+    let mut output = BufReader::new(output);
+    loop {
+        let mut line = String::new();
+        let read = output.by_ref().take(LINE_MAX).read_line(&mut line);
+        if !matches!(read, Ok(n) if n > 0) {
+            return;
+        }
+        let is_event = line.starts_with("{\"Event\":");
+        let sent = match events {
+            Some(events) if is_event => events.send(line).is_ok(),
+            _ => answers.send(line).is_ok(),
+        };
+        if !sent {
+            return;
+        }
+    }
+}
+
+/// The event that a role's line carries.
+#[must_use]
+pub fn event<E: DeserializeOwned>(line: &str) -> Option<E> {
+    match serde_json::from_str::<Line<serde_json::Value, E>>(line) {
+        Ok(Line::Event(event)) => Some(event),
+        _ => None,
+    }
+}
+
+/// Writes an event to the monitor, from any thread of a role.
+pub fn send_event<E: Serialize>(event: &E) {
+    write_line(&Line::<(), &E>::Event(event));
+}
+
+fn write_line<L: Serialize>(line: &L) {
+    if let Ok(mut bytes) = serde_json::to_vec(line) {
+        bytes.push(b'\n');
+        let mut output = std::io::stdout().lock();
+        // A monitor that is gone needs no answer; our input ends next.
+        let _ = output.write_all(&bytes).and_then(|()| output.flush());
+    }
+}
+
+/// A role's loop: answers questions until its input ends.
+pub fn serve<Q: DeserializeOwned, R: Serialize>(mut answer: impl FnMut(Q) -> Result<R, Refusal>) {
+    let mut input = BufReader::new(std::io::stdin());
+    loop {
+        let mut line = String::new();
+        let read = input.by_ref().take(LINE_MAX).read_line(&mut line);
+        if !matches!(read, Ok(n) if n > 0) {
+            return;
+        }
+        let Ok(question) = serde_json::from_str(&line) else { return };
+        match answer(question) {
+            Ok(done) => write_line(&Line::<R, ()>::Done(done)),
+            Err(refusal) => write_line(&Line::<R, ()>::Refused(refusal)),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Why the service was not reached, or not heard.
+
+/// Why a connection or a request failed.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// The service does not answer.
+    #[error("E5401 the service at {0} cannot be reached: {1}. Apps run on; the device tries again")]
+    ServiceUnreachable(String, String),
+    /// Somebody else answers.
+    #[error(
+        "E5402 what answers at {0} is not the service: its key is not in the trust store. Check the \
+         address; if the service has a new key, deliver a trust store that names it"
+    )]
+    ServiceKeyOther(String),
+    /// The TLS library refused.
+    #[error("E5403 the connection could not be set up: a defect of craton; report it")]
+    TlsRefused,
+    /// The certificate and its key do not belong together.
+    #[error("E5404 the device's certificate is damaged. It gets a new one at its next check-in")]
+    CredentialDamaged,
+    /// The service said no.
+    #[error("E5405 the service refused ({0}): {1}")]
+    ServiceRefused(u16, String),
+    /// The answer is longer than it may be.
+    #[error("E5406 the service's answer is longer than {0} bytes; it was not read further")]
+    AnswerTooLarge(usize),
+    /// The receiver of a stream refused it.
+    #[error("E5407 the download stopped: {0}")]
+    DownloadStopped(String),
+}
+
+impl LinkError {
+    /// The number in `spec/errors.toml`.
+    #[must_use]
+    pub fn code(&self) -> u16 {
+        match self {
+            Self::ServiceUnreachable(..) => 5401,
+            Self::ServiceKeyOther(_) => 5402,
+            Self::TlsRefused => 5403,
+            Self::CredentialDamaged => 5404,
+            Self::ServiceRefused(..) => 5405,
+            Self::AnswerTooLarge(_) => 5406,
+            Self::DownloadStopped(_) => 5407,
+        }
+    }
+
+    /// Whether the service was out of reach, rather than of another mind.
+    #[must_use]
+    pub fn unreachable(&self) -> bool {
+        matches!(self, Self::ServiceUnreachable(..))
+    }
+}

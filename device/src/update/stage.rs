@@ -1,0 +1,95 @@
+//! A set's folder in the making. Its `set.cbor`, renamed into place after everything else is on the disk,
+//! makes it complete; a folder without one is swept away at the next try.
+
+use crate::installed::{InstalledError, component_folder, set_folder};
+use craton_trust::{ComponentId, SetId};
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// A folder that is being filled.
+pub struct Staging {
+    folder: PathBuf,
+    set: SetId,
+}
+
+/// A set that is on the disk whole, verified. Only [`Staging::finish`] makes one.
+#[derive(Clone, Copy, Debug)]
+pub struct Staged {
+    set: SetId,
+}
+
+impl Staged {
+    /// Which set.
+    #[must_use]
+    pub fn set(&self) -> SetId {
+        self.set
+    }
+}
+
+fn io(path: &Path) -> impl Fn(std::io::Error) -> InstalledError {
+    let path = path.to_owned();
+    move |error| InstalledError::DeviceIo(path.clone(), error)
+}
+
+impl Staging {
+    /// An empty folder for `set`.
+    ///
+    /// # Errors
+    /// `DeviceIo`.
+    pub fn begin(device: &Path, set: SetId) -> Result<Self, InstalledError> {
+        let folder = set_folder(device, set);
+        if folder.exists() {
+            fs::remove_dir_all(&folder).map_err(io(&folder))?;
+        }
+        fs::create_dir_all(&folder).map_err(io(&folder))?;
+        Ok(Self { folder, set })
+    }
+
+    /// The folder of one component.
+    ///
+    /// # Errors
+    /// `DeviceIo`.
+    pub fn component(&self, component: ComponentId) -> Result<PathBuf, InstalledError> {
+        let folder = component_folder(&self.folder, component);
+        fs::create_dir(&folder).map_err(io(&folder))?;
+        Ok(folder)
+    }
+
+    /// Writes one file and waits until it is on the disk.
+    ///
+    /// # Errors
+    /// `DeviceIo`.
+    pub fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), InstalledError> {
+        let mut file = fs::File::create(path).map_err(io(path))?;
+        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io(path))
+    }
+
+    /// Completes the folder.
+    ///
+    /// # Errors
+    /// `DeviceIo`.
+    pub fn finish(self, signed_set: &[u8]) -> Result<Staged, InstalledError> {
+        sync_folders(&self.folder)?;
+        let (fresh, place) = (self.folder.join("set.new"), self.folder.join("set.cbor"));
+        self.write(&fresh, signed_set)?;
+        fs::rename(&fresh, &place).map_err(io(&place))?;
+        sync_folder(&self.folder)?;
+        sync_folder(self.folder.parent().unwrap_or(&self.folder))?;
+        Ok(Staged { set: self.set })
+    }
+}
+
+fn sync_folder(folder: &Path) -> Result<(), InstalledError> {
+    fs::File::open(folder).and_then(|file| file.sync_all()).map_err(io(folder))
+}
+
+fn sync_folders(folder: &Path) -> Result<(), InstalledError> {
+    for entry in fs::read_dir(folder).map_err(io(folder))? {
+        let path = entry.map_err(io(folder))?.path();
+        if path.is_dir() && !path.is_symlink() {
+            sync_folders(&path)?;
+        }
+    }
+    sync_folder(folder)
+}
