@@ -12,3 +12,4 @@ pub mod ipc;
 pub mod roles;
 pub mod slot_file;
 pub mod update;
+pub mod monitor;

@@ -1,0 +1,216 @@
+//! One boot: finish what a cut left undone, verify what runs next, measure it, start it.
+
+use super::{Device, MonitorError};
+use crate::believed::Believed;
+use crate::installed::{self, Installed};
+use crate::ipc::Role;
+use crate::roles::{AppOrder, AppsAnswer, AppsQuestion, AuthAnswer, AuthQuestion};
+use crate::slot_file::SlotFile;
+use craton_trust::slots::{Run, Slots};
+use craton_trust::{Digest, SetId};
+use std::path::Path;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+/// How long a role may take for a step that needs no network.
+pub const STEP_WITHIN: Duration = Duration::from_secs(60);
+
+/// A booted device.
+pub struct Booted {
+    /// The slots as they are on the disk.
+    pub slots: Slots,
+    /// What runs.
+    pub run: Option<Run>,
+    /// What is believed in this boot.
+    pub believed: Believed,
+    /// The boot count.
+    pub boot: u64,
+    /// The role with the root of trust.
+    pub auth: Role,
+    /// The role with the apps.
+    pub apps: Role,
+    /// How the apps started.
+    pub started: AppsAnswer,
+}
+
+/// What a boot does before it starts: why a set was not started, for the failure report.
+pub struct Refused {
+    /// Which set.
+    pub set: SetId,
+    /// The error's number.
+    pub code: u16,
+    /// Its words.
+    pub text: String,
+}
+
+/// Boots. A set on trial that does not verify falls back in the same step; a confirmed one that does not is
+/// left alone and fetched again, with nothing running meanwhile.
+pub fn boot(
+    device: &Device,
+    runtime: Digest,
+    events: &Sender<String>,
+) -> Result<(Booted, Vec<Refused>), MonitorError> {
+    let file = SlotFile::of(&device.folder);
+    let mut refused = Vec::new();
+    loop {
+        let mut auth = Role::start(&device.roles, "auth", &device.folder, None)?;
+        let believed = believed(&mut auth)?;
+        let before = file.read()?;
+        let (slots, run) = before.boot();
+        if slots != before {
+            file.write(&slots)?;
+        }
+        let installed = match run {
+            None => None,
+            Some(run) => match start_of(device, run.set, &believed, &mut auth, runtime) {
+                Ok(installed) => Some(installed),
+                Err(why) => {
+                    refused.push(why);
+                    auth.stop(STEP_WITHIN);
+                    if run.trial {
+                        file.write(&slots.fall_back()?)?;
+                        continue;
+                    }
+                    return without_set(device, runtime, slots, events).map(|b| (b, refused));
+                }
+            },
+        };
+        let boot = match &installed {
+            Some((_, boot)) => *boot,
+            None => measure(&mut auth, runtime, None)?,
+        };
+        let installed = installed.map(|(installed, _)| installed);
+        let (apps, started) = start_apps(device, installed.as_ref(), boot, events)?;
+        let slots = finish(&file, slots, run, &mut auth)?;
+        sweep(&device.folder, &slots);
+        let booted = Booted { slots, run, believed, boot, auth, apps, started };
+        return Ok((booted, refused));
+    }
+}
+
+/// Boots with nothing running: the confirmed set is damaged on the disk.
+fn without_set(
+    device: &Device,
+    runtime: Digest,
+    slots: Slots,
+    events: &Sender<String>,
+) -> Result<Booted, MonitorError> {
+    let mut auth = Role::start(&device.roles, "auth", &device.folder, None)?;
+    let believed = believed(&mut auth)?;
+    let boot = measure(&mut auth, runtime, None)?;
+    let (apps, started) = start_apps(device, None, boot, events)?;
+    Ok(Booted { slots, run: None, believed, boot, auth, apps, started })
+}
+
+/// Asks the root of trust what the device believes.
+pub fn believed(auth: &mut Role) -> Result<Believed, MonitorError> {
+    match auth.ask(&AuthQuestion::Believed, STEP_WITHIN)? {
+        AuthAnswer::Believed(bytes) => Ok(Believed::from_bytes(&bytes)?),
+        _ => Err(crate::ipc::RoleError::RoleGone("auth").into()),
+    }
+}
+
+/// Verifies a set on the disk and has it measured.
+fn start_of(
+    device: &Device,
+    set: SetId,
+    believed: &Believed,
+    auth: &mut Role,
+    runtime: Digest,
+) -> Result<(Installed, u64), Refused> {
+    let installed = installed::open(&device.folder, set, believed).map_err(|error| Refused {
+        set,
+        code: error.code(),
+        text: error.to_string(),
+    })?;
+    let boot = measure(auth, runtime, Some(&installed)).map_err(|error| Refused {
+        set,
+        code: error.code(),
+        text: error.to_string(),
+    })?;
+    Ok((installed, boot))
+}
+
+fn measure(
+    auth: &mut Role,
+    runtime: Digest,
+    installed: Option<&Installed>,
+) -> Result<u64, MonitorError> {
+    let images = installed.map_or(&[][..], |installed| &installed.images);
+    let question = AuthQuestion::Boot {
+        runtime: runtime.0,
+        set: installed.map(|installed| installed.signed.clone()),
+        images: images.iter().map(|image| (image.component.0, image.digest.0)).collect(),
+    };
+    match auth.ask(&question, STEP_WITHIN)? {
+        AuthAnswer::Booted(boot) => Ok(boot),
+        _ => Err(crate::ipc::RoleError::RoleGone("auth").into()),
+    }
+}
+
+fn start_apps(
+    device: &Device,
+    installed: Option<&Installed>,
+    boot: u64,
+    events: &Sender<String>,
+) -> Result<(Role, AppsAnswer), MonitorError> {
+    let mut apps = Role::start(&device.roles, "apps", &device.folder, Some(events.clone()))?;
+    let question = match installed {
+        None => AppsQuestion::Probe,
+        Some(installed) => AppsQuestion::Start {
+            apps: installed.apps.iter().map(order).collect(),
+            set: installed.set.0,
+            boot,
+        },
+    };
+    let started = apps.ask(&question, STEP_WITHIN)?;
+    Ok((apps, started))
+}
+
+fn order(app: &installed::InstalledApp) -> AppOrder {
+    let capabilities = &app.manifest.capabilities;
+    AppOrder {
+        component: app.component.0,
+        image: app.image.0,
+        name: app.manifest.name_in_package().to_owned(),
+        root: app.root.clone(),
+        entry_point: app.manifest.entry_point.clone(),
+        arguments: app.manifest.cmd_args.clone(),
+        allowed_connections: capabilities
+            .allowed_connections
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        storage_kib: capabilities.mutable_storage_kib,
+    }
+}
+
+/// Raises the floors of a confirm that a cut interrupted, then frees the old slot (SLOT-3).
+pub fn finish(
+    file: &SlotFile,
+    slots: Slots,
+    run: Option<Run>,
+    auth: &mut Role,
+) -> Result<Slots, MonitorError> {
+    let confirmed = run.is_some_and(|run| !run.trial);
+    if !slots.unfinished() || !confirmed {
+        return Ok(slots);
+    }
+    auth.ask::<_, AuthAnswer>(&AuthQuestion::Confirm, STEP_WITHIN)?;
+    let finished = slots.finish();
+    file.write(&finished)?;
+    Ok(finished)
+}
+
+/// Removes the folders of sets that no slot keeps, and downloads of an update that is over.
+pub fn sweep(device: &Path, slots: &Slots) {
+    let kept: Vec<String> = slots.kept().map(|set| set.to_string()).collect();
+    let entries = std::fs::read_dir(device.join("sets")).into_iter().flatten().flatten();
+    for entry in entries {
+        let name = entry.file_name();
+        if !name.to_str().is_some_and(|name| kept.iter().any(|kept| kept == name)) {
+            // What cannot be removed now is tried again at the next boot.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! The monitor's loop: check in, fetch, arm, try, confirm or fall back.
+
+use super::boot::{self, Booted, STEP_WITHIN};
+use super::{AppStatus, Device, DeviceStatus, Health, MonitorError, Verdict};
+use crate::installed::InstalledError;
+use crate::ipc::{self, Role, RoleError};
+use crate::roles::{
+    AppsAnswer, AppsEvent, AppsQuestion, AuthAnswer, AuthQuestion, CheckedIn, CrashQuestion,
+    StatusBytes, UpdateQuestion,
+};
+use crate::slot_file::SlotFile;
+use craton_trust::failure::{Failure, FailureKind, RECORD_MAX};
+use craton_trust::slots::Slot;
+use craton_trust::{ComponentId, Digest, ImageId, SetId};
+use rustix::fs::{FlockOperation, flock};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+/// How often health is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long one check-in or one fetch may take.
+const NETWORK_WITHIN: Duration = Duration::from_secs(3600);
+/// The first wait after a failed check-in; it doubles to [`RETRY_MAX`].
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(300);
+
+/// Why the loop ended.
+enum Next {
+    Reboot,
+    Stop,
+}
+
+/// Runs a device until it is told to stop.
+///
+/// # Errors
+/// As [`MonitorError`]: only what no retry mends.
+pub fn run(device: &Device) -> Result<(), MonitorError> {
+    if !device.folder.join(crate::auth::ROT_FILE).exists() {
+        return Err(MonitorError::DeviceMissing(device.folder.clone()));
+    }
+    let _lock = lock(device)?;
+    let runtime = runtime_digest(device)?;
+    let mut crash = Role::start(&device.roles, "crash", &device.folder, None)?;
+    let mut update = Role::start(&device.roles, "update", &device.folder, None)?;
+    loop {
+        let (events, receiver) = channel();
+        let (booted, refused) = boot::boot(device, runtime, &events)?;
+        for why in refused {
+            let code = i64::from(why.code);
+            keep(&mut crash, FailureKind::TrialFailed, why.set, code, booted.boot);
+            eprintln!("monitor: set {} was not started: {}", why.set, why.text);
+        }
+        let mut session = Session::new(device, booted, &mut crash, &mut update, receiver);
+        let next = session.run()?;
+        session.end();
+        if matches!(next, Next::Stop) {
+            return Ok(());
+        }
+    }
+}
+
+fn lock(device: &Device) -> Result<std::fs::File, MonitorError> {
+    let path = device.folder.join("lock");
+    let io = |error| InstalledError::DeviceIo(path.clone(), error);
+    let file = std::fs::File::create(&path).map_err(io)?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive)
+        .map_err(|_| MonitorError::DeviceRuns(device.folder.clone()))?;
+    Ok(file)
+}
+
+/// What the runtime is: the digest of the program that runs the roles.
+fn runtime_digest(device: &Device) -> Result<Digest, MonitorError> {
+    let bytes = std::fs::read(&device.roles.program).map_err(MonitorError::RuntimeUnreadable)?;
+    Ok(craton_image::package::sha256(&bytes))
+}
+
+fn keep(crash: &mut Role, kind: FailureKind, set: SetId, code: i64, boot: u64) {
+    let none = ComponentId([0; 16]);
+    let mut failure = Failure::new(kind, none, ImageId([0; 32]), Digest(set.0));
+    (failure.code, failure.boot) = (code, boot);
+    let mut room = [0u8; RECORD_MAX];
+    if let Ok(record) = failure.encode(&mut room) {
+        let _ = crash.ask::<_, u64>(&CrashQuestion::Keep(record.to_vec()), STEP_WITHIN);
+    }
+}
+
+/// One boot, from its first look to its end.
+struct Session<'d> {
+    device: &'d Device,
+    file: SlotFile,
+    booted: Booted,
+    crash: &'d mut Role,
+    update: &'d mut Role,
+    events: Receiver<String>,
+    since: Instant,
+    health: Health,
+    status: DeviceStatus,
+    next_check_in: Instant,
+    retry: Duration,
+    checked_in: Option<CheckedIn>,
+}
+
+impl<'d> Session<'d> {
+    fn new(
+        device: &'d Device,
+        booted: Booted,
+        crash: &'d mut Role,
+        update: &'d mut Role,
+        events: Receiver<String>,
+    ) -> Self {
+        let status = DeviceStatus {
+            pid: std::process::id(),
+            boot: booted.boot,
+            set: booted.run.map(|run| run.set.to_string()),
+            trial: booted.run.is_some_and(|run| run.trial),
+            failed: booted.slots.failed.map(|set| set.to_string()),
+            isolation: Some(booted.started.isolation.clone()),
+            storage: "unpacked".into(),
+            service: "offline: not asked yet".into(),
+            ..DeviceStatus::default()
+        };
+        Self {
+            file: SlotFile::of(&device.folder),
+            device,
+            booted,
+            crash,
+            update,
+            events,
+            since: Instant::now(),
+            health: Health::default(),
+            status,
+            next_check_in: Instant::now(),
+            retry: RETRY_FIRST,
+            checked_in: None,
+        }
+    }
+
+    fn run(&mut self) -> Result<Next, MonitorError> {
+        loop {
+            self.status.write(&self.device.folder);
+            if self.device.stop.load(Ordering::Relaxed) {
+                return Ok(Next::Stop);
+            }
+            self.look()?;
+            if let Some(next) = self.judge()? {
+                return Ok(next);
+            }
+            if Instant::now() >= self.next_check_in
+                && let Some(next) = self.check_in()?
+            {
+                return Ok(next);
+            }
+            match self.events.recv_timeout(LOOK_EVERY) {
+                Ok(line) => self.event(&line),
+                // The apps role is gone: everything it ran is, too.
+                Err(RecvTimeoutError::Disconnected) => return Ok(Next::Reboot),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    /// Stops the apps, then the roles of this boot.
+    fn end(self) {
+        let Booted { auth, mut apps, .. } = self.booted;
+        let _ = apps.ask::<_, AppsAnswer>(&AppsQuestion::Stop, STEP_WITHIN);
+        apps.stop(STEP_WITHIN);
+        auth.stop(STEP_WITHIN);
+    }
+
+    fn look(&mut self) -> Result<(), MonitorError> {
+        let answer: AppsAnswer = match self.booted.apps.ask(&AppsQuestion::State, STEP_WITHIN) {
+            Ok(answer) => answer,
+            Err(RoleError::RoleGone(_)) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let youngest = answer.up.iter().map(|(_, up)| up.map(Duration::from_millis));
+        self.health.running = self.since.elapsed();
+        self.health.all_up =
+            youngest.fold(Some(self.health.running), |least, up| Some(least?.min(up?)));
+        self.status.isolation = Some(answer.isolation);
+        self.status.apps =
+            answer.up.into_iter().map(|(name, up_ms)| AppStatus { name, up_ms }).collect();
+        Ok(())
+    }
+
+    fn event(&mut self, line: &str) {
+        let Some(AppsEvent::Failed { name, what, record }) = ipc::event(line) else { return };
+        eprintln!("monitor: {name} {what}");
+        self.health.failures = self.health.failures.saturating_add(1);
+        self.status.last_error = Some(format!("{name} {what}"));
+        let kept = self.crash.ask::<_, u64>(&CrashQuestion::Keep(record), STEP_WITHIN);
+        if let Err(error) = kept {
+            eprintln!("monitor: {error}");
+        }
+        self.send_failures();
+    }
+
+    /// A trial holds, fails, or needs more time.
+    fn judge(&mut self) -> Result<Option<Next>, MonitorError> {
+        let Some(run) = self.booted.run.filter(|run| run.trial) else { return Ok(None) };
+        let verdict = self.health.verdict(&self.device.policy);
+        let slots = match verdict {
+            Verdict::Wait => return Ok(None),
+            Verdict::Confirm => self.booted.slots.confirm()?,
+            Verdict::FallBack => self.booted.slots.fall_back()?,
+            Verdict::FallBackUnreachable => self.booted.slots.fall_back_unreachable()?,
+        };
+        self.file.write(&slots)?;
+        self.booted.slots = slots;
+        if verdict == Verdict::Confirm {
+            self.confirmed(run.set)?;
+            return Ok(None);
+        }
+        eprintln!("monitor: set {} falls back", run.set);
+        if verdict == Verdict::FallBack {
+            let failures = i64::from(self.health.failures);
+            keep(self.crash, FailureKind::TrialFailed, run.set, failures, self.booted.boot);
+        }
+        Ok(Some(Next::Reboot))
+    }
+
+    fn confirmed(&mut self, set: SetId) -> Result<(), MonitorError> {
+        eprintln!("monitor: set {set} is confirmed");
+        if let Some(run) = &mut self.booted.run {
+            run.trial = false;
+        }
+        self.status.trial = false;
+        let (slots, run) = (self.booted.slots, self.booted.run);
+        self.booted.slots = boot::finish(&self.file, slots, run, &mut self.booted.auth)?;
+        boot::sweep(&self.device.folder, &self.booted.slots);
+        // The service hears of it at once.
+        self.next_check_in = Instant::now();
+        Ok(())
+    }
+
+    fn check_in(&mut self) -> Result<Option<Next>, MonitorError> {
+        let isolation = match &self.status.isolation {
+            _ if self.status.apps.is_empty() => 0,
+            Some(isolation) if isolation.word() == "full" => 1,
+            _ => 2,
+        };
+        let run = self.booted.run;
+        let status = StatusBytes {
+            running: run.map(|run| run.set.0),
+            trial: run.is_some_and(|run| run.trial),
+            failed: self.booted.slots.failed.map(|set| set.0),
+            isolation,
+        };
+        let service = self.device.service.clone();
+        let question = AuthQuestion::CheckIn { service, status };
+        match self.booted.auth.ask(&question, NETWORK_WITHIN) {
+            Ok(AuthAnswer::CheckedIn(checked_in)) => self.checked_in(checked_in),
+            Ok(_) => Err(RoleError::RoleGone("auth").into()),
+            Err(error) => self.check_in_failed(error),
+        }
+    }
+
+    fn checked_in(&mut self, checked_in: CheckedIn) -> Result<Option<Next>, MonitorError> {
+        self.health.checked_in = true;
+        self.health.unreachable = false;
+        self.retry = RETRY_FIRST;
+        self.status.service = "online".into();
+        self.status.last_check_in_s = Some(checked_in.time);
+        let next = Duration::from_secs(checked_in.next_s.max(1));
+        self.next_check_in = Instant::now() + next.min(self.device.policy.check_in_every_max);
+        let target = checked_in.target.map(SetId);
+        self.checked_in = Some(checked_in);
+        self.send_failures();
+        if let Some(next) = self.old_tried(true)? {
+            return Ok(Some(next));
+        }
+        match target {
+            Some(target) if self.wants(target) => self.fetch(target),
+            _ => Ok(None),
+        }
+    }
+
+    fn check_in_failed(&mut self, error: RoleError) -> Result<Option<Next>, MonitorError> {
+        eprintln!("monitor: {error}");
+        if matches!(error, RoleError::RoleGone(_)) {
+            return Ok(Some(Next::Reboot));
+        }
+        self.health.unreachable = error.unreachable();
+        self.status.service = format!("offline: {error}");
+        self.next_check_in = Instant::now() + self.retry;
+        self.retry = (self.retry * 2).min(RETRY_MAX);
+        if error.unreachable() {
+            return self.old_tried(false);
+        }
+        Ok(None)
+    }
+
+    /// After an unreachable trial the old set tries once, and tells whose fault it was (SLOT-4).
+    fn old_tried(&mut self, reached: bool) -> Result<Option<Next>, MonitorError> {
+        let suspect = self.booted.slots.slots().iter().find_map(|slot| match slot {
+            Slot::Suspect(set) => Some(*set),
+            _ => None,
+        });
+        let Some(suspect) = suspect else { return Ok(None) };
+        let slots = self.booted.slots.old_tried(reached)?;
+        self.file.write(&slots)?;
+        self.booted.slots = slots;
+        if reached {
+            keep(self.crash, FailureKind::TrialFailed, suspect, 0, self.booted.boot);
+        }
+        self.status.failed = slots.failed.map(|set| set.to_string());
+        Ok(None)
+    }
+
+    fn wants(&self, target: SetId) -> bool {
+        let runs = self.booted.run.is_some_and(|run| run.set == target);
+        let on_trial = self.booted.run.is_some_and(|run| run.trial);
+        !runs && !on_trial && self.booted.slots.failed != Some(target)
+    }
+
+    /// Fetches and stages the target, then arms it: the write that commits the update.
+    fn fetch(&mut self, target: SetId) -> Result<Option<Next>, MonitorError> {
+        let Some(checked_in) = &self.checked_in else { return Ok(None) };
+        let staged_before = self.booted.slots.slots().contains(&Slot::Staged(target));
+        if !staged_before {
+            let question = UpdateQuestion::Fetch {
+                believed: self.booted.believed.to_bytes()?,
+                set: target.0,
+                peer: checked_in.peer.clone(),
+                credential: checked_in.credential.clone(),
+                installed: self.booted.slots.kept().map(|set| set.0).collect(),
+            };
+            let staged = self.update.ask::<_, [u8; 32]>(&question, NETWORK_WITHIN);
+            if let Err(error) = staged {
+                return self.fetch_failed(target, &error);
+            }
+        }
+        // A confirmed set that was damaged on the disk is whole again: boot it as it is.
+        if self.booted.slots.confirmed() == Some(target) {
+            return Ok(Some(Next::Reboot));
+        }
+        let staged = match staged_before {
+            true => self.booted.slots,
+            false => self.booted.slots.stage(target)?,
+        };
+        self.file.write(&staged)?;
+        self.file.write(&staged.arm()?)?; // SLOT-1: this write commits the update
+        eprintln!("monitor: set {target} is armed");
+        Ok(Some(Next::Reboot))
+    }
+
+    fn fetch_failed(
+        &mut self,
+        target: SetId,
+        error: &RoleError,
+    ) -> Result<Option<Next>, MonitorError> {
+        eprintln!("monitor: set {target} was not staged: {error}");
+        self.status.last_error = Some(error.to_string());
+        self.next_check_in = Instant::now() + self.retry;
+        self.retry = (self.retry * 2).min(RETRY_MAX);
+        if matches!(error, RoleError::RoleGone(_)) {
+            *self.update = Role::start(&self.device.roles, "update", &self.device.folder, None)?;
+        } else if !error.unreachable() {
+            let code = i64::from(error.code());
+            keep(self.crash, FailureKind::UpdateRefused, target, code, self.booted.boot);
+        }
+        Ok(None)
+    }
+
+    fn send_failures(&mut self) {
+        let Some(checked_in) = &self.checked_in else { return };
+        let question = CrashQuestion::Send {
+            peer: checked_in.peer.clone(),
+            credential: checked_in.credential.clone(),
+        };
+        // What was not sent stays in the spool until the next check-in.
+        if let Err(error) = self.crash.ask::<_, u64>(&question, NETWORK_WITHIN) {
+            eprintln!("monitor: {error}");
+        }
+    }
+}
