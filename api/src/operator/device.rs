@@ -1,0 +1,120 @@
+//! Devices and their capabilities.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Base64, CapabilityId, DeviceId, ImageSetId, RotClass};
+
+/// Claims a device for the catalog. Asking again with the same content changes nothing.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceClaim {
+    /// The device.
+    pub device: DeviceId,
+    /// The endorsement that came with the device: who vouches for which class of root of trust.
+    pub endorsement: Base64,
+    /// `product/group` that it joins; absent: none yet.
+    #[serde(default)]
+    pub group: Option<String>,
+}
+
+/// Whether the device itself has named this catalog as its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceState {
+    /// Listed by the operator; no evidence has named the catalog yet.
+    Pending,
+    /// Its evidence named the catalog.
+    Claimed,
+}
+
+/// How the last update ended on the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrialOutcome {
+    /// It runs the set on trial.
+    OnTrial,
+    /// It confirmed the set.
+    Confirmed,
+    /// It fell back to the set before.
+    FellBack,
+}
+
+/// A device as its evidence showed it. What is absent has never been attested.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Device {
+    /// The device.
+    pub id: DeviceId,
+    /// Whether it has named this catalog.
+    pub state: DeviceState,
+    /// Class of its root of trust, from its endorsement.
+    pub rot: Option<RotClass>,
+    /// `product/group`.
+    pub group: Option<String>,
+    /// Its epoch of ownership.
+    pub epoch: u64,
+    /// When it was listed, Unix seconds.
+    pub created_s: u64,
+    /// Its last check-in, Unix seconds.
+    pub last_seen_s: Option<u64>,
+    /// Boot count at the last check-in.
+    pub last_boot: Option<u64>,
+    /// Number of the last check-in.
+    pub last_check_in: Option<u64>,
+    /// Serial of its newest certificate, hexadecimal.
+    pub certificate_serial: Option<String>,
+    /// Set that its evidence shows.
+    pub attested_set: Option<ImageSetId>,
+    /// Set that it was assigned last.
+    pub assigned_set: Option<ImageSetId>,
+    /// `full` or `reduced`.
+    pub isolation: Option<String>,
+    /// `verity` or `unpacked`.
+    pub storage: Option<String>,
+    /// Boot mode, such as `normal` or `debug`.
+    pub mode: Option<String>,
+    /// How its last update ended.
+    pub trial: Option<TrialOutcome>,
+    /// Set when two devices were seen with this identity.
+    pub cloned: bool,
+}
+
+/// Devices of a catalog, a page of them.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct DeviceList {
+    /// In the order of their ids.
+    pub items: Vec<Device>,
+    /// Give this as `after` to get the next page; absent on the last one.
+    pub next: Option<DeviceId>,
+}
+
+/// Changes a device; what is absent stays.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceChange {
+    /// `product/group` that it moves to.
+    #[serde(default)]
+    pub group: Option<String>,
+}
+
+/// A signed permission for one device.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Capability {
+    /// SHA-256 of its signed bytes.
+    pub id: CapabilityId,
+    /// The device that it is for.
+    pub device: DeviceId,
+    /// What it permits, such as `appDevelopment`.
+    pub permits: Vec<String>,
+    /// Whether an approver has signed it too.
+    pub approved: bool,
+    /// When it was uploaded, Unix seconds.
+    pub created_s: u64,
+}
+
+/// Capabilities of a device.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct CapabilityList {
+    /// Newest first.
+    pub items: Vec<Capability>,
+}

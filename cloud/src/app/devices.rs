@@ -1,0 +1,130 @@
+//! Claiming, moving and retiring devices.
+
+use craton_api::operator::{Device, DeviceClaim, DeviceId, DeviceState, RotClass, Section};
+
+use super::{AppError, Core, log, newest_section};
+use crate::audit::{Leaf, LeafKind, commitment};
+use crate::catalog::{CatalogError, endorsement, split_group};
+use crate::store::{DeviceRow, ReadTx, WriteTx};
+use crate::tenancy::{ManageDevices, Permit, TenancyError};
+
+/// Lists a device as pending; its own evidence must name the catalog before it counts as claimed. The
+/// same claim again changes nothing. Also tells whether it is new.
+///
+/// # Errors
+/// `ObjectRefused`, `EndorsementMismatch`, `ClaimConflict`, `GroupUnknown`, `ClassTooWeak`.
+pub async fn claim(
+    core: &Core,
+    permit: Permit<ManageDevices>,
+    asked: DeviceClaim,
+) -> Result<(Device, bool), AppError> {
+    let (now_s, keys, catalog) = (core.clock.now_s(), core.keys.clone(), permit.catalog());
+    let work = move |db: &WriteTx<'_>| {
+        if let Some(known) = db.device(catalog, asked.device)? {
+            let same = known.endorsement == asked.endorsement.0;
+            return if same {
+                Ok((known.device, false))
+            } else {
+                Err(CatalogError::ClaimConflict.into())
+            };
+        }
+        let platform = newest_section(db, catalog, Section::Platform)?;
+        let endorsed = endorsement(&platform, asked.device, &asked.endorsement.0)?;
+        check_group(db, &permit, asked.group.as_deref(), Some(endorsed.rot))?;
+        let device = pending(asked.device, asked.group, endorsed.rot, now_s);
+        let identity_key = Some(endorsed.identity_key);
+        let row = DeviceRow { device, endorsement: asked.endorsement.0, identity_key };
+        db.device_claim(&permit, &row)?;
+        let secret = db.wave_secret(catalog)?.ok_or(TenancyError::CatalogUnknown)?;
+        let fact = commitment(&secret, &[b"claim", &asked.device.0, &now_s.to_be_bytes()]);
+        let leaf = Leaf { kind: LeafKind::Claim, fact };
+        log::append(db, &*keys.log, catalog, leaf, now_s)?;
+        Ok((row.device, true))
+    };
+    core.store.write(work).await
+}
+
+/// Moves a device to another group.
+///
+/// # Errors
+/// `DeviceUnknown`, `GroupUnknown`, `ClassTooWeak`.
+pub async fn move_to(
+    core: &Core,
+    permit: Permit<ManageDevices>,
+    id: DeviceId,
+    group: Option<String>,
+) -> Result<Device, AppError> {
+    let work = move |db: &WriteTx<'_>| {
+        let known = db.device(permit.catalog(), id)?.ok_or(CatalogError::DeviceUnknown)?;
+        if let Some(path) = group {
+            check_group(db, &permit, Some(&path), known.device.rot)?;
+            db.device_move(&permit, id, split_group(&path)?)?;
+        }
+        show(db, permit.catalog(), id)
+    };
+    core.store.write(work).await
+}
+
+/// Forgets a device.
+///
+/// # Errors
+/// `DeviceUnknown`.
+pub async fn retire(
+    core: &Core,
+    permit: Permit<ManageDevices>,
+    id: DeviceId,
+) -> Result<(), AppError> {
+    let work = move |db: &WriteTx<'_>| {
+        let known = db.device_delete(&permit, id)?;
+        if known { Ok(()) } else { Err(CatalogError::DeviceUnknown.into()) }
+    };
+    core.store.write(work).await
+}
+
+/// One device.
+///
+/// # Errors
+/// `DeviceUnknown`.
+pub fn show(
+    db: &ReadTx<'_>,
+    catalog: craton_api::operator::CatalogId,
+    id: DeviceId,
+) -> Result<Device, AppError> {
+    Ok(db.device(catalog, id)?.ok_or(CatalogError::DeviceUnknown)?.device)
+}
+
+fn check_group(
+    db: &ReadTx<'_>,
+    permit: &Permit<ManageDevices>,
+    path: Option<&str>,
+    class: Option<RotClass>,
+) -> Result<(), AppError> {
+    let Some(path) = path else { return Ok(()) };
+    let (product, name) = split_group(path)?;
+    let group = db.device_group(permit.catalog(), product, name)?;
+    let group = group.ok_or(CatalogError::GroupUnknown)?;
+    let strong = class.is_none_or(|class| class >= group.least_class);
+    if strong { Ok(()) } else { Err(CatalogError::ClassTooWeak.into()) }
+}
+
+fn pending(id: DeviceId, group: Option<String>, rot: RotClass, now_s: u64) -> Device {
+    Device {
+        id,
+        state: DeviceState::Pending,
+        rot: Some(rot),
+        group,
+        epoch: 0,
+        created_s: now_s,
+        last_seen_s: None,
+        last_boot: None,
+        last_check_in: None,
+        certificate_serial: None,
+        attested_set: None,
+        assigned_set: None,
+        isolation: None,
+        storage: None,
+        mode: None,
+        trial: None,
+        cloned: false,
+    }
+}

@@ -1,0 +1,121 @@
+//! Images, deltas and symbols.
+
+use axum::body::Bytes;
+use craton_api::operator::{BuildId, Delta, Digest, Image, Section, Symbols};
+use object::Object as _;
+
+use super::{AppError, Core, newest_section};
+use crate::blobs::BlobError;
+use crate::catalog::{self, CatalogError};
+use crate::store::{ReadTx, WriteTx};
+use crate::tenancy::{Permit, Publish};
+
+/// The blob must be held by the catalog with this length.
+pub(super) fn check_blob(
+    db: &ReadTx<'_>,
+    permit: &Permit<Publish>,
+    sha256: Digest,
+    size: u64,
+) -> Result<(), AppError> {
+    let blob = db.blob(permit.catalog(), sha256)?.ok_or(CatalogError::BlobUnknown(sha256))?;
+    if blob.size == size { Ok(()) } else { Err(CatalogError::BlobSizeMismatch(sha256).into()) }
+}
+
+/// Registers an image by its envelope; its payload must have been uploaded. From then on the image is
+/// a reference value for attestation. Also tells whether it is new.
+///
+/// # Errors
+/// `ObjectRefused`, `BlobUnknown`, `BlobSizeMismatch`, and those of the blob store.
+pub async fn register(
+    core: &Core,
+    permit: Permit<Publish>,
+    envelope: Bytes,
+) -> Result<(Image, bool), AppError> {
+    let (now_s, catalog) = (core.clock.now_s(), permit.catalog());
+    let image = core.store.read(|db| {
+        let owner = newest_section(db, catalog, Section::Owner)?;
+        let platform = newest_section(db, catalog, Section::Platform)?;
+        let image = catalog::image(&owner, &platform, &envelope, now_s)?;
+        check_blob(db, &permit, image.payload, image.payload_size)?;
+        Ok::<_, AppError>(image)
+    })?;
+    let blob = core.blobs.put(envelope).await?;
+    let work = move |db: &WriteTx<'_>| {
+        db.blob_create(&permit, &blob, now_s)?;
+        let new = db.image_create(&permit, &image)?;
+        Ok((db.image(catalog, image.id)?.ok_or(CatalogError::ImageUnknown)?, new))
+    };
+    core.store.write(work).await
+}
+
+/// Notes a delta between two payloads; its blob must have been uploaded. It is never believed: a
+/// device that rebuilds other bytes from it takes the whole payload.
+///
+/// # Errors
+/// `BlobUnknown`.
+pub async fn put_delta(
+    core: &Core,
+    permit: Permit<Publish>,
+    mut delta: Delta,
+) -> Result<Delta, AppError> {
+    let work = move |db: &WriteTx<'_>| {
+        for sha256 in [delta.to_payload, delta.blob] {
+            let blob = db.blob(permit.catalog(), sha256)?;
+            delta.size = blob.ok_or(CatalogError::BlobUnknown(sha256))?.size;
+        }
+        db.delta_put(&permit, &delta)?;
+        Ok(delta)
+    };
+    core.store.write(work).await
+}
+
+/// Keeps an ELF file with debug information under its build id.
+///
+/// # Errors
+/// `SymbolsUnreadable`, `SymbolsMismatch`, and those of the blob store.
+pub async fn put_symbols(
+    core: &Core,
+    permit: Permit<Publish>,
+    build_id: BuildId,
+    elf: Bytes,
+) -> Result<Symbols, AppError> {
+    let inside = elf.clone();
+    let found = tokio::task::spawn_blocking(move || build_id_of(&inside)).await;
+    let found = found.unwrap_or(None).ok_or(CatalogError::SymbolsUnreadable)?;
+    if found != build_id {
+        return Err(CatalogError::SymbolsMismatch.into());
+    }
+    let now_s = core.clock.now_s();
+    let blob = core.blobs.put(elf).await?;
+    let symbols = Symbols { build_id, sha256: blob.sha256, size: blob.size };
+    let work = move |db: &WriteTx<'_>| {
+        db.blob_create(&permit, &blob, now_s)?;
+        db.symbols_put(&permit, &symbols)?;
+        Ok(symbols)
+    };
+    core.store.write(work).await
+}
+
+/// The bytes of the symbols of a build id, for the symboliser.
+///
+/// # Errors
+/// Those of store and blobs; a file that has gone missing is `None`.
+pub fn symbols_of(
+    core: &Core,
+    catalog: craton_api::operator::CatalogId,
+    build_id: &BuildId,
+) -> Result<Option<Vec<u8>>, AppError> {
+    let Some(symbols) = core.store.read(|db| db.symbols(catalog, build_id))? else {
+        return Ok(None);
+    };
+    match core.blobs.read(symbols.sha256, core.blobs.size_max()) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(BlobError::Missing(_)) => Ok(None),
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+fn build_id_of(elf: &[u8]) -> Option<BuildId> {
+    let file = object::File::parse(elf).ok()?;
+    BuildId::from_bytes(file.build_id().ok()??)
+}

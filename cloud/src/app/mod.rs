@@ -1,0 +1,76 @@
+//! What the service can be used for: one file per use. Each reads a snapshot, lets the rules decide, and
+//! commits once.
+
+pub mod capabilities;
+pub mod catalogs;
+pub mod deployments;
+pub mod devices;
+mod error;
+pub mod failures;
+pub mod image_sets;
+pub mod images;
+pub mod log;
+pub mod products;
+pub mod tokens;
+pub mod trust_store;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use craton_api::operator::{CatalogId, Section};
+use craton_trust::store;
+use tokio::sync::Notify;
+
+pub use error::AppError;
+
+use crate::blobs::Blobs;
+use crate::catalog::{CatalogError, section_of};
+use crate::clock::Clock;
+use crate::keys::Keys;
+use crate::store::{ReadTx, Store};
+
+/// What every use needs.
+pub struct Core {
+    /// The database.
+    pub store: Store,
+    /// The files.
+    pub blobs: Blobs,
+    /// The service's keys.
+    pub keys: Arc<Keys>,
+    /// The time.
+    pub clock: Box<dyn Clock>,
+    /// Wakes the reconcilers before their time.
+    pub wake: Notify,
+    /// What `/metrics` counts.
+    pub counted: Counted,
+}
+
+/// Counts since the start of this process.
+#[derive(Debug, Default)]
+pub struct Counted {
+    /// Requests answered.
+    pub requests: AtomicU64,
+    /// Of those, refused.
+    pub refusals: AtomicU64,
+    /// Connections accepted.
+    pub connections: AtomicU64,
+    /// Handshakes that failed.
+    pub handshakes_failed: AtomicU64,
+    /// Check-ins that were answered with an assignment.
+    pub check_ins: AtomicU64,
+    /// Check-ins refused.
+    pub check_ins_refused: AtomicU64,
+}
+
+/// The core, shared.
+pub type App = Arc<Core>;
+
+/// The newest version of a section of a catalog that exists.
+pub(crate) fn newest_section(
+    db: &ReadTx<'_>,
+    catalog: CatalogId,
+    section: Section,
+) -> Result<store::Section, AppError> {
+    let (_, kept) = db.trust_store_newest(catalog, section)?.ok_or(CatalogError::SectionUnknown)?;
+    Ok(section_of(&kept)?)
+}

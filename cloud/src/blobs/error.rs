@@ -1,0 +1,73 @@
+//! Why a blob was not taken or given.
+
+use std::io;
+use std::path::PathBuf;
+
+use craton_api::operator::Digest;
+
+/// A refusal of the blob store.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// The bytes have another digest.
+    #[error(
+        "E4051: the bytes do not have the SHA-256 of the address. Nothing was kept; upload the file \
+         again."
+    )]
+    HashMismatch,
+    /// More bytes than allowed.
+    #[error("E4052: a blob has at most {size_max} bytes here. Nothing was kept; make it smaller.")]
+    TooLarge {
+        /// The bound.
+        size_max: u64,
+    },
+    /// No room.
+    #[error(
+        "E4053: the disk that holds the data folder is full. Nothing was kept; free some space and \
+         upload the file again."
+    )]
+    DiskFull,
+    /// The disk failed otherwise.
+    #[error("E4054: the disk failed ({0}). Nothing was kept; look at its health.")]
+    Disk(#[source] io::Error),
+    /// The bytes stopped coming.
+    #[error("E4055: the upload ended early. Nothing was kept; upload the file again.")]
+    Interrupted,
+    /// No such blob.
+    #[error("E4056: there is no blob {0}. Upload it first.")]
+    Missing(Digest),
+    /// The folder cannot be used.
+    #[error(
+        "E4057: the folder {} cannot be used ({source}). Give the service a folder that it may \
+         write to.",
+        .folder.display()
+    )]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl BlobError {
+    pub(super) fn from_disk(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull,
+            _ => Self::Disk(error),
+        }
+    }
+
+    /// The number in `spec/errors.toml`.
+    #[must_use]
+    pub fn code(&self) -> u16 {
+        match self {
+            Self::HashMismatch => 4051,
+            Self::TooLarge { .. } => 4052,
+            Self::DiskFull => 4053,
+            Self::Disk(_) => 4054,
+            Self::Interrupted => 4055,
+            Self::Missing(_) => 4056,
+            Self::Folder { .. } => 4057,
+        }
+    }
+}

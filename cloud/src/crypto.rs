@@ -1,0 +1,92 @@
+//! The algorithms of `craton_trust` by aws-lc-rs.
+
+use aws_lc_rs::{digest, hmac, signature};
+use craton_trust::crypto::{Crypto, Signature};
+use craton_trust::{Digest, Error, PublicKey};
+
+/// aws-lc-rs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AwsLc;
+
+impl Crypto for AwsLc {
+    fn sha256(&self, parts: &[&[u8]]) -> Digest {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(hash_of(&digest::SHA256, parts).as_ref());
+        Digest(hash)
+    }
+
+    fn sha512(&self, parts: &[&[u8]]) -> [u8; 64] {
+        let mut hash = [0; 64];
+        hash.copy_from_slice(hash_of(&digest::SHA512, parts).as_ref());
+        hash
+    }
+
+    fn hmac_sha512(&self, key: &[u8], parts: &[&[u8]]) -> [u8; 64] {
+        let key = hmac::Key::new(hmac::HMAC_SHA512, key);
+        let mut context = hmac::Context::with_key(&key);
+        parts.iter().for_each(|part| context.update(part));
+        let mut tag = [0; 64];
+        tag.copy_from_slice(context.sign().as_ref());
+        tag
+    }
+
+    fn es256_verify(
+        &self,
+        key: &PublicKey,
+        parts: &[&[u8]],
+        signature: &Signature,
+    ) -> Result<(), Error> {
+        let algorithm = &signature::ECDSA_P256_SHA256_FIXED;
+        let key = signature::ParsedPublicKey::new(algorithm, key.to_sec1());
+        let key = key.map_err(|_| Error::KeyInvalid)?;
+        let digest = hash_of(&digest::SHA256, parts);
+        key.verify_digest_sig(&digest, signature).map_err(|_| Error::SignatureInvalid)
+    }
+}
+
+/// SHA-256 of bytes.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> craton_api::operator::Digest {
+    AwsLc.sha256(&[bytes]).into()
+}
+
+/// Bytes that nobody can foresee.
+///
+/// # Panics
+/// If the system has no randomness: nothing of the service is safe then.
+#[must_use]
+pub fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    aws_lc_rs::rand::fill(&mut bytes).expect("the system has randomness");
+    bytes
+}
+
+fn hash_of(algorithm: &'static digest::Algorithm, parts: &[&[u8]]) -> digest::Digest {
+    let mut context = digest::Context::new(algorithm);
+    parts.iter().for_each(|part| context.update(part));
+    context.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use craton_trust::crypto::Signer as _;
+    use craton_trust::soft::{Soft, SoftKey};
+
+    #[test]
+    fn both_implementations_agree() {
+        let parts: [&[u8]; 3] = [b"one", b"", b"two"];
+        assert_eq!(AwsLc.sha256(&parts), Soft.sha256(&parts));
+        assert_eq!(AwsLc.sha512(&parts), Soft.sha512(&parts));
+        assert_eq!(AwsLc.hmac_sha512(b"key", &parts), Soft.hmac_sha512(b"key", &parts));
+        let key = SoftKey::from_bytes(&[5; 32]).unwrap();
+        let mut signature = key.sign(&parts).unwrap();
+        assert_eq!(AwsLc.es256_verify(&key.public_key(), &parts, &signature), Ok(()));
+        signature[3] ^= 1;
+        let refused = AwsLc.es256_verify(&key.public_key(), &parts, &signature);
+        assert_eq!(refused, Err(Error::SignatureInvalid));
+        let no_point = PublicKey([1; 64]);
+        let refused = AwsLc.es256_verify(&no_point, &parts, &signature);
+        assert_eq!(refused, Err(Error::KeyInvalid));
+    }
+}

@@ -1,0 +1,68 @@
+//! Blobs: bytes under their digest.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use craton_api::operator::Blob;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::{BlobPath, Refused};
+use crate::app::App;
+use crate::blobs::BlobError;
+use crate::http::body::next_chunk;
+use crate::http::{Allowed, Named, Octets, Refusal, blob_response};
+use crate::tenancy::{Publish, ReadCatalog};
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(blob_fetch, blob_put))
+}
+
+#[utoipa::path(put, path = "/v1/catalogs/{catalog}/blobs/{sha256}", tag = "blobs",
+    params(BlobPath), security(("token" = [])),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 201, description = "Kept", body = Blob),
+        (status = 200, description = "The catalog had it already", body = Blob), Refused))]
+async fn blob_put(
+    State(app): State<App>,
+    Allowed(permit): Allowed<Publish>,
+    Named(path): Named<BlobPath>,
+    Octets(mut body): Octets,
+) -> Result<(StatusCode, Json<Blob>), Refusal> {
+    let mut upload = app.blobs.begin(path.sha256);
+    loop {
+        match next_chunk(&mut body).await {
+            Ok(None) => break,
+            Ok(Some(bytes)) => {
+                if !upload.chunk(bytes).await {
+                    return Err(upload.abandon().await.into());
+                }
+            }
+            Err(refusal) => {
+                upload.abandon().await;
+                return Err(refusal.into());
+            }
+        }
+    }
+    let (blob, now_s) = (upload.finish().await?, app.clock.now_s());
+    let kept = blob.clone();
+    let new = app.store.write(move |db| db.blob_create(&permit, &kept, now_s)).await?;
+    Ok((if new { StatusCode::CREATED } else { StatusCode::OK }, Json(blob)))
+}
+
+#[utoipa::path(get, path = "/v1/catalogs/{catalog}/blobs/{sha256}", tag = "blobs",
+    params(BlobPath), security(("token" = [])),
+    responses((status = 200, description = "The bytes; one range is honoured", body = Vec<u8>,
+        content_type = "application/octet-stream"), Refused))]
+async fn blob_fetch(
+    State(app): State<App>,
+    Allowed(permit): Allowed<ReadCatalog>,
+    Named(path): Named<BlobPath>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    // A blob of another catalog is as missing as one that nobody has.
+    let known = app.store.read(|db| db.blob(permit.catalog(), path.sha256))?;
+    known.ok_or(BlobError::Missing(path.sha256))?;
+    blob_response(&app.blobs, path.sha256, &headers)
+}

@@ -1,0 +1,22 @@
+//! Brings a database to the newest schema, one numbered step after another, together or not at all.
+
+use rusqlite::Connection;
+
+use super::{StoreError, engine};
+
+const STEPS: &[&str] = &[include_str!("migrations/0001_first.sql")];
+
+pub(super) fn to_newest(db: &Connection) -> Result<(), StoreError> {
+    let found = engine::schema_version(db)?;
+    let known = STEPS.len() as u32;
+    if found > known {
+        return Err(StoreError::SchemaNewer { found, known });
+    }
+    for (step, number) in STEPS.iter().zip(1u32..).skip(found as usize) {
+        let change = db.unchecked_transaction()?;
+        change.execute_batch(step)?;
+        engine::set_schema_version(&change, number)?;
+        change.commit()?;
+    }
+    Ok(())
+}

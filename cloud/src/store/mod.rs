@@ -1,0 +1,156 @@
+//! The database: one writer with group commit, readers on their own connections.
+//!
+//! A use of the service reads a snapshot, decides in pure code, and commits once. What must hold
+//! together is one `write`. Methods are named resource first; those that change what an operator may
+//! change take his `Permit`, so that an unproven step does not compile.
+
+mod catalogs;
+mod devices;
+mod engine;
+mod error;
+mod failures;
+mod images;
+mod log;
+mod migrate;
+mod rollouts;
+mod rows;
+mod tokens;
+mod writer;
+
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+
+pub use catalogs::CatalogRow;
+pub use devices::{CheckInRecord, DeviceRow};
+pub use error::StoreError;
+pub use failures::{FailureRow, Grouped, ReceivedFailure};
+pub use images::{ImageSetRow, SetSignatures};
+pub use log::{CheckpointRow, LeafPlace};
+pub use rollouts::{DeploymentRow, OutcomeCount};
+pub use tokens::TokenRow;
+
+/// Reading connections kept open while nobody reads.
+const IDLE_READERS_MAX: usize = 8;
+
+/// The database.
+pub struct Store {
+    writer: Option<writer::Writer>,
+    thread: Option<JoinHandle<()>>,
+    readers: Mutex<Vec<Connection>>,
+    path: PathBuf,
+}
+
+impl Store {
+    /// Opens `craton.db` in `folder`, making it or bringing its schema up to date.
+    ///
+    /// # Errors
+    /// `Busy`, `Damaged`, `DiskFull`, `SchemaNewer`, `Folder`.
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        let refused = |source| StoreError::Folder { folder: folder.to_owned(), source };
+        std::fs::create_dir_all(folder).map_err(refused)?;
+        let path = folder.join("craton.db");
+        std::fs::OpenOptions::new().create(true).append(true).open(&path).map_err(refused)?;
+        let db = engine::open_writer(&path)?;
+        migrate::to_newest(&db)?;
+        let (writer, thread) = writer::Writer::start(db);
+        let (writer, thread) = (Some(writer), Some(thread));
+        Ok(Self { writer, thread, readers: Mutex::default(), path })
+    }
+
+    /// Reads in one snapshot. Meant for short, indexed reads: it runs on the caller's thread.
+    ///
+    /// # Errors
+    /// What `work` returns, or the engine's refusal.
+    pub fn read<T, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce(&ReadTx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let db = match idle {
+            Some(db) => db,
+            None => engine::open_reader(&self.path)?,
+        };
+        let snapshot = db.unchecked_transaction().map_err(StoreError::from)?;
+        let outcome = work(&ReadTx { db: &snapshot });
+        snapshot.finish().map_err(StoreError::from)?;
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if readers.len() < IDLE_READERS_MAX {
+            readers.push(db);
+        }
+        outcome
+    }
+
+    /// Writes; returns after the commit is on disk. What `work` refuses is taken back, alone.
+    ///
+    /// # Errors
+    /// What `work` returns; `Lost` or `DiskFull` if the disk did not take it; `Stopped`.
+    pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        match &self.writer {
+            Some(writer) => writer.write(work).await,
+            None => Err(StoreError::Stopped.into()),
+        }
+    }
+
+    /// The same for a thread outside the runtime.
+    ///
+    /// # Errors
+    /// As `write`.
+    pub fn write_blocking<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        match &self.writer {
+            Some(writer) => writer.write_blocking(work),
+            None => Err(StoreError::Stopped.into()),
+        }
+    }
+
+    /// Finishes the writes that wait and closes the database; later writes are refused.
+    pub fn close(&mut self) {
+        drop(self.writer.take());
+        if let Some(thread) = self.thread.take() {
+            // The thread answers every panic itself; there is nothing left to learn from it.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// One snapshot.
+pub struct ReadTx<'c> {
+    db: &'c Connection,
+}
+
+/// The right to write, in one savepoint of the writer.
+pub struct WriteTx<'c> {
+    read: ReadTx<'c>,
+}
+
+impl<'c> WriteTx<'c> {
+    fn new(db: &'c Connection) -> Self {
+        Self { read: ReadTx { db } }
+    }
+}
+
+impl<'c> Deref for WriteTx<'c> {
+    type Target = ReadTx<'c>;
+    fn deref(&self) -> &ReadTx<'c> {
+        &self.read
+    }
+}
