@@ -12,8 +12,8 @@ const VERSION: &str = "v1";
 const KEY_BYTES: usize = 16;
 const BUILD_ID_BYTES: usize = 8;
 /// Different frames in a device key. Without symbols the panic machinery cannot be left out,
-/// and it alone takes up to ten.
-const PLACES_IN_DEVICE_KEY: usize = 16;
+/// and it alone takes fifteen.
+const PLACES_IN_DEVICE_KEY: usize = 24;
 /// Functions in a server key: the one at fault and who called it.
 const FUNCTIONS_IN_SERVER_KEY: usize = 3;
 

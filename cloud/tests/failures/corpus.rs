@@ -96,7 +96,7 @@ pub fn empty_failure<'b>(kind: FailureKind) -> Failure<'b> {
 }
 
 pub fn source() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/failures/mistakes.rs")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/failures_apps/mistakes.rs")
 }
 
 fn build(level: &str, moved: bool) -> PathBuf {

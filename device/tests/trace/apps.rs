@@ -25,7 +25,7 @@ pub fn crasher(panic: Panic) -> PathBuf {
         Panic::Abort => "abort",
         Panic::Unwind => "unwind",
     };
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trace/crasher.rs");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trace_apps/crasher.rs");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("crasher-{word}"));
     let program = folder.join("crasher");
     static BUILD: Mutex<()> = Mutex::new(());

@@ -1,6 +1,8 @@
 //! Sensor: measures every ten seconds, keeps the count in its private storage, and sends each
 //! measurement to the one host that its manifest allows.
 
+#![forbid(unsafe_code)]
+
 use std::env;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -58,11 +60,11 @@ fn send(number: u64, celsius: f64) -> io::Result<()> {
     read_answer(&stream)?;
     let body = format!("{{\"number\":{number},\"celsius\":{celsius}}}");
     let length = body.len();
-    write!(
-        stream,
+    let request = format!(
         "POST /measurements HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\n\
          Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-    )?;
+    );
+    stream.write_all(request.as_bytes())?;
     read_answer(&stream)
 }
 

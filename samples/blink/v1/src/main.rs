@@ -1,5 +1,7 @@
 //! Blink, version 1: once a second it switches its lamp and says so.
 
+#![forbid(unsafe_code)]
+
 use std::thread::sleep;
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! Blink, version 2: as version 1, and it counts.
 
+#![forbid(unsafe_code)]
+
 use std::thread::sleep;
 use std::time::Duration;
 

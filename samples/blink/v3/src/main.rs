@@ -1,6 +1,8 @@
 //! Blink, version 3: it dims its lamp step by step, and has a mistake. After a second the steps
 //! run out, and it divides by their number.
 
+#![forbid(unsafe_code)]
+
 use std::thread::sleep;
 use std::time::Duration;
 

@@ -4,6 +4,7 @@
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+// SAFETY: as the unwinder and the C library on x86-64 Linux declare them.
 unsafe extern "C" {
     fn _Unwind_Backtrace(each: extern "C" fn(*mut u8, *mut u8) -> i32, state: *mut u8) -> i32;
     fn _Unwind_GetIPInfo(context: *mut u8, before: *mut i32) -> usize;
@@ -24,6 +25,7 @@ const ON_STACK_WITHOUT_MASK: i32 = 0x0800_0000 | 0x4000_0000;
 
 extern "C" fn each_frame(context: *mut u8, _: *mut u8) -> i32 {
     let mut before = 0;
+    // SAFETY: the unwinder gives a context that is valid for this call.
     let pc = unsafe { _Unwind_GetIPInfo(context, &mut before) };
     let exact = before != 0;
     // What lies inside the handler is no part of the crash.
@@ -37,6 +39,7 @@ extern "C" fn each_frame(context: *mut u8, _: *mut u8) -> i32 {
 
 extern "C" fn on_crash(signal: i32) {
     println!("signal {signal}");
+    // SAFETY: not made for handlers, but the program stands still and ends here.
     unsafe {
         _Unwind_Backtrace(each_frame, std::ptr::null_mut());
         _exit(0)
@@ -88,6 +91,7 @@ fn set_fan(level: u32) -> u32 {
 
 #[inline(never)]
 fn read_register(address: usize) -> u32 {
+    // SAFETY: none: this is to crash.
     unsafe { (black_box(address) as *const u32).read_volatile() }
 }
 
@@ -158,9 +162,11 @@ fn run(mistake: &str) {
 
 fn main() {
     let stack = Box::leak(vec![0u8; 1 << 16].into_boxed_slice());
+    // SAFETY: the stack and the actions are whole, and the stack is never freed.
     unsafe { sigaltstack(&Stack(stack.as_mut_ptr(), 0, stack.len()), std::ptr::null_mut()) };
     for signal in [4, 5, 6, 7, 8, 11] {
         let action = Action(on_crash, [0; 16], ON_STACK_WITHOUT_MASK, 0);
+        // SAFETY: as above.
         unsafe { sigaction(signal, &action, std::ptr::null_mut()) };
     }
     std::panic::set_hook(Box::new(|_| {}));

@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 
+// SAFETY: as the C library on 64-bit Linux declares them.
 unsafe extern "C" {
     fn mmap(at: *mut u8, length: usize, protect: i32, flags: i32, file: i32, from: i64) -> *mut u8;
     fn syscall(number: i64, ...) -> i64;
@@ -45,8 +46,8 @@ fn inner(kind: &str) {
         "jump" => jump(0x1234_5678_0000),
         "bus" => bus_error(),
         "divide" => divide_trap(),
-        "illegal" => unsafe { std::arch::asm!("ud2") },
-        "trap" => unsafe { std::arch::asm!("int3") },
+        "illegal" => illegal(),
+        "trap" => trap(),
         "thread" => std::thread::Builder::new()
             .name("worker".into())
             .spawn(|| _ = black_box(read_at(0x20)))
@@ -73,18 +74,33 @@ fn recurse(depth: u64) -> u64 {
     if black_box(depth) == 0 { 0 } else { recurse(depth + 1) + frame[3] }
 }
 
+#[inline(always)]
+fn illegal() {
+    // SAFETY: none: this is to crash.
+    unsafe { std::arch::asm!("ud2") }
+}
+
+#[inline(always)]
+fn trap() {
+    // SAFETY: none: this is to crash.
+    unsafe { std::arch::asm!("int3") }
+}
+
 #[inline(never)]
 fn read_at(address: usize) -> u8 {
+    // SAFETY: none: this is to crash.
     unsafe { (black_box(address) as *const u8).read_volatile() }
 }
 
 #[inline(never)]
 fn write_at(address: usize) {
+    // SAFETY: none: this is to crash.
     unsafe { (black_box(address) as *mut u8).write_volatile(0) }
 }
 
 #[inline(never)]
 fn jump(address: usize) {
+    // SAFETY: none: this is to crash.
     let to: extern "C" fn() = unsafe { std::mem::transmute(black_box(address)) };
     to();
     black_box(());
@@ -92,8 +108,17 @@ fn jump(address: usize) {
 
 #[inline(never)]
 fn divide_trap() {
+    // SAFETY: none: this is to crash. It changes only the registers it names.
     unsafe {
-        std::arch::asm!("xor ecx, ecx", "mov eax, 1", "cdq", "idiv ecx", out("eax") _, out("ecx") _, out("edx") _)
+        std::arch::asm!(
+            "xor ecx, ecx",
+            "mov eax, 1",
+            "cdq",
+            "idiv ecx",
+            out("eax") _,
+            out("ecx") _,
+            out("edx") _,
+        )
     }
 }
 
@@ -104,6 +129,7 @@ fn bus_error() {
     let file =
         std::fs::File::options().create_new(true).read(true).write(true).open(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
+    // SAFETY: the kernel chooses the place, and nothing else knows of it.
     let page = unsafe { mmap(std::ptr::null_mut(), 4096, 1, 1, file.as_raw_fd(), 0) };
     black_box(read_at(page as usize));
 }
@@ -122,6 +148,7 @@ fn refused_call(action: u32) {
         Step(0x06, 0, 0, 0x7fff_0000),
     ];
     let program = Program(4, steps.as_ptr());
+    // SAFETY: `program` and `steps` outlive the calls, which only read them.
     unsafe {
         prctl(38, 1u64, 0u64, 0u64, 0u64);
         prctl(22, 2u64, &program);
@@ -130,6 +157,7 @@ fn refused_call(action: u32) {
 }
 
 extern "C" fn leave_with_9(_: i32) {
+    // SAFETY: has no preconditions, and may be called in a handler.
     unsafe { _exit(9) }
 }
 
@@ -137,6 +165,7 @@ extern "C" fn count(_: i32) {}
 
 #[inline(never)]
 fn handler_exit() {
+    // SAFETY: the handler only leaves.
     unsafe { signal(11, leave_with_9) };
     black_box(read_at(0x10));
 }
@@ -144,6 +173,7 @@ fn handler_exit() {
 /// Survives 100 signals that would mean a crash, then leaves in good order.
 #[inline(never)]
 fn handled() {
+    // SAFETY: the handler does nothing.
     unsafe {
         signal(11, count);
         for _ in 0..100 {
@@ -155,6 +185,7 @@ fn handled() {
 /// Makes itself undumpable before it crashes.
 #[inline(never)]
 fn hide() {
+    // SAFETY: numbers in, numbers out.
     unsafe { prctl(4, 0u64, 0u64, 0u64, 0u64) };
     black_box(read_at(0x10));
 }
