@@ -21,6 +21,8 @@ pub mod rollout;
 mod service;
 pub mod store;
 pub mod tenancy;
+#[cfg(test)]
+mod testing;
 pub mod work;
 
 pub use service::{Config, Parts, Service, ServiceError, up};

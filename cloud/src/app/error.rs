@@ -2,7 +2,9 @@
 
 use craton_api::problem::Fault;
 
+use crate::attest::AttestError;
 use crate::audit::AuditError;
+use crate::authority::AuthorityError;
 use crate::blobs::BlobError;
 use crate::catalog::CatalogError;
 use crate::rollout::RolloutError;
@@ -27,6 +29,12 @@ pub enum AppError {
     /// By the blob store.
     #[error(transparent)]
     Blob(#[from] BlobError),
+    /// By attestation.
+    #[error(transparent)]
+    Attest(#[from] AttestError),
+    /// By the authority.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
     /// By the database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -42,6 +50,8 @@ impl AppError {
             Self::Rollout(inner) => inner.code(),
             Self::Audit(inner) => inner.code(),
             Self::Blob(inner) => inner.code(),
+            Self::Attest(inner) => inner.code(),
+            Self::Authority(inner) => inner.code(),
             Self::Store(inner) => inner.code(),
         }
     }

@@ -3,6 +3,7 @@
 
 pub mod capabilities;
 pub mod catalogs;
+pub mod check_in;
 pub mod deployments;
 pub mod devices;
 mod error;

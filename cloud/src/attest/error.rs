@@ -35,6 +35,12 @@ pub enum AttestError {
     /// The device runs in another mode.
     #[error("E4108 the device runs in debug or recovery mode. Restart it without the capability")]
     ModeNotNormal,
+    /// The connection shows no certificate.
+    #[error("E4109 this needs the certificate of a check-in. Check in first")]
+    CertificateMissing,
+    /// The certificate is not the device's newest.
+    #[error("E4110 the certificate was replaced by a later check-in. Use the newest one")]
+    CertificateReplaced,
 }
 
 impl AttestError {
@@ -50,6 +56,8 @@ impl AttestError {
             Self::RotClassBelow => 4106,
             Self::LifecycleRefused(_) => 4107,
             Self::ModeNotNormal => 4108,
+            Self::CertificateMissing => 4109,
+            Self::CertificateReplaced => 4110,
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Assignments: the one signed answer to a check-in.
 
-use super::{AuthorityError, FileKey};
+use super::AuthorityError;
 use crate::attest::Appraised;
 use crate::crypto::AwsLc;
 use craton_trust::assignment::{Address, Assignment, Online, Target};
 use craton_trust::cose::Kind;
+use craton_trust::crypto::Signer;
 use craton_trust::{Digest, signed};
 
 /// What to answer beside the certificate.
@@ -28,7 +29,7 @@ pub fn assignment(
     appraised: &Appraised,
     certificate: &[u8],
     answer: Answer<'_>,
-    online_key: &FileKey,
+    online_key: &dyn Signer,
 ) -> Result<Vec<u8>, AuthorityError> {
     let assignment = Assignment {
         address: Address {

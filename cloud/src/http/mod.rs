@@ -2,6 +2,7 @@
 
 mod blob_body;
 mod body;
+pub mod device;
 mod error;
 mod extract;
 pub mod listener;

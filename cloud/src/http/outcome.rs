@@ -6,6 +6,7 @@ use craton_api::problem::{Fault, MEDIA_TYPE, Problem};
 
 use super::HttpError;
 use crate::app::AppError;
+use crate::attest::AttestError;
 use crate::audit::AuditError;
 use crate::blobs::BlobError;
 use crate::catalog::CatalogError;
@@ -94,7 +95,19 @@ fn status_of(refusal: &AppError) -> StatusCode {
         AppError::Rollout(_) => StatusCode::CONFLICT,
         AppError::Audit(inner) => status_of_audit(inner),
         AppError::Blob(inner) => status_of_blob(inner),
+        AppError::Attest(inner) => status_of_attest(inner),
+        AppError::Authority(_) => StatusCode::INTERNAL_SERVER_ERROR,
         AppError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+fn status_of_attest(refusal: &AttestError) -> StatusCode {
+    match refusal {
+        AttestError::CertificateMissing | AttestError::CertificateReplaced => {
+            StatusCode::UNAUTHORIZED
+        }
+        AttestError::Evidence(_) => StatusCode::BAD_REQUEST,
+        _ => StatusCode::FORBIDDEN,
     }
 }
 

@@ -4,7 +4,10 @@ use rusqlite::Connection;
 
 use super::{StoreError, engine};
 
-const STEPS: &[&str] = &[include_str!("migrations/0001_first.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrations/0001_first.sql"),
+    include_str!("migrations/0002_devices_by_serial.sql"),
+];
 
 pub(super) fn to_newest(db: &Connection) -> Result<(), StoreError> {
     let found = engine::schema_version(db)?;

@@ -5,6 +5,7 @@
 //! change take his `Permit`, so that an unproven step does not compile.
 
 mod catalogs;
+mod check_ins;
 mod devices;
 mod engine;
 mod error;
@@ -154,3 +155,6 @@ impl<'c> Deref for WriteTx<'c> {
         &self.read
     }
 }
+
+#[cfg(test)]
+mod tests;
