@@ -1,7 +1,9 @@
 //! Make images: pack, sign, image set, EROFS, verity, delta, SBOM.
 #![forbid(unsafe_code)]
 
+pub mod app_manifest;
 pub mod delta;
 pub mod erofs;
 pub mod package;
 pub mod verity;
+pub mod pack;
