@@ -62,7 +62,7 @@ fn the_forged_window_is_accepted_when_it_is_right() {
     let new_copied = [&new()[..7000], &new()[7025..]].concat();
     let diff: Vec<u8> =
         new_copied.iter().zip(&diff).map(|(new, old)| new.wrapping_sub(*old)).collect();
-    let operations = [(0, 0, 30), (7000, 25, -30), (13_000, 0, 0)];
+    let operations = [(5000, 0, 0), (2000, 25, 0), (13_000, 0, 0)];
     assert!(verified(&forged(&control(&operations), &diff, inserted)).unwrap() == new());
 }
 
@@ -196,6 +196,7 @@ fn operations_that_do_not_add_up_are_refused() {
     assert_eq!(refusal(&control(&[(0, size + 1, 0)])), malformed);
     assert_eq!(refusal(&control(&[(1, size, 0)])), malformed);
     assert_eq!(refusal(&control(&[(0, size, -1)])), malformed);
+    assert_eq!(refusal(&control(&[(0, 0, 1), (0, size, 0)])), malformed);
     assert_eq!(refusal(&[]), malformed);
     assert_eq!(refusal(&control(&[(0, size, 0)])[..8]), malformed);
     assert_eq!(refusal(&[0xff; 30]), malformed);
@@ -204,10 +205,11 @@ fn operations_that_do_not_add_up_are_refused() {
 #[test]
 fn copies_from_outside_the_old_payload_are_refused() {
     let size = new().len();
-    for operations in [[(size, 0, 0), (0, 0, 0)], [(0, 0, 19_999), (2, size - 2, 0)]] {
+    for operations in [[(19_999, 0, 0), (2, size - 20_001, 0)], [(0, 1, 19_999), (2, size - 3, 0)]]
+    {
         let copied = operations[0].0 + operations[1].0;
-        let extra = &new()[copied..];
-        let delta = forged(&control(&operations), &vec![0; copied], extra);
+        let extra = vec![0; size - copied];
+        let delta = forged(&control(&operations), &vec![0; copied], &extra);
         assert_eq!(refusal(&delta), DeltaError::DeltaCopyOutOfRange);
     }
 }

@@ -25,7 +25,7 @@ impl Base for &File {
     }
 }
 
-/// Rebuilds a payload window by window in about 6 MiB of memory.
+/// Rebuilds a payload window by window in less than 8 MiB of memory.
 ///
 /// It does not prove what it gives: hash the output and compare with the signed digest before use.
 pub struct Applier<B, D> {

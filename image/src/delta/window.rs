@@ -116,7 +116,8 @@ impl Operation {
     }
 }
 
-/// The operations of a control stream, up to the first that is malformed.
+/// The operations of a control stream, up to the first that is malformed. One that gives no byte
+/// is malformed, too: so the output bounds the work.
 pub(super) struct Operations<'a> {
     control: &'a [u8],
     old_at: u64,
@@ -131,6 +132,9 @@ impl<'a> Operations<'a> {
         let copy = usize::try_from(self.varint()?).ok()?;
         let extra = usize::try_from(self.varint()?).ok()?;
         let old_at = self.old_at.checked_add_signed(unzigzag(self.varint()?))?;
+        if copy == 0 && extra == 0 {
+            return None;
+        }
         let operation = Operation { copy, old_at, extra };
         self.old_at = operation.old_end();
         Some(operation)
