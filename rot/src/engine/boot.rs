@@ -1,0 +1,188 @@
+//! Boot: what runs next is verified against the signed set, then measured, then counted.
+
+use super::ladder::{Rung, derive_from};
+use super::{Engine, Phase};
+use crate::boot::{Event, NextLayer};
+use crate::error::{Error, Result};
+use crate::platform::Platform;
+use crate::secret::Secret;
+use craton_trust::crypto::Crypto;
+use craton_trust::dice::Mode;
+use craton_trust::evidence::{IMAGE_SET, Measured, Measurements, TRUST_STORE};
+use craton_trust::rollback::Floors;
+use craton_trust::set::{COMPONENTS_MAX, ImageSet};
+use craton_trust::store::{Section, SectionKind};
+use craton_trust::{ComponentId, Digest, SetId, Signed, Verified};
+
+/// What one boot may use; the sealing root is gone.
+pub struct Boot {
+    number: u64,
+    mode: Mode,
+    pub(super) measured: Measurements,
+    /// The set that runs.
+    pub(super) set: Option<SetId>,
+    /// What confirming raises the floors to: the verified versions (ROT-4).
+    pub(super) confirmed: Floors,
+    rungs: [Option<(ComponentId, Rung)>; COMPONENTS_MAX + 1],
+    /// The root of the device-auth keys.
+    pub(super) client_root: Secret,
+}
+
+impl Boot {
+    pub(super) fn event(&self, place: usize) -> Option<Event> {
+        match place.checked_sub(1) {
+            None => Some(Event::Booted { boot: self.number, mode: self.mode }),
+            Some(place) => self.measured.iter().nth(place).copied().map(Event::Measured),
+        }
+    }
+
+    pub(super) fn rung(&self, component: ComponentId) -> Result<&Rung> {
+        let mut all = self.rungs.iter().flatten();
+        let found = all.find(|(id, _)| *id == component).map(|(_, rung)| rung);
+        found.ok_or(Error::ComponentNotBooted)
+    }
+}
+
+/// A set that was verified for this boot, and what it raises the floors to.
+struct Admitted<'b> {
+    set: Verified<ImageSet<'b>>,
+    floors: Floors,
+}
+
+impl<P: Platform, C: Crypto> Engine<P, C> {
+    pub(super) fn start(&mut self, next: &NextLayer<'_>) -> Result<Mode> {
+        let root = match &self.phase {
+            Phase::Fresh(root) => root.clone(),
+            Phase::Booted(_) => return Err(Error::AlreadyBooted),
+            Phase::Over => return Err(Error::ResetNeeded),
+        };
+        let mode = self.layer.mode;
+        let admitted = next.set.map(|bytes| self.admit(bytes, next, mode)).transpose()?;
+        if admitted.is_none() && !next.images.is_empty() {
+            return Err(Error::MeasuredNotInSet);
+        }
+        let measured = self.measure(next, admitted.as_ref())?;
+        let rungs = self.rungs(&root, next, admitted.as_ref())?;
+        let client_root = derive_from(&self.crypto, &root, &[b"craton/1/client", &self.bound()]);
+        let mut state = self.state.clone();
+        // At one boot a second this is full after 10¹¹ years.
+        state.boot = state.boot.saturating_add(1);
+        state.check_in = 0;
+        state.debug_next &= mode != Mode::Debug; // CAP-2
+        let number = state.boot;
+        self.commit(state)?; // the write that commits: the boot counts, the capability is consumed
+        let set = admitted.as_ref().map(|admitted| SetId(admitted.set.digest().0));
+        let confirmed = admitted.map_or_else(Floors::default, |admitted| admitted.floors);
+        self.phase =
+            Phase::Booted(Boot { number, mode, measured, set, confirmed, rungs, client_root });
+        Ok(mode)
+    }
+
+    /// Verifies the set, and that each image is the one that the set names.
+    fn admit<'b>(&self, bytes: &'b [u8], next: &NextLayer<'_>, mode: Mode) -> Result<Admitted<'b>> {
+        let catalog = self.catalog()?;
+        let owner = self.load_section(SectionKind::Owner)?;
+        let development = owner.dev || mode == Mode::Debug;
+        let signed = Signed::parse(bytes)?;
+        let set = ImageSet::verify(&self.crypto, &owner, catalog, development, &signed)?;
+        let floors = self.admit_versions(&set, &owner)?;
+        for member in set.members() {
+            let is_runtime = member.component == next.runtime.component;
+            let found = if is_runtime { Some(&next.runtime) } else { only(next, member.component) };
+            let digest = found.ok_or(Error::MemberNotMeasured)?.digest;
+            if digest != member.payload {
+                return Err(Error::MeasurementMismatch);
+            }
+        }
+        let of_set = |image: &Measured| set.members().any(|m| m.component == image.component);
+        if !next.images.iter().all(of_set) {
+            return Err(Error::MeasuredNotInSet);
+        }
+        Ok(Admitted { set, floors })
+    }
+
+    /// ROLL-1, ROLL-2, and that confirming will have room for every floor.
+    fn admit_versions(&self, set: &ImageSet<'_>, owner: &Section) -> Result<Floors> {
+        let mut raised = self.state.floors.clone();
+        for member in set.members() {
+            let (component, version) = (member.component, member.security_version);
+            self.state.floors.admit(component, version, owner.ceiling)?;
+            raised.raise(component, version)?;
+        }
+        Ok(raised)
+    }
+
+    fn measure(
+        &self,
+        next: &NextLayer<'_>,
+        admitted: Option<&Admitted<'_>>,
+    ) -> Result<Measurements> {
+        let mut measured = Measurements::default();
+        let digest = self.trust_store_digest();
+        measured.push(Measured { component: TRUST_STORE, digest })?;
+        measured.push(next.runtime)?;
+        if let Some(admitted) = admitted {
+            measured.push(Measured { component: IMAGE_SET, digest: admitted.set.digest() })?;
+        }
+        let images = next.images.iter();
+        images.filter(|i| **i != next.runtime).try_for_each(|image| measured.push(*image))?;
+        Ok(measured)
+    }
+
+    /// The rung of each component's booted version; of a runtime outside the set, version 0's.
+    fn rungs(
+        &self,
+        root: &Secret,
+        next: &NextLayer<'_>,
+        admitted: Option<&Admitted<'_>>,
+    ) -> Result<[Option<(ComponentId, Rung)>; COMPONENTS_MAX + 1]> {
+        let mut rungs = [const { None }; COMPONENTS_MAX + 1];
+        let members = admitted.into_iter().flat_map(|admitted| admitted.set.members());
+        let versions = members.map(|member| (member.component, member.security_version));
+        let of_set =
+            |component| admitted.is_some_and(|a| a.set.members().any(|m| m.component == component));
+        let runtime = next.runtime.component;
+        let alone = (!of_set(runtime)).then(|| (runtime, self.state.floors.of(runtime)));
+        for (place, (component, version)) in rungs.iter_mut().zip(versions.chain(alone)) {
+            let parts = [&b"craton/1/seal"[..], &self.bound(), &component.0];
+            let component_root = derive_from(&self.crypto, root, &parts);
+            *place = Some((component, Rung::of(&self.crypto, &component_root, version)?));
+        }
+        Ok(rungs)
+    }
+
+    /// What every key of this boot is bound to beside mode and platform: authority and epoch secret.
+    fn bound(&self) -> [u8; 64] {
+        let authority = self.state.owner.map_or(self.state.platform.genesis, |owner| owner.genesis);
+        self.crypto.sha512(&[&authority.0, &self.state.epoch_secret.0])
+    }
+
+    pub(super) fn measure_more(&mut self, component: ComponentId, digest: Digest) -> Result<()> {
+        match &mut self.phase {
+            Phase::Booted(boot) => Ok(boot.measured.push(Measured { component, digest })?),
+            Phase::Fresh(_) => Err(Error::NotBooted),
+            Phase::Over => Err(Error::ResetNeeded),
+        }
+    }
+
+    /// Raises the floors to what this boot verified (ROT-4).
+    pub(super) fn raise_floors(&mut self) -> Result<()> {
+        let boot = self.booted()?;
+        if boot.set.is_none() || boot.mode != Mode::Normal {
+            return Err(Error::NothingToConfirm);
+        }
+        let mut state = self.state.clone();
+        for (component, version) in boot.confirmed.iter() {
+            state.floors.raise(component, version)?;
+        }
+        state.confirmed = boot.set;
+        if state.floors == self.state.floors && state.confirmed == self.state.confirmed {
+            return Ok(());
+        }
+        self.commit(state)
+    }
+}
+
+fn only<'a>(next: &'a NextLayer<'_>, component: ComponentId) -> Option<&'a Measured> {
+    next.images.iter().find(|image| image.component == component)
+}

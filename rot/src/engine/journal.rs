@@ -1,0 +1,105 @@
+//! Where the state lives: two sectors, of which the newer whole one counts.
+//!
+//! Rule ROT-7: a write goes to the sector that is not in force: erase it, write the body, then its header.
+//! The header names generation, length and digest; it is the write that commits, and whatever a power cut
+//! leaves of it either checks or does not exist.
+
+use crate::error::{Error, Result};
+use crate::platform::{Platform, SECTOR_SIZE, Sector};
+use craton_trust::crypto::Crypto;
+
+const MAGIC: &[u8; 8] = b"craton\x01s";
+/// Magic, generation, length, SHA-256 of those and the body.
+const HEADER_SIZE: usize = 8 + 8 + 4 + 32;
+/// The largest body, bytes.
+pub const BODY_MAX: usize = 2048;
+
+const _: () = assert!(HEADER_SIZE + BODY_MAX <= SECTOR_SIZE);
+
+/// Which sector is in force.
+#[derive(Clone, Copy)]
+pub struct Journal {
+    newest: Sector,
+    generation: u64,
+}
+
+impl Journal {
+    /// Before the first write.
+    pub const fn blank() -> Self {
+        Self { newest: Sector::StateB, generation: 0 }
+    }
+
+    /// Finds the newer whole copy and reads it into `body`; returns its length, too.
+    ///
+    /// # Errors
+    /// `StorageDamaged` if neither copy is whole; `StorageFailed`.
+    pub fn load(
+        platform: &impl Platform,
+        crypto: &impl Crypto,
+        body: &mut [u8; BODY_MAX],
+    ) -> Result<(Self, usize)> {
+        let copies = [Sector::StateA, Sector::StateB].map(|sector| {
+            let found = read(platform, crypto, sector, body);
+            found.map(|found| found.map(|(generation, _)| Self { newest: sector, generation }))
+        });
+        let [a, b] = copies;
+        let newest = [a?, b?].into_iter().flatten().max_by_key(|copy| copy.generation);
+        let newest = newest.ok_or(Error::StorageDamaged)?;
+        let (_, length) =
+            read(platform, crypto, newest.newest, body)?.ok_or(Error::StorageDamaged)?;
+        Ok((newest, length))
+    }
+
+    /// Writes `body` as the next generation (ROT-7).
+    ///
+    /// # Errors
+    /// `StorageFailed`, `StorageFull`: then the old copy is still in force.
+    pub fn write(
+        &mut self,
+        platform: &mut impl Platform,
+        crypto: &impl Crypto,
+        body: &[u8],
+    ) -> Result<()> {
+        let free = match self.newest {
+            Sector::StateA => Sector::StateB,
+            _ => Sector::StateA,
+        };
+        let generation = self.generation + 1;
+        let length = u32::try_from(body.len()).map_err(|_| Error::StorageFull)?;
+        let header = header(crypto, generation, length, body);
+        platform.erase(free)?;
+        platform.program(free, HEADER_SIZE, body)?;
+        platform.program(free, 0, &header)?; // the write that commits
+        platform.sync()?;
+        *self = Self { newest: free, generation };
+        Ok(())
+    }
+}
+
+fn header(crypto: &impl Crypto, generation: u64, length: u32, body: &[u8]) -> [u8; HEADER_SIZE] {
+    let (generation, length) = (generation.to_be_bytes(), length.to_be_bytes());
+    let digest = crypto.sha256(&[MAGIC, &generation, &length, body]).0;
+    let mut header = [0u8; HEADER_SIZE];
+    let parts = [&MAGIC[..], &generation, &length, &digest].into_iter().flatten();
+    header.iter_mut().zip(parts).for_each(|(place, byte)| *place = *byte);
+    header
+}
+
+/// Generation and length of a whole copy; `None` for anything else.
+fn read(
+    platform: &impl Platform,
+    crypto: &impl Crypto,
+    sector: Sector,
+    body: &mut [u8; BODY_MAX],
+) -> Result<Option<(u64, usize)>> {
+    let mut found = [0u8; HEADER_SIZE];
+    platform.read(sector, 0, &mut found)?;
+    let (mut generation, mut length) = ([0u8; 8], [0u8; 4]);
+    generation.copy_from_slice(&found[8..16]);
+    length.copy_from_slice(&found[16..20]);
+    let (generation, length) = (u64::from_be_bytes(generation), u32::from_be_bytes(length));
+    let Some(room) = body.get_mut(..length as usize) else { return Ok(None) };
+    platform.read(sector, HEADER_SIZE, room)?;
+    let whole = header(crypto, generation, length, room) == found;
+    Ok(whole.then_some((generation, length as usize)))
+}

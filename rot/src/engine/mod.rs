@@ -1,0 +1,217 @@
+//! The engine: the logic of a root of trust over what a chip gives ([`Platform`]).
+//!
+//! Reading order: [`Engine::reset`] (ROM), `boot`, `attest`, `sealing`, `ownership`, `lifecycle`.
+
+mod attest;
+mod boot;
+mod journal;
+mod ladder;
+mod lifecycle;
+mod manufacture;
+mod ownership;
+mod reset;
+mod sealing;
+mod sections;
+mod state;
+
+pub use ladder::SECURITY_VERSION_MAX;
+pub use lifecycle::trust_store_digest;
+pub use manufacture::Manufacture;
+pub use reset::{DESCRIPTOR, Start, implementation};
+
+use crate::auth::{Ask, AuthMessage, AuthRole};
+use crate::boot::{Event, NextLayer, Status};
+use crate::capabilities::Capabilities;
+use crate::error::{Error, Result};
+use crate::platform::Platform;
+use crate::{RootOfTrust, order};
+use craton_trust::crypto::{Crypto, Signature};
+use craton_trust::dice::Mode;
+use craton_trust::soft::Soft;
+use craton_trust::store::SectionKind;
+use craton_trust::{ComponentId, DeviceId, Digest, PublicKey};
+use journal::{BODY_MAX, Journal};
+use state::State;
+use zeroize::Zeroize as _;
+
+/// A root of trust on a platform.
+pub struct Engine<P: Platform, C: Crypto = Soft> {
+    platform: P,
+    crypto: C,
+    journal: Journal,
+    state: State,
+    layer: reset::Layer0,
+    phase: Phase,
+    auth_session: [u8; 16],
+    auth_taken: bool,
+}
+
+/// How far this reset is.
+enum Phase {
+    /// Nothing booted: the sealing root is still here.
+    Fresh(crate::secret::Secret),
+    /// Booted: only the rungs that this boot may use are left.
+    Booted(boot::Boot),
+    /// Lifecycle or owner changed: nothing attests or unseals until the next reset.
+    Over,
+}
+
+impl<P: Platform, C: Crypto> Engine<P, C> {
+    /// The chip, when this engine is no longer needed.
+    #[must_use]
+    pub fn into_platform(self) -> P {
+        self.platform
+    }
+
+    /// Makes `next` the state: one write that commits (ROT-7).
+    fn commit(&mut self, next: State) -> Result<()> {
+        let mut body = [0u8; BODY_MAX];
+        let length = next.encode(&mut body)?;
+        let bytes = body.get(..length).ok_or(Error::StorageFull)?;
+        let written = self.journal.write(&mut self.platform, &self.crypto, bytes);
+        body.zeroize();
+        written?;
+        self.state = next;
+        Ok(())
+    }
+
+    fn booted(&self) -> Result<&boot::Boot> {
+        match &self.phase {
+            Phase::Booted(boot) => Ok(boot),
+            Phase::Fresh(_) => Err(Error::NotBooted),
+            Phase::Over => Err(Error::ResetNeeded),
+        }
+    }
+}
+
+impl<P: Platform, C: Crypto> RootOfTrust for Engine<P, C> {
+    fn identity(&self) -> PublicKey {
+        self.layer.identity
+    }
+
+    fn device(&self) -> DeviceId {
+        self.layer.identity.device_id(&self.crypto)
+    }
+
+    fn certificate(&self, place: usize) -> Option<&[u8]> {
+        (place == 0).then(|| self.layer.certificate())
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.platform.capabilities()
+    }
+
+    fn status(&self) -> Result<Status> {
+        let state = &self.state;
+        Ok(Status {
+            lifecycle: lifecycle::read(&self.platform)?,
+            mode: self.layer.mode,
+            booted: matches!(self.phase, Phase::Booted(_)),
+            owner: self.catalog().ok(),
+            sections: (state.platform.section, state.owner.map(|owner| owner.section)),
+            epoch: state.epoch,
+            boot: state.boot,
+            check_in: state.check_in,
+            time_floor: state.time_floor,
+            checkpoint_size: state.checkpoint_size,
+            floors: state.floors.clone(),
+            debug_next: state.debug_next,
+        })
+    }
+
+    fn section<'o>(&self, kind: SectionKind, out: &'o mut [u8]) -> Result<&'o [u8]> {
+        self.read_section(kind, out)
+    }
+
+    fn advance_lifecycle(&mut self, order: &[u8]) -> Result<()> {
+        self.move_lifecycle(order)
+    }
+
+    fn take_auth_role(&mut self) -> Result<AuthRole> {
+        if self.auth_taken {
+            return Err(Error::AuthRoleTaken);
+        }
+        self.auth_taken = true;
+        Ok(AuthRole { session: self.auth_session })
+    }
+
+    fn boot(&mut self, next: &NextLayer<'_>) -> Result<Mode> {
+        self.start(next)
+    }
+
+    fn extend(&mut self, component: ComponentId, digest: Digest) -> Result<()> {
+        self.measure_more(component, digest)
+    }
+
+    fn event(&self, place: usize) -> Option<Event> {
+        self.booted().ok().and_then(|boot| boot.event(place))
+    }
+
+    fn attest<'o>(&mut self, ask: &Ask<'_>, out: &'o mut [u8]) -> Result<&'o [u8]> {
+        self.quote(ask, out)
+    }
+
+    fn client_key(&self) -> Result<PublicKey> {
+        self.device_auth_public()
+    }
+
+    fn renew_client_key(&mut self) -> Result<PublicKey> {
+        self.device_auth_renew()
+    }
+
+    fn sign(&self, message: &AuthMessage<'_>) -> Result<Signature> {
+        self.device_auth_sign(message)
+    }
+
+    fn seal<'o>(
+        &mut self,
+        component: ComponentId,
+        plain: &[u8],
+        out: &'o mut [u8],
+    ) -> Result<&'o [u8]> {
+        self.seal_for(component, plain, out)
+    }
+
+    fn unseal<'o>(
+        &self,
+        component: ComponentId,
+        sealed: &[u8],
+        out: &'o mut [u8],
+    ) -> Result<&'o [u8]> {
+        self.unseal_for(component, sealed, out)
+    }
+
+    fn confirm(&mut self) -> Result<()> {
+        self.raise_floors()
+    }
+
+    fn claim(&mut self, code: &[u8], owner: &[u8]) -> Result<()> {
+        self.take_owner(code, owner)
+    }
+
+    fn replace(&mut self, successor: &[u8], installed: &[&[u8]]) -> Result<()> {
+        self.replace_section(successor, installed)
+    }
+
+    fn new_epoch(&mut self, order: &[u8], next_owner: Option<&[u8]>) -> Result<()> {
+        self.erase(order, next_owner)
+    }
+
+    fn challenge(&mut self) -> Result<Digest> {
+        self.open_challenge()
+    }
+
+    fn apply(&mut self, capability: &[u8]) -> Result<()> {
+        self.apply_capability(capability)
+    }
+
+    fn accept_reply(&mut self, reply: &[u8], request: &Digest) -> Result<()> {
+        self.raise_time(reply, request)
+    }
+
+    fn random(&mut self, out: &mut [u8]) -> Result<()> {
+        self.platform.random(out)
+    }
+}
+
+const _: () = assert!(order::ORDER_MAX < BODY_MAX);

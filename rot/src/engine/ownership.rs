@@ -1,0 +1,200 @@
+//! Owners: claim, succession, a new epoch; and what the owner's keys may tell a device.
+//!
+//! Rules: ROT-10 a first owner needs the one-time claim code, and a new epoch overwrites the epoch secret in
+//! the same write that makes it; ROT-4 no command takes a counter value: time and checkpoint size come from
+//! objects that are verified here.
+
+use super::lifecycle::{is_claim_used, read};
+use super::state::State;
+use super::{Engine, Phase};
+use crate::error::{Error, Result};
+use crate::order::{Action, Order};
+use crate::platform::{Platform, Row};
+use craton_trust::assignment::{Address, Assignment};
+use craton_trust::capability::Capability;
+use craton_trust::crypto::Crypto;
+use craton_trust::evidence::Lifecycle;
+use craton_trust::merkle::Checkpoint;
+use craton_trust::set::ImageSet;
+use craton_trust::store::{
+    Role, Section, SectionKind, accept_genesis, accept_successor, keeps_installed,
+};
+use craton_trust::{Digest, Error as Refusal, SetId, Signed, Verified};
+
+impl<P: Platform, C: Crypto> Engine<P, C> {
+    pub(super) fn take_owner(&mut self, code: &[u8], owner: &[u8]) -> Result<()> {
+        if self.state.owner.is_some() {
+            return Err(Error::AlreadyOwned);
+        }
+        if is_claim_used(&self.platform)? {
+            return Err(Error::ClaimCodeUsed);
+        }
+        let mut right = [0u8; 32];
+        self.platform.fuses(Row::ClaimCode, &mut right)?;
+        if self.crypto.sha256(&[code]).0 != right {
+            return Err(Error::ClaimCodeWrong); // ROT-10
+        }
+        let section = self.first_owner(owner)?;
+        let next = self.state.clone();
+        self.new_owner(next, &section, owner)?;
+        self.finish_claim()
+    }
+
+    /// A first version of an owner section that this device may have.
+    fn first_owner(&self, bytes: &[u8]) -> Result<Verified<Section>> {
+        let section = accept_genesis(&self.crypto, &Signed::parse(bytes)?)?;
+        if section.kind != SectionKind::Owner {
+            return Err(Error::Trust(Refusal::SectionKind));
+        }
+        if section.dev && read(&self.platform)? == Lifecycle::DeviceComplete {
+            return Err(Error::DevelopmentRoot);
+        }
+        Ok(section)
+    }
+
+    fn new_owner(
+        &mut self,
+        mut next: State,
+        section: &Verified<Section>,
+        bytes: &[u8],
+    ) -> Result<()> {
+        self.stage_section(&mut next, section, section.digest(), bytes)?;
+        // Another catalog has another log.
+        next.checkpoint_size = 0;
+        self.begin_epoch(next)
+    }
+
+    /// Everything sealed before is erased by this one write (ROT-10).
+    fn begin_epoch(&mut self, mut next: State) -> Result<()> {
+        next.epoch = next.epoch.saturating_add(1);
+        self.platform.random(&mut next.epoch_secret.0)?;
+        (next.confirmed, next.challenge, next.debug_next) = (None, None, false);
+        next.erasing = true;
+        self.commit(next)?; // the write that commits
+        self.phase = Phase::Over;
+        self.finish_erase()
+    }
+
+    /// Writes the other copy of the state, too, which still holds the old epoch secret. Recovery: each reset
+    /// redoes it.
+    pub(super) fn finish_erase(&mut self) -> Result<()> {
+        if !self.state.erasing {
+            return Ok(());
+        }
+        let next = State { erasing: false, ..self.state.clone() };
+        self.commit(next)
+    }
+
+    /// Burns the claim code's fuse once there is an owner. Recovery: each reset redoes it.
+    pub(super) fn finish_claim(&mut self) -> Result<()> {
+        if self.state.owner.is_some() && !is_claim_used(&self.platform)? {
+            self.platform.burn(Row::ClaimUsed, &[0xff])?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn replace_section(&mut self, successor: &[u8], installed: &[&[u8]]) -> Result<()> {
+        let signed = Signed::parse(successor)?;
+        let kind = Section::parse(signed.unchecked_payload())?.kind;
+        let old = self.load_section(kind)?;
+        let genesis = self.state.installed(kind).ok_or(Error::Unowned)?.genesis;
+        let section = accept_successor(&self.crypto, &old, genesis, &signed)?;
+        if kind == SectionKind::Owner {
+            self.keeps(&section, installed)?;
+        }
+        let mut next = self.state.clone();
+        self.stage_section(&mut next, &section, genesis, successor)?;
+        self.commit(next) // the write that commits
+    }
+
+    /// STORE-4: the sets stay believed, and no floor is above the new ceiling.
+    fn keeps(&self, section: &Section, installed: &[&[u8]]) -> Result<()> {
+        let running = self.booted().ok().and_then(|boot| boot.set);
+        for needed in [running, self.state.confirmed].into_iter().flatten() {
+            let mut all = installed.iter().filter_map(|bytes| Signed::parse(bytes).ok());
+            if !all.any(|signed| SetId(signed.digest(&self.crypto).0) == needed) {
+                return Err(Error::InstalledOmitted);
+            }
+        }
+        keeps_installed(&self.crypto, section, installed.iter().copied())?;
+        let above = |version: u64| version > section.ceiling;
+        for bytes in installed {
+            let set = ImageSet::parse(Signed::parse(bytes)?.unchecked_payload())?;
+            if set.members().any(|member| above(member.security_version)) {
+                return Err(Error::Trust(Refusal::SuccessorOrphans));
+            }
+        }
+        if self.state.floors.iter().any(|(_, floor)| above(floor)) {
+            return Err(Error::Trust(Refusal::SuccessorOrphans));
+        }
+        Ok(())
+    }
+
+    pub(super) fn erase(&mut self, order: &[u8], next_owner: Option<&[u8]>) -> Result<()> {
+        let action = match self.state.owner {
+            Some(_) => self.owners_order(order)?,
+            None => self.manufacturers_order(order)?,
+        };
+        let next = self.state.clone();
+        match (action, next_owner) {
+            (Action::NewEpoch(None), None) => self.begin_epoch(next),
+            (Action::NewEpoch(Some(digest)), Some(bytes)) => {
+                let section = self.first_owner(bytes)?;
+                if section.digest() != digest {
+                    return Err(Error::OrderMismatch);
+                }
+                self.new_owner(next, &section, bytes)?;
+                self.finish_claim()
+            }
+            _ => Err(Error::OrderMismatch),
+        }
+    }
+
+    fn owners_order(&self, order: &[u8]) -> Result<Action> {
+        let section = self.load_section(SectionKind::Owner)?;
+        let (device, epoch) = (crate::RootOfTrust::device(self), self.state.epoch);
+        let signed = Signed::parse(order)?;
+        let order = Order::verify(&self.crypto, section.role(Role::Root), device, epoch, &signed)?;
+        Ok(order.action)
+    }
+
+    pub(super) fn open_challenge(&mut self) -> Result<Digest> {
+        let mut challenge = Digest([0; 32]);
+        self.platform.random(&mut challenge.0)?;
+        let mut next = self.state.clone();
+        next.challenge = Some(challenge);
+        self.commit(next)?;
+        Ok(challenge)
+    }
+
+    pub(super) fn apply_capability(&mut self, capability: &[u8]) -> Result<()> {
+        let catalog = self.catalog()?;
+        let request = self.state.challenge.ok_or(Error::NoChallenge)?;
+        let (device, epoch) = (crate::RootOfTrust::device(self), self.state.epoch);
+        let open = Address { catalog, device, epoch, request };
+        let owner = self.load_section(SectionKind::Owner)?;
+        Capability::verify(&self.crypto, &owner, &open, &Signed::parse(capability)?)?;
+        let mut next = self.state.clone();
+        (next.challenge, next.debug_next) = (None, true); // CAP-2: a challenge is answered once
+        self.commit(next)
+    }
+
+    pub(super) fn raise_time(&mut self, reply: &[u8], request: &Digest) -> Result<()> {
+        let catalog = self.catalog()?;
+        let owner = self.load_section(SectionKind::Owner)?;
+        let (device, epoch) = (crate::RootOfTrust::device(self), self.state.epoch);
+        let address = Address { catalog, device, epoch, request: *request };
+        let reply = Assignment::verify(&self.crypto, &owner, &address, &Signed::parse(reply)?)?;
+        let mut next = self.state.clone();
+        if let Some(online) = &reply.online {
+            next.time_floor = next.time_floor.max(online.time);
+        }
+        if let Some(target) = &reply.target {
+            let signed = Signed::parse(target.checkpoint)?;
+            let least = next.checkpoint_size;
+            let checkpoint = Checkpoint::verify(&self.crypto, &owner, catalog, least, &signed)?;
+            next.checkpoint_size = checkpoint.size; // LOG-2
+        }
+        self.commit(next)
+    }
+}

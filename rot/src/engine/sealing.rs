@@ -1,0 +1,87 @@
+//! Sealing: to authority, mode, component and epoch, at a security version.
+//!
+//! Rules: ROT-5 version n opens what m ≤ n sealed, and no other (see `ladder`); ROT-6 data is sealed at the
+//! *confirmed* version, so that a trial can fall back and still read it, and mode Recovery seals and
+//! unseals nothing. Sealed: format (1 byte), version (2), nonce (12), ciphertext, tag (16); AES-256-GCM
+//! with the first 15 bytes as associated data.
+
+use super::Engine;
+use crate::SEAL_OVERHEAD;
+use crate::error::{Error, Result};
+use crate::platform::Platform;
+use crate::secret::Secret;
+use aes_gcm::aead::AeadInOut as _;
+use aes_gcm::{Aes256Gcm, KeyInit as _};
+use craton_trust::ComponentId;
+use craton_trust::crypto::Crypto;
+use craton_trust::dice::Mode;
+use zeroize::Zeroize as _;
+
+const FORMAT: u8 = 1;
+const HEAD_SIZE: usize = 15;
+const TAG_SIZE: usize = 16;
+
+const _: () = assert!(HEAD_SIZE + TAG_SIZE == SEAL_OVERHEAD);
+
+impl<P: Platform, C: Crypto> Engine<P, C> {
+    pub(super) fn seal_for<'o>(
+        &mut self,
+        component: ComponentId,
+        plain: &[u8],
+        out: &'o mut [u8],
+    ) -> Result<&'o [u8]> {
+        let (version, key) = self.sealing_key(component, None)?;
+        let out = out.get_mut(..plain.len() + SEAL_OVERHEAD).ok_or(Error::RoomTooSmall)?;
+        let mut nonce = [0u8; 12];
+        self.platform.random(&mut nonce)?;
+        let (head, rest) = out.split_at_mut(HEAD_SIZE);
+        let (text, tag) = rest.split_at_mut(plain.len());
+        head[0] = FORMAT;
+        head[1..3].copy_from_slice(&version.to_be_bytes());
+        head[3..].copy_from_slice(&nonce);
+        text.copy_from_slice(plain);
+        let cipher = Aes256Gcm::new(&key.0.into());
+        let made = cipher.encrypt_inout_detached(&nonce.into(), head, text.into());
+        tag.copy_from_slice(&made.map_err(|_| Error::RoomTooSmall)?);
+        Ok(out)
+    }
+
+    pub(super) fn unseal_for<'o>(
+        &self,
+        component: ComponentId,
+        sealed: &[u8],
+        out: &'o mut [u8],
+    ) -> Result<&'o [u8]> {
+        let (head, rest) = sealed.split_at_checked(HEAD_SIZE).ok_or(Error::SealBroken)?;
+        let (text, tag) = rest.split_last_chunk::<TAG_SIZE>().ok_or(Error::SealBroken)?;
+        let version = u16::from_be_bytes([head[1], head[2]]);
+        if head[0] != FORMAT {
+            return Err(Error::SealBroken);
+        }
+        let (_, key) = self.sealing_key(component, Some(version))?;
+        let out = out.get_mut(..text.len()).ok_or(Error::RoomTooSmall)?;
+        out.copy_from_slice(text);
+        let mut nonce = [0u8; 12];
+        nonce.copy_from_slice(&head[3..]);
+        let cipher = Aes256Gcm::new(&key.0.into());
+        let opened =
+            cipher.decrypt_inout_detached(&nonce.into(), head, (&mut *out).into(), tag.into());
+        if opened.is_err() {
+            out.zeroize();
+            return Err(Error::SealBroken);
+        }
+        Ok(out)
+    }
+
+    /// The key of a version; without one, of the confirmed version (ROT-6).
+    fn sealing_key(&self, component: ComponentId, version: Option<u16>) -> Result<(u16, Secret)> {
+        let boot = self.booted()?;
+        if self.layer.mode == Mode::Recovery {
+            return Err(Error::SealInRecovery);
+        }
+        let rung = boot.rung(component)?;
+        let floor = u16::try_from(self.state.floors.of(component)).unwrap_or(rung.version);
+        let version = version.unwrap_or(floor.min(rung.version));
+        Ok((version, rung.key(&self.crypto, version)?))
+    }
+}

@@ -1,0 +1,86 @@
+//! The trust store's sections in flash: two places for each, of which the state names the one in force.
+
+use super::Engine;
+use super::state::{Installed, State};
+use crate::error::{Error, Result};
+use crate::platform::{Platform, SECTOR_SIZE, Sector};
+use craton_trust::crypto::Crypto;
+use craton_trust::store::{Section, SectionKind, catalog_id};
+use craton_trust::{CatalogId, Digest, Signed, Verified};
+
+const _: () = assert!(crate::SECTION_MAX <= SECTOR_SIZE);
+
+impl<P: Platform, C: Crypto> Engine<P, C> {
+    /// The owner's catalog.
+    pub(super) fn catalog(&self) -> Result<CatalogId> {
+        self.state.owner.map(|owner| catalog_id(owner.genesis)).ok_or(Error::Unowned)
+    }
+
+    pub(super) fn read_section<'o>(
+        &self,
+        kind: SectionKind,
+        out: &'o mut [u8],
+    ) -> Result<&'o [u8]> {
+        let installed = self.state.installed(kind).ok_or(Error::Unowned)?;
+        let room = out.get_mut(..installed.length).ok_or(Error::RoomTooSmall)?;
+        self.platform.read(sector(kind, installed.second), 0, room)?;
+        if self.crypto.sha256(&[room]) != installed.digest {
+            return Err(Error::StorageDamaged);
+        }
+        Ok(room)
+    }
+
+    /// The section in force. Its bytes are those that were believed: their digest stands in the state.
+    pub(super) fn load_section(&self, kind: SectionKind) -> Result<Section> {
+        let mut room = [0u8; SECTOR_SIZE];
+        let bytes = self.read_section(kind, &mut room)?;
+        Ok(Section::parse(Signed::parse(bytes)?.unchecked_payload())?)
+    }
+
+    /// Writes a believed section into the place that is not in force; `next` names it from its commit on.
+    pub(super) fn stage_section(
+        &mut self,
+        next: &mut State,
+        section: &Verified<Section>,
+        genesis: Digest,
+        bytes: &[u8],
+    ) -> Result<()> {
+        let now = self.state.installed(section.kind);
+        let second = now.is_some_and(|installed| !installed.second);
+        let installed = write(&mut self.platform, &self.crypto, second, section, genesis, bytes)?;
+        match section.kind {
+            SectionKind::Platform => next.platform = installed,
+            SectionKind::Owner => next.owner = Some(installed),
+        }
+        Ok(())
+    }
+}
+
+/// Writes a section and says where it lies.
+pub fn write(
+    platform: &mut impl Platform,
+    crypto: &impl Crypto,
+    second: bool,
+    section: &Verified<Section>,
+    genesis: Digest,
+    bytes: &[u8],
+) -> Result<Installed> {
+    if bytes.len() > crate::SECTION_MAX {
+        return Err(Error::Trust(craton_trust::Error::FieldTooLong));
+    }
+    let sector = sector(section.kind, second);
+    platform.erase(sector)?;
+    platform.program(sector, 0, bytes)?;
+    platform.sync()?;
+    let digest = crypto.sha256(&[bytes]);
+    Ok(Installed { second, length: bytes.len(), digest, section: section.digest(), genesis })
+}
+
+const fn sector(kind: SectionKind, second: bool) -> Sector {
+    match (kind, second) {
+        (SectionKind::Platform, false) => Sector::PlatformA,
+        (SectionKind::Platform, true) => Sector::PlatformB,
+        (SectionKind::Owner, false) => Sector::OwnerA,
+        (SectionKind::Owner, true) => Sector::OwnerB,
+    }
+}

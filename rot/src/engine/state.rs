@@ -1,0 +1,144 @@
+//! All that survives a reset, as one value and one encoding: changing it is one write.
+
+use super::journal::BODY_MAX;
+use crate::error::{Error, Result};
+use crate::secret::Secret;
+use craton_trust::cbor::{Reader, Writer};
+use craton_trust::rollback::Floors;
+use craton_trust::store::SectionKind;
+use craton_trust::{Digest, SetId};
+
+/// Where an installed section of the trust store lies.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Installed {
+    /// In the second of its two sectors.
+    pub second: bool,
+    /// Bytes of the signed section.
+    pub length: usize,
+    /// SHA-256 of those bytes: what is read back is what was believed.
+    pub digest: Digest,
+    /// SHA-256 of the section's signed payload.
+    pub section: Digest,
+    /// Digest of the first version's signed payload.
+    pub genesis: Digest,
+}
+
+/// All that survives a reset, beside the fuses.
+#[derive(Clone)]
+pub struct State {
+    /// How often it booted.
+    pub boot: u64,
+    /// Check-ins since then.
+    pub check_in: u64,
+    /// Ownership epoch.
+    pub epoch: u64,
+    /// Overwriting it erases everything sealed before.
+    pub epoch_secret: Secret,
+    /// Number of the client key.
+    pub client_key: u64,
+    /// Seconds since 1970; time is never before it.
+    pub time_floor: u64,
+    /// Size of the last checkpoint believed.
+    pub checkpoint_size: u64,
+    /// Least security versions.
+    pub floors: Floors,
+    /// The last confirmed image set.
+    pub confirmed: Option<SetId>,
+    /// The open capability challenge.
+    pub challenge: Option<Digest>,
+    /// Whether the next normal boot is a Debug one.
+    pub debug_next: bool,
+    /// Whether the other copy of the state still holds the epoch secret that was overwritten in this one.
+    pub erasing: bool,
+    /// The platform section.
+    pub platform: Installed,
+    /// The owner section; `None` while unowned.
+    pub owner: Option<Installed>,
+}
+
+const FORMAT: u64 = 1;
+
+impl State {
+    /// Reads a state.
+    ///
+    /// # Errors
+    /// `StorageDamaged`: its digest was right, so another program wrote it.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        Self::read(bytes).map_err(|_| Error::StorageDamaged)
+    }
+
+    fn read(bytes: &[u8]) -> craton_trust::error::Result<Self> {
+        let mut reader = Reader::new(bytes)?;
+        reader.array(15)?;
+        if reader.u64()? != FORMAT {
+            return Err(craton_trust::Error::VersionUnknown);
+        }
+        let state = Self {
+            boot: reader.u64()?,
+            check_in: reader.u64()?,
+            epoch: reader.u64()?,
+            epoch_secret: Secret(reader.fixed()?),
+            client_key: reader.u64()?,
+            time_floor: reader.u64()?,
+            checkpoint_size: reader.u64()?,
+            floors: Floors::read(&mut reader)?,
+            confirmed: reader.optional(|r| Ok(SetId(r.fixed()?)))?,
+            challenge: reader.optional(Reader::digest)?,
+            debug_next: reader.bool()?,
+            erasing: reader.bool()?,
+            platform: read_installed(&mut reader)?,
+            owner: reader.optional(read_installed)?,
+        };
+        reader.end()?;
+        Ok(state)
+    }
+
+    /// Writes the state into `out`; returns the length.
+    ///
+    /// # Errors
+    /// `BufferTooSmall`, which no state reaches: floors are bounded.
+    pub fn encode(&self, out: &mut [u8; BODY_MAX]) -> Result<usize> {
+        let mut writer = Writer::new(out);
+        writer.array(15)?.u64(FORMAT)?.u64(self.boot)?.u64(self.check_in)?;
+        writer.u64(self.epoch)?.bytes(&self.epoch_secret.0)?.u64(self.client_key)?;
+        writer.u64(self.time_floor)?.u64(self.checkpoint_size)?;
+        self.floors.write(&mut writer)?;
+        writer.bytes_or_null(self.confirmed.as_ref().map(|set| &set.0[..]))?;
+        writer.bytes_or_null(self.challenge.as_ref().map(|digest| &digest.0[..]))?;
+        writer.bool(self.debug_next)?.bool(self.erasing)?;
+        write_installed(&self.platform, &mut writer)?;
+        match &self.owner {
+            Some(owner) => write_installed(owner, &mut writer)?,
+            None => writer.null().map(|_| ())?,
+        }
+        Ok(writer.length())
+    }
+
+    /// The installed section of a kind.
+    pub const fn installed(&self, kind: SectionKind) -> Option<&Installed> {
+        match kind {
+            SectionKind::Platform => Some(&self.platform),
+            SectionKind::Owner => self.owner.as_ref(),
+        }
+    }
+}
+
+fn read_installed(reader: &mut Reader<'_>) -> craton_trust::error::Result<Installed> {
+    reader.array(5)?;
+    Ok(Installed {
+        second: reader.bool()?,
+        length: reader.u32()? as usize,
+        digest: reader.digest()?,
+        section: reader.digest()?,
+        genesis: reader.digest()?,
+    })
+}
+
+fn write_installed(
+    installed: &Installed,
+    writer: &mut Writer<'_>,
+) -> craton_trust::error::Result<()> {
+    writer.array(5)?.bool(installed.second)?.u64(installed.length as u64)?;
+    writer.bytes(&installed.digest.0)?.bytes(&installed.section.0)?;
+    writer.bytes(&installed.genesis.0).map(|_| ())
+}

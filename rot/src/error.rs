@@ -1,0 +1,222 @@
+//! The refusals of the root of trust, each with its stable number (`spec/errors.toml` has the words).
+
+use core::fmt;
+
+macro_rules! refusals {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $says:literal, $do:literal;)*) => {
+        /// Why the root of trust did not do it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Error {
+            /// Bytes were not believed; the number is that of the trust crate.
+            Trust(craton_trust::Error),
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Error {
+            /// The number in `spec/errors.toml`.
+            #[must_use]
+            pub const fn code(self) -> u16 {
+                match self {
+                    Self::Trust(error) => error.code(),
+                    $(Self::$name => $code,)*
+                }
+            }
+
+            /// The name in `spec/errors.toml`.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    Self::Trust(error) => error.name(),
+                    $(Self::$name => stringify!($name),)*
+                }
+            }
+
+            /// Every number of this crate with its name, what is true, and what to do.
+            pub const ALL: &'static [(u16, &'static str, &'static str, &'static str)] =
+                &[$(($code, stringify!($name), $says, $do),)*];
+        }
+
+        impl fmt::Display for Error {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    Self::Trust(error) => error.fmt(f),
+                    $(Self::$name => f.write_str(concat!("E", $code, ": ", $says, ". ", $do, ".")),)*
+                }
+            }
+        }
+    };
+}
+
+refusals! {
+    /// The environment's storage failed; the state is as before.
+    StorageFailed = 3101,
+        "the root of trust's storage could not be read or written; its state is as before",
+        "Check the disk, then try again";
+    /// No room; the state is as before.
+    StorageFull = 3102,
+        "there is no room for the root of trust's state; it is as before",
+        "Free some disk space, then try again";
+    /// Another process has it open.
+    StorageLocked = 3103,
+        "another process has this root of trust open",
+        "Stop the other device process, or use another data folder";
+    /// Neither copy is whole. It is never created anew by itself: that would be another device.
+    StorageDamaged = 3104,
+        "the root of trust's storage is damaged in both of its copies",
+        "Restore the file from a backup, or remove it and manufacture another device";
+    /// There is no file.
+    StorageMissing = 3105,
+        "there is no root of trust at this path",
+        "Manufacture one, or correct the path";
+    /// Other users may read the secrets.
+    StorageExposed = 3106,
+        "the root of trust's file may be read by other users",
+        "chmod 600 the file, or manufacture another device if somebody read it";
+    /// The operating system refuses access.
+    StorageForbidden = 3107,
+        "this user may not open the root of trust's file",
+        "Run as its owner";
+    /// No randomness.
+    RandomFailed = 3108,
+        "the source of randomness failed",
+        "Try again; if it stays, the hardware or its kernel is at fault";
+    /// The device secret is hidden until the next reset.
+    UdsLocked = 3109,
+        "the unique device secret is locked until the next reset",
+        "Nothing: only the reset code may read it";
+    /// Fuses have bits that the order to burn them did not name.
+    FuseMismatch = 3110,
+        "the fuses hold other values than those to be burned",
+        "Finish with the same values as the first time, or take a blank chip";
+    /// Nothing was manufactured here yet.
+    NotManufactured = 3201,
+        "this root of trust is not manufactured",
+        "Manufacture it first";
+    /// It has an identity already.
+    AlreadyManufactured = 3202,
+        "this root of trust has an identity already",
+        "Use it as it is, or choose another path";
+    /// Attesting and sealing need a measured boot.
+    NotBooted = 3203,
+        "nothing was booted since the reset",
+        "Call boot first";
+    /// A boot is measured once.
+    AlreadyBooted = 3204,
+        "this boot is measured already",
+        "Reset before the next boot";
+    /// The boot ended with a change of lifecycle or owner.
+    ResetNeeded = 3205,
+        "the lifecycle or the owner changed, and this boot is over",
+        "Reset and boot again";
+    /// No owner yet.
+    Unowned = 3206,
+        "the device has no owner",
+        "Claim it first";
+    /// It has an owner.
+    AlreadyOwned = 3207,
+        "the device has an owner already",
+        "Let the owner transfer it";
+    /// Not the claim code of this device.
+    ClaimCodeWrong = 3208,
+        "this is not the claim code of the device",
+        "Check the code on the device's label";
+    /// The claim code works once.
+    ClaimCodeUsed = 3209,
+        "the claim code was used before",
+        "Let the last owner transfer the device";
+    /// Lifecycle moves one step, and never back.
+    LifecycleStep = 3210,
+        "the lifecycle does not move there from where it is",
+        "Order the next step: Blank, Module1Complete, DeviceComplete; Returned from any";
+    /// A development root in a production device.
+    DevelopmentRoot = 3211,
+        "the trust store is marked dev, and DeviceComplete refuses that",
+        "Use a production root, or leave the device at Module1Complete";
+    /// A returned device checks in no more.
+    LifecycleReturned = 3212,
+        "the device is marked Returned and checks in no more",
+        "Take another device";
+    /// An order for something else.
+    OrderMismatch = 3213,
+        "the signed order is for another action",
+        "Send the order that belongs to this command";
+    /// The auth role's value is given out once.
+    AuthRoleTaken = 3301,
+        "the right to check in was taken since the reset",
+        "Only the auth role takes it, once";
+    /// A value of another engine or an earlier reset.
+    AuthRoleForeign = 3302,
+        "the right to check in is not of this reset of this root of trust",
+        "Take it again after the reset";
+    /// A check-in for a catalog that is not the owner's.
+    AudienceForeign = 3303,
+        "a check-in is for the device's own catalog only",
+        "Name the owner's catalog as the audience";
+    /// Not a TLS 1.3 client CertificateVerify.
+    MessageUntagged = 3304,
+        "the message is not the content of a TLS 1.3 client's CertificateVerify",
+        "Sign by a tagged kind instead";
+    /// A kind that other keys sign.
+    MessageKind = 3305,
+        "the device-auth key does not sign messages of this kind",
+        "Evidence comes from attest, certificates from the layer before";
+    /// Recovery seals and unseals nothing.
+    SealInRecovery = 3401,
+        "mode Recovery seals and unseals nothing",
+        "Boot in mode Normal";
+    /// Changed, or sealed elsewhere.
+    SealBroken = 3402,
+        "the sealed data was changed, or was sealed by another device, owner, mode, component or epoch",
+        "Fetch or make the data again";
+    /// Sealed by a newer image.
+    SealedByNewer = 3403,
+        "the data was sealed by a newer security version of this component",
+        "Install that version again";
+    /// The component did not boot.
+    ComponentNotBooted = 3404,
+        "this component is not part of this boot",
+        "Use the id of a component that was measured";
+    /// Beyond the key ladder.
+    SecurityVersionTooLarge = 3405,
+        "a security version is above 4095",
+        "Publish with a smaller security version";
+    /// The caller's buffer is too small.
+    RoomTooSmall = 3406,
+        "the caller's buffer cannot hold the answer",
+        "Give a larger buffer";
+    /// An image of the set was not measured.
+    MemberNotMeasured = 3501,
+        "an image of the set was not measured",
+        "Measure every image of the set before the boot";
+    /// An image is not what the set names.
+    MeasurementMismatch = 3502,
+        "a measured image is not the one that the set names",
+        "Install the image again, or boot the other slot";
+    /// A measured image that the set does not have.
+    MeasuredNotInSet = 3503,
+        "a measured image is not part of the set",
+        "Boot only what the set names";
+    /// Nothing that may be confirmed.
+    NothingToConfirm = 3504,
+        "this boot has nothing to confirm: it has no image set, or is not in mode Normal",
+        "Boot an image set in mode Normal";
+    /// An installed set was left out.
+    InstalledOmitted = 3505,
+        "the installed sets do not include the one that runs or the confirmed one",
+        "Pass every installed set with the successor";
+    /// No open challenge.
+    NoChallenge = 3601,
+        "no capability challenge is open",
+        "Ask for a challenge first";
+}
+
+impl core::error::Error for Error {}
+
+impl From<craton_trust::Error> for Error {
+    fn from(error: craton_trust::Error) -> Self {
+        Self::Trust(error)
+    }
+}
+
+/// What every fallible function of this crate returns.
+pub type Result<T> = core::result::Result<T, Error>;

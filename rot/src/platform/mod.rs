@@ -1,0 +1,123 @@
+//! What a chip must give to the engine: fuses, a little flash, randomness, and a device secret that hides
+//! itself until the next reset.
+
+#[cfg(feature = "std")]
+pub mod file;
+#[cfg(feature = "std")]
+pub mod memory;
+
+use crate::capabilities::Capabilities;
+use crate::error::Result;
+
+/// Bytes of one sector: the unit that is erased at once.
+pub const SECTOR_SIZE: usize = 8192;
+/// How many sectors there are.
+pub const SECTORS: usize = 6;
+/// Bytes of all fuses.
+pub const FUSES_SIZE: usize = 128;
+
+/// A row of fuses: bits that go from 0 to 1 and never back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Row {
+    /// The unique device secret, 32 bytes; readable only until [`Platform::lock_uds`].
+    Uds,
+    /// SHA-256 of the one-time claim code.
+    ClaimCode,
+    /// Digest of the platform section's first version.
+    PlatformGenesis,
+    /// The class of devices, 16 bytes.
+    Class,
+    /// Four bytes, set one after another: manufactured, Module1Complete, DeviceComplete, Returned.
+    Lifecycle,
+    /// One byte: the claim code was used.
+    ClaimUsed,
+}
+
+impl Row {
+    /// Offset and length in the fuses, bytes.
+    #[must_use]
+    pub const fn place(self) -> (usize, usize) {
+        match self {
+            Self::Uds => (0, 32),
+            Self::ClaimCode => (32, 32),
+            Self::PlatformGenesis => (64, 32),
+            Self::Class => (96, 16),
+            Self::Lifecycle => (112, 4),
+            Self::ClaimUsed => (116, 1),
+        }
+    }
+}
+
+/// A sector by what it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Sector {
+    /// First copy of the state.
+    StateA = 0,
+    /// Second copy of the state.
+    StateB = 1,
+    /// Platform section, one of two.
+    PlatformA = 2,
+    /// Platform section, the other.
+    PlatformB = 3,
+    /// Owner section, one of two.
+    OwnerA = 4,
+    /// Owner section, the other.
+    OwnerB = 5,
+}
+
+/// What a chip must give. Flash behaves like NOR flash: erasing makes a sector all ones, programming is
+/// allowed once after it. Power may go at any of these calls: what was being written is then whole, torn or
+/// partly erased, and everything before the last [`Platform::sync`] stays.
+pub trait Platform {
+    /// What the reset line does: the device secret can be read again, and everything in RAM is gone.
+    fn reset(&mut self);
+
+    /// Reads a row of fuses.
+    ///
+    /// # Errors
+    /// `UdsLocked` for the device secret after [`Platform::lock_uds`]; `StorageFailed`.
+    fn fuses(&self, row: Row, into: &mut [u8]) -> Result<()>;
+
+    /// Burns the ones of `bits` into a row; bits that are one stay one. Durable when it returns.
+    ///
+    /// # Errors
+    /// `StorageFailed`, `StorageFull`.
+    fn burn(&mut self, row: Row, bits: &[u8]) -> Result<()>;
+
+    /// Hides the device secret until the next reset.
+    fn lock_uds(&mut self);
+
+    /// Reads flash.
+    ///
+    /// # Errors
+    /// `StorageFailed`.
+    fn read(&self, sector: Sector, offset: usize, into: &mut [u8]) -> Result<()>;
+
+    /// Erases a sector to ones.
+    ///
+    /// # Errors
+    /// `StorageFailed`, `StorageFull`.
+    fn erase(&mut self, sector: Sector) -> Result<()>;
+
+    /// Programs erased flash.
+    ///
+    /// # Errors
+    /// `StorageFailed`, `StorageFull`.
+    fn program(&mut self, sector: Sector, offset: usize, bytes: &[u8]) -> Result<()>;
+
+    /// Makes everything before durable.
+    ///
+    /// # Errors
+    /// `StorageFailed`, `StorageFull`.
+    fn sync(&mut self) -> Result<()>;
+
+    /// Fills `out` with random bytes fit for keys.
+    ///
+    /// # Errors
+    /// `RandomFailed`.
+    fn random(&mut self, out: &mut [u8]) -> Result<()>;
+
+    /// What this platform is, and what it cannot do.
+    fn capabilities(&self) -> Capabilities;
+}
