@@ -1,0 +1,136 @@
+//! One device: who it is, what it runs, how far that is proven.
+
+use askama::Template;
+use craton_api::operator::{DeviceId, DeviceState, ImageId, RotClass, TrialOutcome};
+
+use super::{FailureLine, Frame, Moment, SetName, moment::span, short};
+use super::{rot_word, state_word, trial_word};
+
+/// The page.
+#[derive(Clone, Debug, Template)]
+#[template(path = "device.html")]
+pub struct DevicePage {
+    /// Around it.
+    pub frame: Frame,
+    /// The device.
+    pub id: DeviceId,
+    /// Whether it has named this catalog.
+    pub state: DeviceState,
+    /// `product/group`.
+    pub group: Option<String>,
+    /// When it was listed here.
+    pub listed: Moment,
+    /// Its last check-in.
+    pub last_seen: Option<Moment>,
+    /// Silent for longer than `offline_after_s`.
+    pub offline: bool,
+    /// Silence after which a device counts as offline, seconds.
+    pub offline_after_s: u64,
+    /// Two devices were seen with its identity.
+    pub cloned: bool,
+    /// Class of its root of trust, from its endorsement.
+    pub rot: Option<RotClass>,
+    /// `verity` or `unpacked`.
+    pub storage: Option<String>,
+    /// `full` or `reduced`.
+    pub isolation: Option<String>,
+    /// Manufacturing state, where the service has learnt it.
+    pub lifecycle: Option<String>,
+    /// Boot mode, such as `normal` or `debug`.
+    pub mode: Option<String>,
+    /// Its epoch of ownership.
+    pub epoch: u64,
+    /// Boot count at its last check-in.
+    pub boot: Option<u64>,
+    /// Number of its last check-in.
+    pub check_in: Option<u64>,
+    /// Serial of its newest certificate.
+    pub certificate_serial: Option<String>,
+    /// The set that its evidence showed.
+    pub attested: Option<SetName>,
+    /// The set that it was assigned last.
+    pub assigned: Option<SetName>,
+    /// What it measured.
+    pub components: Vec<Component>,
+    /// How its last update ended.
+    pub trial: Option<TrialOutcome>,
+    /// Signed permissions, newest first.
+    pub capabilities: Vec<CapabilityLine>,
+    /// Its last failures, newest first.
+    pub failures: Vec<FailureLine>,
+}
+
+impl DevicePage {
+    /// Whether it runs something else than it was told to.
+    #[must_use]
+    pub fn differs(&self) -> bool {
+        match (&self.attested, &self.assigned) {
+            (Some(attested), Some(assigned)) => attested.id != assigned.id,
+            (None, Some(_)) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether its apps run with less than the whole sandbox.
+    #[must_use]
+    pub fn isolation_reduced(&self) -> bool {
+        self.isolation.as_deref() == Some("reduced")
+    }
+}
+
+/// One component that a device measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Component {
+    /// The image's name, or the component's id where it has none.
+    pub name: String,
+    /// Its version, where the digest is known.
+    pub version: Option<String>,
+    /// The image.
+    pub image: Option<ImageId>,
+    /// What the service made of its digest.
+    pub verdict: Verdict,
+}
+
+/// What the verifier made of one measured digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It equals a reference value that publishing an image created.
+    Matches,
+    /// It equals what this device showed first; nobody vouches for it.
+    Baseline,
+    /// It equals neither.
+    Unknown,
+}
+
+impl Verdict {
+    /// In words.
+    #[must_use]
+    pub fn words(&self) -> &'static str {
+        match self {
+            Verdict::Matches => "matches a reference value",
+            Verdict::Baseline => "unchanged baseline, vouched for by nobody",
+            Verdict::Unknown => "matches no reference value",
+        }
+    }
+
+    /// Its colour.
+    #[must_use]
+    pub fn tone(&self) -> &'static str {
+        match self {
+            Verdict::Matches => "good",
+            Verdict::Baseline => "info",
+            Verdict::Unknown => "bad",
+        }
+    }
+}
+
+/// One signed permission.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CapabilityLine {
+    /// What it permits.
+    pub permits: Vec<String>,
+    /// Whether an approver has signed it too.
+    pub approved: bool,
+    /// When it was uploaded.
+    pub created: Moment,
+}
