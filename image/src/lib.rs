@@ -4,6 +4,7 @@
 pub mod app_manifest;
 pub mod delta;
 pub mod erofs;
-pub mod package;
-pub mod verity;
 pub mod pack;
+pub mod package;
+pub mod sbom;
+pub mod verity;
