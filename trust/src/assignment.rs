@@ -94,26 +94,6 @@ impl<'b> Target<'b> {
         merkle::inclusion(crypto, leaf, self.index, size, self.path(), root)?;
         Ok(size)
     }
-
-    /// Refuses a set that is not logged under its checkpoint, or a checkpoint smaller than
-    /// `size_least` (ASG-3, LOG-1); returns the checkpoint, whose size is the next `size_least`.
-    ///
-    /// # Errors
-    /// Those of [`Checkpoint::verify`]; `NotLogged`.
-    pub fn check_logged(
-        &self,
-        crypto: &impl Crypto,
-        section: &Section,
-        catalog: CatalogId,
-        size_least: u64,
-    ) -> Result<Verified<Checkpoint>> {
-        let signed = Signed::parse(self.checkpoint)?;
-        let checkpoint = Checkpoint::verify(crypto, section, catalog, size_least, &signed)?;
-        let leaf = merkle::set_leaf(crypto, self.set);
-        let (size, root) = (checkpoint.size, &checkpoint.root);
-        merkle::inclusion(crypto, leaf, self.index, size, self.path(), root)?;
-        Ok(checkpoint)
-    }
 }
 
 /// The answer to a check-in.

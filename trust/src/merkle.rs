@@ -1,7 +1,8 @@
 //! Merkle tree proofs (RFC 6962 §2.1) and the checkpoint that they lead to.
 //!
 //! Rules: LOG-1 a set is believed only with its inclusion under a checkpoint; LOG-2 a checkpoint is
-//! never smaller than the last one believed.
+//! never smaller than the last one believed; LOG-3 two checkpoints are of one log only by a
+//! consistency proof.
 
 use crate::cbor::{Reader, Writer};
 use crate::cose::Kind;
@@ -28,15 +29,6 @@ pub fn image_set_entry(set: SetId) -> [u8; 33] {
 pub fn leaf(crypto: &impl Crypto, entry: &[u8]) -> Digest {
     crypto.sha256(&[&[0], entry])
 }
-
-/// The leaf that logs an admitted image set: the number of its kind of fact, then the set's id.
-#[must_use]
-pub fn set_leaf(crypto: &impl Crypto, set: SetId) -> Digest {
-    crypto.sha256(&[&[0, SET_FACT], &set.0])
-}
-
-/// The number of "this set was admitted" among the facts of a log.
-const SET_FACT: u8 = 1;
 
 /// The hash of two subtrees.
 #[must_use]
