@@ -19,6 +19,7 @@ pub mod http;
 pub mod keys;
 pub mod rollout;
 mod service;
+mod setup;
 pub mod store;
 pub mod tenancy;
 #[cfg(test)]
@@ -26,3 +27,4 @@ mod testing;
 pub mod work;
 
 pub use service::{Config, Parts, Service, ServiceError, up};
+pub use setup::parts;

@@ -115,7 +115,7 @@ impl Service {
 /// Brings the service up.
 ///
 /// # Errors
-/// `DataFolderInUse`, `PortTaken`, `AddressRefused`, `DashboardExposed`, `TlsRefused`, and those of
+/// `DataFolderInUse`, `PortTaken`, `AddressRefused`, `DashboardExposed`, `TlsKeyRefused`, and those of
 /// the store and the blobs.
 pub async fn up(config: Config, parts: Parts) -> Result<Service, ServiceError> {
     if !config.dashboard_listen.ip().is_loopback() {
@@ -125,7 +125,7 @@ pub async fn up(config: Config, parts: Parts) -> Result<Service, ServiceError> {
     let store = Store::open(&config.data)?;
     tokens::first_start(&store, &config.data, parts.clock.now_s()).await?;
     let blobs = Blobs::open(&config.data.join("blobs"), config.blob_size_max, parts.disk)?;
-    let tls = listener::tls_config(&parts.keys).map_err(ServiceError::TlsRefused)?;
+    let tls = listener::tls_config(&parts.keys).map_err(ServiceError::TlsKeyRefused)?;
     let (tls_listener, device) = listen(config.device_listen).await?;
     let (plain_listener, dashboard) = listen(config.dashboard_listen).await?;
     let app: App = Arc::new(Core {
@@ -167,3 +167,6 @@ async fn listen(
         _ => ServiceError::AddressRefused { address, source },
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,7 +41,7 @@ pub async fn bring(
 /// Takes an approver's signature over a capability, and countersigns it.
 ///
 /// # Errors
-/// `CapabilityUnknown`, `ObjectRefused`, `ApprovalMismatch`, `ApproverPublishes`.
+/// `CapabilityUnknown`, `ObjectRefused`, `ApprovalMismatch`.
 pub async fn approve(
     core: &Core,
     permit: Permit<ManageDevices>,

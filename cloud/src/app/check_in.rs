@@ -12,7 +12,9 @@ use crate::crypto::AwsLc;
 use crate::rollout::{Position, offered_set};
 use crate::store::{CheckInRecord, DeviceRow, ReadTx, WriteTx};
 use craton_api::device::{CheckIn, Request};
-use craton_api::operator::{CatalogId, DeviceId, ImageSetId, RotClass, Section, TrialOutcome};
+use craton_api::operator::{
+    CatalogId, DeviceId, ImageSetId, RotClass, Section, TrialOutcome, UpdatePolicy,
+};
 use craton_trust::assignment::Target;
 use craton_trust::crypto::Crypto as _;
 use craton_trust::evidence::{IMAGE_SET, TRUST_STORE};
@@ -134,14 +136,20 @@ fn decide(
     let (catalog, id) = (CatalogId(request.catalog.0), DeviceId(request.device.0));
     let row = db.device(catalog, id)?.ok_or(CatalogError::DeviceUnknown)?;
     let owner = newest_section(db, catalog, Section::Owner)?;
-    let known = known(db, catalog, &row, owner.dev, asked.epoch)?;
+    let group = match split(&row) {
+        Some((product, group)) => db.device_group(catalog, product, group)?,
+        None => None,
+    };
+    let least = group.as_ref().map(|group| group.least_class);
+    let known = known(catalog, &row, least, owner.dev, asked.epoch)?;
     let references = References::read(db, catalog)?;
     let appraised = appraise(&known, asked, evidence, |component, digest| {
         references.holds(db, component, digest)
     })?;
+    let updates = group.is_some_and(|group| group.update_policy == UpdatePolicy::UpdateAll);
     let deployment = match split(&row) {
-        Some((product, group)) => db.deployment_current(catalog, product, group)?,
-        None => None,
+        Some((product, group)) if updates => db.deployment_current(catalog, product, group)?,
+        _ => None,
     };
     let Some(deployment) = deployment else {
         return Ok(Decided { appraised, target: None, row, deployment: None });
@@ -165,23 +173,19 @@ fn split(row: &DeviceRow) -> Option<(&str, &str)> {
 }
 
 fn known(
-    db: &ReadTx<'_>,
     catalog: CatalogId,
     row: &DeviceRow,
+    least: Option<RotClass>,
     dev: bool,
     asked_epoch: u64,
 ) -> Result<Known, AppError> {
     let device = &row.device;
     let identity = row.identity_key.as_deref().ok_or(CatalogError::DeviceUnknown)?;
-    let least = match split(row) {
-        Some((product, group)) => db.device_group(catalog, product, group)?,
-        None => None,
-    };
     Ok(Known {
         catalog: craton_trust::CatalogId(catalog.0),
         identity: PublicKey::from_cose(identity).map_err(AttestError::Evidence)?,
         rot: trust_class(device.rot),
-        least_rot: trust_class(least.map(|group| group.least_class)),
+        least_rot: trust_class(least),
         // A pending device tells its epoch by its first evidence; from then on it is held to it.
         epoch: if device.last_seen_s.is_none() { asked_epoch } else { device.epoch },
         last: device.last_boot.zip(device.last_check_in),

@@ -21,7 +21,7 @@ const REASON_MAX: usize = 500;
 /// outside the first wave keep what that one offered, or what it fell back to if it was paused.
 ///
 /// # Errors
-/// `GroupPathInvalid`, `GroupUnknown`, `SetUnknown`, `SetNotAdmitted`, `PurposeMismatch`,
+/// `GroupPathInvalid`, `GroupUnknown`, `SetUnknown`, `SetNotAdmitted`, `SetPurposeMismatch`,
 /// `WavesInvalid`, `PauseRuleInvalid`.
 pub async fn start(
     core: &Core,
@@ -49,7 +49,7 @@ pub async fn start(
         });
         let deployment = Deployment {
             id: DeploymentId(crate::crypto::random_bytes()),
-            group: group.path,
+            group: asked.group.clone(),
             image_set: set.id,
             previous_set,
             state: DeploymentState::Active,

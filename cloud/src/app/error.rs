@@ -77,9 +77,9 @@ impl AppError {
             return store.fault();
         }
         match self {
-            Self::Blob(BlobError::DiskFull | BlobError::Disk(_) | BlobError::Folder { .. }) => {
-                Fault::Environment
-            }
+            Self::Blob(
+                BlobError::BlobDiskFull | BlobError::BlobDisk(_) | BlobError::BlobFolder { .. },
+            ) => Fault::Environment,
             Self::Audit(AuditError::LogKeyRefused(_)) => Fault::Environment,
             _ => Fault::Caller,
         }

@@ -56,7 +56,7 @@ pub async fn upload(
 /// Takes an approver's signature over a set. Approving twice changes nothing.
 ///
 /// # Errors
-/// `SetUnknown`, `ObjectRefused`, `ApprovalMismatch`, `ApproverPublishes`.
+/// `SetUnknown`, `ObjectRefused`, `ApprovalMismatch`.
 pub async fn approve(
     core: &Core,
     permit: Permit<AdmitSets>,

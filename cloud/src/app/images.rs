@@ -72,7 +72,7 @@ pub async fn put_delta(
 /// Keeps an ELF file with debug information under its build id.
 ///
 /// # Errors
-/// `SymbolsUnreadable`, `SymbolsMismatch`, and those of the blob store.
+/// `SymbolsFileUnreadable`, `SymbolsMismatch`, and those of the blob store.
 pub async fn put_symbols(
     core: &Core,
     permit: Permit<Publish>,
@@ -81,7 +81,7 @@ pub async fn put_symbols(
 ) -> Result<Symbols, AppError> {
     let inside = elf.clone();
     let found = tokio::task::spawn_blocking(move || build_id_of(&inside)).await;
-    let found = found.unwrap_or(None).ok_or(CatalogError::SymbolsUnreadable)?;
+    let found = found.unwrap_or(None).ok_or(CatalogError::SymbolsFileUnreadable)?;
     if found != build_id {
         return Err(CatalogError::SymbolsMismatch.into());
     }
@@ -110,7 +110,7 @@ pub fn symbols_of(
     };
     match core.blobs.read(symbols.sha256, core.blobs.size_max()) {
         Ok(bytes) => Ok(Some(bytes)),
-        Err(BlobError::Missing(_)) => Ok(None),
+        Err(BlobError::BlobMissing(_)) => Ok(None),
         Err(refusal) => Err(refusal.into()),
     }
 }

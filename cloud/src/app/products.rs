@@ -102,7 +102,7 @@ pub async fn change_group(
 ) -> Result<DeviceGroup, AppError> {
     checked_description(change.description.as_deref().unwrap_or_default())?;
     let work = move |db: &WriteTx<'_>| {
-        let group = db.device_group(permit.catalog(), &names.0, &names.1)?;
+        let group = db.device_group_shown(permit.catalog(), &names.0, &names.1)?;
         let mut group = group.ok_or(CatalogError::GroupUnknown)?;
         if let Some(description) = change.description {
             group.description = description;
@@ -126,7 +126,7 @@ pub async fn delete_group(
     names: (String, String),
 ) -> Result<(), AppError> {
     let work = move |db: &WriteTx<'_>| {
-        let group = db.device_group(permit.catalog(), &names.0, &names.1)?;
+        let group = db.device_group_shown(permit.catalog(), &names.0, &names.1)?;
         let group = group.ok_or(CatalogError::GroupUnknown)?;
         if group.devices > 0 || group.image_set.is_some() {
             return Err(CatalogError::GroupInUse.into());

@@ -66,7 +66,7 @@ pub async fn delete(
 /// the data folder. Run at every start; a person who lost the token removes the file and starts again.
 ///
 /// # Errors
-/// `Folder`, and those of the store.
+/// `StoreFolder`, and those of the store.
 pub async fn first_start(store: &Store, folder: &Path, now_s: u64) -> Result<(), StoreError> {
     let salt = random_bytes::<32>();
     let salt = store
@@ -93,7 +93,7 @@ pub async fn first_start(store: &Store, folder: &Path, now_s: u64) -> Result<(),
         file.sync_all()?;
         std::fs::rename(&partial, &path)
     };
-    write().map_err(|source| StoreError::Folder { folder: folder.to_owned(), source })
+    write().map_err(|source| StoreError::StoreFolder { folder: folder.to_owned(), source })
 }
 
 fn grant(

@@ -13,10 +13,10 @@ pub enum BlobError {
         "E4051: the bytes do not have the SHA-256 of the address. Nothing was kept; upload the file \
          again."
     )]
-    HashMismatch,
+    BlobHashMismatch,
     /// More bytes than allowed.
     #[error("E4052: a blob has at most {size_max} bytes here. Nothing was kept; make it smaller.")]
-    TooLarge {
+    BlobTooLarge {
         /// The bound.
         size_max: u64,
     },
@@ -25,23 +25,23 @@ pub enum BlobError {
         "E4053: the disk that holds the data folder is full. Nothing was kept; free some space and \
          upload the file again."
     )]
-    DiskFull,
+    BlobDiskFull,
     /// The disk failed otherwise.
     #[error("E4054: the disk failed ({0}). Nothing was kept; look at its health.")]
-    Disk(#[source] io::Error),
+    BlobDisk(#[source] io::Error),
     /// The bytes stopped coming.
     #[error("E4055: the upload ended early. Nothing was kept; upload the file again.")]
-    Interrupted,
+    UploadInterrupted,
     /// No such blob.
     #[error("E4056: there is no blob {0}. Upload it first.")]
-    Missing(Digest),
+    BlobMissing(Digest),
     /// The folder cannot be used.
     #[error(
         "E4057: the folder {} cannot be used ({source}). Give the service a folder that it may \
          write to.",
         .folder.display()
     )]
-    Folder {
+    BlobFolder {
         /// The folder.
         folder: PathBuf,
         /// What the system said.
@@ -52,8 +52,8 @@ pub enum BlobError {
 impl BlobError {
     pub(super) fn from_disk(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull,
-            _ => Self::Disk(error),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::BlobDiskFull,
+            _ => Self::BlobDisk(error),
         }
     }
 
@@ -61,13 +61,13 @@ impl BlobError {
     #[must_use]
     pub fn code(&self) -> u16 {
         match self {
-            Self::HashMismatch => 4051,
-            Self::TooLarge { .. } => 4052,
-            Self::DiskFull => 4053,
-            Self::Disk(_) => 4054,
-            Self::Interrupted => 4055,
-            Self::Missing(_) => 4056,
-            Self::Folder { .. } => 4057,
+            Self::BlobHashMismatch => 4051,
+            Self::BlobTooLarge { .. } => 4052,
+            Self::BlobDiskFull => 4053,
+            Self::BlobDisk(_) => 4054,
+            Self::UploadInterrupted => 4055,
+            Self::BlobMissing(_) => 4056,
+            Self::BlobFolder { .. } => 4057,
         }
     }
 }

@@ -45,7 +45,7 @@ impl Blobs {
             }
             Ok(())
         };
-        let refused = |source| BlobError::Folder { folder: folder.to_owned(), source };
+        let refused = |source| BlobError::BlobFolder { folder: folder.to_owned(), source };
         prepare().map_err(refused)?;
         Ok(Self { folder: folder.to_owned(), size_max, disk })
     }
@@ -89,8 +89,8 @@ impl Blobs {
             Ok((file, size))
         });
         opened.map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => BlobError::Missing(sha256),
-            _ => BlobError::Disk(error),
+            std::io::ErrorKind::NotFound => BlobError::BlobMissing(sha256),
+            _ => BlobError::BlobDisk(error),
         })
     }
 
@@ -101,10 +101,10 @@ impl Blobs {
     pub fn read(&self, sha256: Digest, size_max: u64) -> Result<Vec<u8>, BlobError> {
         let (mut file, size) = self.open_blob(sha256)?;
         if size > size_max {
-            return Err(BlobError::TooLarge { size_max });
+            return Err(BlobError::BlobTooLarge { size_max });
         }
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(BlobError::Disk)?;
+        file.read_to_end(&mut bytes).map_err(BlobError::BlobDisk)?;
         Ok(bytes)
     }
 
@@ -127,17 +127,17 @@ impl Blobs {
             let bytes = match arriving.blocking_recv() {
                 Some(Chunk::Bytes(bytes)) => bytes,
                 Some(Chunk::End) => break,
-                None => return Err(BlobError::Interrupted),
+                None => return Err(BlobError::UploadInterrupted),
             };
             size += bytes.len() as u64;
             if size > self.size_max {
-                return Err(BlobError::TooLarge { size_max: self.size_max });
+                return Err(BlobError::BlobTooLarge { size_max: self.size_max });
             }
             hash.update(&bytes);
             self.disk.write(&mut file, &bytes).map_err(BlobError::from_disk)?;
         }
         if hash.finish().as_ref() != expected.0 {
-            return Err(BlobError::HashMismatch);
+            return Err(BlobError::BlobHashMismatch);
         }
         self.keep(&partial.0, &file, expected).map_err(BlobError::from_disk)?;
         Ok(Blob { sha256: expected, size })
@@ -199,7 +199,7 @@ impl Upload {
             // A worker that gave up has its reason ready below.
             let _ = chunks.send(Chunk::End).await;
         }
-        self.worker.await.unwrap_or(Err(BlobError::Interrupted))
+        self.worker.await.unwrap_or(Err(BlobError::UploadInterrupted))
     }
 
     /// Ends it without the rest of its bytes, and says why it had to.
@@ -207,7 +207,7 @@ impl Upload {
         drop(self.chunks.take());
         match self.worker.await {
             Ok(Err(reason)) => reason,
-            _ => BlobError::Interrupted,
+            _ => BlobError::UploadInterrupted,
         }
     }
 }

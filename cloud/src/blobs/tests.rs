@@ -40,7 +40,7 @@ async fn a_blob_is_kept_under_its_digest_and_can_be_read_again() {
     let blob = blobs.put(Bytes::from_static(b"hello")).await.unwrap();
     assert_eq!(blob.size, 5);
     assert_eq!(blobs.read(blob.sha256, 5).unwrap(), b"hello");
-    assert!(matches!(blobs.read(blob.sha256, 4), Err(BlobError::TooLarge { .. })));
+    assert!(matches!(blobs.read(blob.sha256, 4), Err(BlobError::BlobTooLarge { .. })));
     assert_eq!(files_in(&folder.path().join("blobs/incoming")), 0);
     blobs.put(Bytes::from_static(b"hello")).await.unwrap();
 }
@@ -51,11 +51,11 @@ async fn blob_hash_mismatch_keeps_nothing() {
     let blobs = blobs(folder.path(), Arc::new(RealDisk));
     let mut upload = blobs.begin(crate::crypto::sha256(b"hello"));
     upload.chunk(Bytes::from_static(b"hullo")).await;
-    assert!(matches!(upload.finish().await, Err(BlobError::HashMismatch)));
+    assert!(matches!(upload.finish().await, Err(BlobError::BlobHashMismatch)));
     assert_eq!(files_in(&folder.path().join("blobs")), 1, "only incoming/");
     assert_eq!(files_in(&folder.path().join("blobs/incoming")), 0);
     let missing = blobs.open_blob(crate::crypto::sha256(b"hello")).err();
-    assert!(matches!(missing, Some(BlobError::Missing(_))));
+    assert!(matches!(missing, Some(BlobError::BlobMissing(_))));
 }
 
 #[tokio::test]
@@ -64,7 +64,7 @@ async fn blob_too_large_stops_the_upload_at_the_bound() {
     let blobs = blobs(folder.path(), Arc::new(RealDisk));
     let mut upload = blobs.begin(Digest([0; 32]));
     while upload.chunk(Bytes::from_static(&[0; 400])).await {}
-    assert!(matches!(upload.finish().await, Err(BlobError::TooLarge { size_max: 1_000 })));
+    assert!(matches!(upload.finish().await, Err(BlobError::BlobTooLarge { size_max: 1_000 })));
     assert_eq!(files_in(&folder.path().join("blobs/incoming")), 0);
 }
 
@@ -74,7 +74,7 @@ async fn blob_disk_full_keeps_nothing_and_says_so() {
     let disk = Failing { room: 4.into(), with: io::ErrorKind::StorageFull, sync_too: false };
     let blobs = blobs(folder.path(), Arc::new(disk));
     let refused = blobs.put(Bytes::from_static(b"hello")).await;
-    assert!(matches!(refused, Err(BlobError::DiskFull)));
+    assert!(matches!(refused, Err(BlobError::BlobDiskFull)));
     assert_eq!(files_in(&folder.path().join("blobs/incoming")), 0);
 }
 
@@ -84,7 +84,7 @@ async fn blob_disk_failure_at_the_sync_keeps_nothing() {
     let disk = Failing { room: 100.into(), with: io::ErrorKind::Other, sync_too: true };
     let blobs = blobs(folder.path(), Arc::new(disk));
     let refused = blobs.put(Bytes::from_static(b"hello")).await;
-    assert!(matches!(refused, Err(BlobError::Disk(_))));
+    assert!(matches!(refused, Err(BlobError::BlobDisk(_))));
     assert!(blobs.open_blob(crate::crypto::sha256(b"hello")).is_err());
 }
 
@@ -94,7 +94,7 @@ async fn blob_interrupted_leaves_nothing_behind() {
     let blobs = blobs(folder.path(), Arc::new(RealDisk));
     let mut upload = blobs.begin(crate::crypto::sha256(b"hello"));
     upload.chunk(Bytes::from_static(b"hel")).await;
-    assert!(matches!(upload.abandon().await, BlobError::Interrupted));
+    assert!(matches!(upload.abandon().await, BlobError::UploadInterrupted));
     assert_eq!(files_in(&folder.path().join("blobs/incoming")), 0);
 }
 
@@ -113,5 +113,5 @@ fn blob_folder_that_is_a_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("blobs"), b"a file").unwrap();
     let refused = Blobs::open(&folder.path().join("blobs"), 1, Arc::new(RealDisk)).err();
-    assert!(matches!(refused, Some(BlobError::Folder { .. })));
+    assert!(matches!(refused, Some(BlobError::BlobFolder { .. })));
 }

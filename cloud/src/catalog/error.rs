@@ -71,12 +71,6 @@ pub enum CatalogError {
     /// The approval is for other bytes.
     #[error("E4166: the approval is for another object. Approve the signed bytes of this one.")]
     ApprovalMismatch,
-    /// The only approvers that signed also publish.
-    #[error(
-        "E4167: the approver's key is also a publisher's. Use an approver key that the publisher \
-         does not hold."
-    )]
-    ApproverPublishes,
     /// No device of that id.
     #[error("E4168: there is no such device here. `craton device list` shows which there are.")]
     DeviceUnknown,
@@ -108,7 +102,7 @@ pub enum CatalogError {
         "E4175: the file is not an ELF file with a build id. Link with `--build-id` and bring the \
          file that has the debug information."
     )]
-    SymbolsUnreadable,
+    SymbolsFileUnreadable,
     /// The file has another build id.
     #[error("E4176: the file has another build id than the address says. Bring the matching file.")]
     SymbolsMismatch,
@@ -161,7 +155,6 @@ impl CatalogError {
             Self::SetUnknown => 4164,
             Self::SetNotApproved => 4165,
             Self::ApprovalMismatch => 4166,
-            Self::ApproverPublishes => 4167,
             Self::DeviceUnknown => 4168,
             Self::ClaimConflict => 4169,
             Self::EndorsementMismatch => 4170,
@@ -169,7 +162,7 @@ impl CatalogError {
             Self::SectionUnknown => 4172,
             Self::SectionMixed => 4173,
             Self::DevMixed => 4174,
-            Self::SymbolsUnreadable => 4175,
+            Self::SymbolsFileUnreadable => 4175,
             Self::SymbolsMismatch => 4176,
             Self::ClassTooWeak => 4177,
             Self::FailureGroupUnknown => 4178,

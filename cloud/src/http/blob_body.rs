@@ -73,7 +73,7 @@ impl FileBody {
         let (chunk, chunks) = mpsc::channel(AHEAD_MAX);
         tokio::task::spawn_blocking(move || {
             if let Err(failure) = read_ahead(file, start, end, &chunk) {
-                let _ = chunk.blocking_send(Err(BlobError::Disk(failure)));
+                let _ = chunk.blocking_send(Err(BlobError::BlobDisk(failure)));
             }
         });
         Self { chunks, left: end - start }

@@ -23,7 +23,6 @@ use craton_trust::failure::Failure;
 use std::sync::Arc;
 
 /// The device API's routes, for the TLS listener.
-#[must_use]
 pub fn router(issuer: Arc<Issuer>) -> Router<App> {
     Router::new()
         .route(CHECK_IN_PATH, post(answer_check_in).layer(DefaultBodyLimit::max(CHECK_IN_MAX)))

@@ -24,3 +24,6 @@ pub struct PeerCertificate(pub Option<Vec<u8>>);
 /// The exporter of the TLS connection (RFC 8446 section 7.5) under `device::EXPORTER_LABEL`.
 #[derive(Clone, Copy)]
 pub struct Exporter(pub [u8; craton_api::device::EXPORTER_SIZE]);
+
+#[cfg(test)]
+mod tests;

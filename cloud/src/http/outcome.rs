@@ -51,7 +51,7 @@ impl<E: Into<AppError>> From<E> for Refusal {
     fn from(refusal: E) -> Self {
         let refusal = refusal.into();
         let (fault, said) = (refusal.fault(), refusal.to_string());
-        if let Some(StoreError::Engine(inside)) = refusal.store() {
+        if let Some(StoreError::StoreEngine(inside)) = refusal.store() {
             // The caller reads only the number; what the engine said is for the log.
             eprintln!("{said} [{inside}]");
         }
@@ -80,8 +80,10 @@ impl From<HttpError> for Refusal {
 fn status_of(refusal: &AppError) -> StatusCode {
     if let Some(store) = refusal.store() {
         return match store {
-            StoreError::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
-            StoreError::Engine(_) | StoreError::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
+            StoreError::StoreDiskFull => StatusCode::INSUFFICIENT_STORAGE,
+            StoreError::StoreEngine(_) | StoreError::StorePanicked => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
             _ => StatusCode::SERVICE_UNAVAILABLE,
         };
     }
@@ -155,10 +157,12 @@ fn status_of_audit(refusal: &AuditError) -> StatusCode {
 
 fn status_of_blob(refusal: &BlobError) -> StatusCode {
     match refusal {
-        BlobError::HashMismatch | BlobError::Interrupted => StatusCode::UNPROCESSABLE_ENTITY,
-        BlobError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        BlobError::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
-        BlobError::Missing(_) => StatusCode::NOT_FOUND,
-        BlobError::Disk(_) | BlobError::Folder { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        BlobError::BlobHashMismatch | BlobError::UploadInterrupted => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
+        BlobError::BlobTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        BlobError::BlobDiskFull => StatusCode::INSUFFICIENT_STORAGE,
+        BlobError::BlobMissing(_) => StatusCode::NOT_FOUND,
+        BlobError::BlobDisk(_) | BlobError::BlobFolder { .. } => StatusCode::SERVICE_UNAVAILABLE,
     }
 }

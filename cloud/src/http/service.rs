@@ -21,7 +21,6 @@ use crate::app::{App, AppError};
 use crate::tenancy::Caller;
 
 /// The operator API, what belongs to no catalog, and the device API, for the TLS listener.
-#[must_use]
 pub fn api_router(app: App, device_routes: Router<App>) -> Router {
     let (router, _) = documented().split_for_parts();
     finished(router.merge(device_routes), app)
@@ -29,7 +28,6 @@ pub fn api_router(app: App, device_routes: Router<App>) -> Router {
 
 /// `pages` with health and metrics, for the loopback listener: whoever reaches it may look at
 /// everything and change nothing.
-#[must_use]
 pub fn local_router(app: App, pages: Router<App>) -> Router {
     let (open, _) = OpenApiRouter::<App>::new().routes(routes!(healthz)).split_for_parts();
     let router = pages.merge(open).route("/metrics", get(metrics_local));

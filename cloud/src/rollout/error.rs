@@ -28,7 +28,7 @@ pub enum RolloutError {
         "E4225: a development set goes only to groups marked `development`. Publish the set as \
          production, or choose such a group."
     )]
-    PurposeMismatch,
+    SetPurposeMismatch,
     /// Only an active deployment can do this.
     #[error("E4226: the deployment is not active. Only an active one can be paused or advanced.")]
     DeploymentNotActive,
@@ -61,7 +61,7 @@ impl RolloutError {
             Self::WavesInvalid => 4222,
             Self::PauseRuleInvalid => 4223,
             Self::SetNotAdmitted => 4224,
-            Self::PurposeMismatch => 4225,
+            Self::SetPurposeMismatch => 4225,
             Self::DeploymentNotActive => 4226,
             Self::DeploymentNotPaused => 4227,
             Self::NothingToRevert => 4228,

@@ -64,10 +64,10 @@ pub fn checked_rule(rule: PauseRule) -> Result<PauseRule, RolloutError> {
 /// Refuses a development set for a group that is not for development.
 ///
 /// # Errors
-/// `PurposeMismatch`.
+/// `SetPurposeMismatch`.
 pub fn check_purpose(set: Purpose, group_development: bool) -> Result<(), RolloutError> {
     match set {
-        Purpose::Development if !group_development => Err(RolloutError::PurposeMismatch),
+        Purpose::Development if !group_development => Err(RolloutError::SetPurposeMismatch),
         _ => Ok(()),
     }
 }
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn purpose_mismatch_keeps_development_sets_out_of_other_groups() {
         let refused = check_purpose(Purpose::Development, false);
-        assert!(matches!(refused, Err(RolloutError::PurposeMismatch)));
+        assert!(matches!(refused, Err(RolloutError::SetPurposeMismatch)));
         assert!(check_purpose(Purpose::Development, true).is_ok());
         assert!(check_purpose(Purpose::Production, false).is_ok());
     }

@@ -44,7 +44,7 @@ pub enum ServiceError {
     DataFolderInUse(PathBuf),
     /// The TLS key or certificate is not usable.
     #[error("E4355: the TLS key cannot be used ({0}). Look at the service's key file.")]
-    TlsRefused(#[source] rustls::Error),
+    TlsKeyRefused(#[source] rustls::Error),
     /// The dashboard has no login, so that only this machine may see it.
     #[error(
         "E4356: the dashboard may listen only on a loopback address, not on {0}. Use 127.0.0.1, \
@@ -68,7 +68,7 @@ impl ServiceError {
             Self::AddressRefused { .. } => 4352,
             Self::DataFolder { .. } => 4353,
             Self::DataFolderInUse(_) => 4354,
-            Self::TlsRefused(_) => 4355,
+            Self::TlsKeyRefused(_) => 4355,
             Self::DashboardExposed(_) => 4356,
             Self::Store(inner) => inner.code(),
             Self::Blob(inner) => inner.code(),

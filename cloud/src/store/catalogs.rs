@@ -40,6 +40,17 @@ pub struct CatalogRow {
     pub created_s: u64,
 }
 
+/// What a device group asks of its devices.
+#[derive(Clone, Copy, Debug)]
+pub struct GroupRules {
+    /// Whether development sets may be deployed to it.
+    pub development: bool,
+    /// Weakest root of trust accepted, from the product.
+    pub least_class: RotClass,
+    /// What its devices take by themselves.
+    pub update_policy: UpdatePolicy,
+}
+
 impl ReadTx<'_> {
     /// Every catalog, by name.
     pub fn catalogs(&self) -> Result<Vec<Catalog>, StoreError> {
@@ -125,8 +136,8 @@ impl ReadTx<'_> {
         self.all(&sql, [Bytes(catalog)], read_group)?.into_iter().collect()
     }
 
-    /// One device group.
-    pub fn device_group(
+    /// One device group with its counts.
+    pub fn device_group_shown(
         &self,
         catalog: CatalogId,
         product: &str,
@@ -137,6 +148,27 @@ impl ReadTx<'_> {
              WHERE g.catalog = ?1 AND g.product = ?2 AND g.device_group = ?3"
         );
         self.one(&sql, params![Bytes(catalog), product, group], read_group)?.transpose()
+    }
+
+    /// What a device group asks of its devices: the part that every check-in reads, without counts.
+    pub fn device_group(
+        &self,
+        catalog: CatalogId,
+        product: &str,
+        group: &str,
+    ) -> Result<Option<GroupRules>, StoreError> {
+        let sql = format!(
+            "SELECT g.development, p.least_class, g.update_policy FROM {GROUP_TABLES} \
+             WHERE g.catalog = ?1 AND g.product = ?2 AND g.device_group = ?3"
+        );
+        let key = params![Bytes(catalog), product, group];
+        let row = self.one(&sql, key, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        row.map(|(development, class, policy)| {
+            let least_class = value_at(&CLASSES, class, "products")?;
+            let update_policy = value_at(&POLICIES, policy, "device_groups")?;
+            Ok(GroupRules { development, least_class, update_policy })
+        })
+        .transpose()
     }
 }
 

@@ -53,9 +53,9 @@ pub(super) fn transaction_lost(db: &Connection) -> bool {
 /// What the engine's refusal means to us.
 pub(super) fn classify(error: rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => StoreError::DiskFull,
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Damaged,
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy,
-        _ => StoreError::Engine(error),
+        Some(ErrorCode::DiskFull) => StoreError::StoreDiskFull,
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::StoreDamaged,
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::StoreBusy,
+        _ => StoreError::StoreEngine(error),
     }
 }

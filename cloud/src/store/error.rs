@@ -10,19 +10,19 @@ pub enum StoreError {
         "E4001: the database is busy with another process. Stop the other `craton up` on this \
          data folder, or give this one a folder of its own."
     )]
-    Busy,
+    StoreBusy,
     /// No room for a write. Nothing of it was kept.
     #[error(
         "E4002: the disk that holds the data folder is full. Free some space and ask again; \
          nothing was lost."
     )]
-    DiskFull,
+    StoreDiskFull,
     /// The file is not a sound database.
     #[error(
         "E4003: the database file is damaged. Restore `craton.db` from a backup, or give the \
          service a new data folder."
     )]
-    Damaged,
+    StoreDamaged,
     /// A newer Craton made the database.
     #[error(
         "E4004: the database has schema {found}, and this program knows up to {known}. Use the \
@@ -36,13 +36,13 @@ pub enum StoreError {
     },
     /// The writer has ended, because the service is stopping.
     #[error("E4005: the service is stopping. Ask again when it is up.")]
-    Stopped,
+    StoreStopped,
     /// The engine refused a statement: ours is wrong.
     #[error("E4006: the database refused a statement. This is a fault of Craton; report it.")]
-    Engine(#[source] rusqlite::Error),
+    StoreEngine(#[source] rusqlite::Error),
     /// A write panicked; it alone was taken back.
     #[error("E4007: a write ended in a panic. This is a fault of Craton; report it.")]
-    Panicked,
+    StorePanicked,
     /// A row holds what no version of this program writes.
     #[error("E4008: a row of `{table}` is not readable. Restore `craton.db` from a backup.")]
     RowUnreadable {
@@ -54,14 +54,14 @@ pub enum StoreError {
         "E4009: the disk did not take the write. Look at the disk's space and health and ask \
          again; nothing was half done."
     )]
-    Lost,
+    StoreLost,
     /// The data folder cannot be used.
     #[error(
         "E4010: the data folder {} cannot be used ({source}). Give the service a folder that it \
          may write to.",
         .folder.display()
     )]
-    Folder {
+    StoreFolder {
         /// The folder.
         folder: std::path::PathBuf,
         /// What the system said.
@@ -74,16 +74,16 @@ impl StoreError {
     #[must_use]
     pub fn code(&self) -> u16 {
         match self {
-            Self::Busy => 4001,
-            Self::DiskFull => 4002,
-            Self::Damaged => 4003,
+            Self::StoreBusy => 4001,
+            Self::StoreDiskFull => 4002,
+            Self::StoreDamaged => 4003,
             Self::SchemaNewer { .. } => 4004,
-            Self::Stopped => 4005,
-            Self::Engine(_) => 4006,
-            Self::Panicked => 4007,
+            Self::StoreStopped => 4005,
+            Self::StoreEngine(_) => 4006,
+            Self::StorePanicked => 4007,
             Self::RowUnreadable { .. } => 4008,
-            Self::Lost => 4009,
-            Self::Folder { .. } => 4010,
+            Self::StoreLost => 4009,
+            Self::StoreFolder { .. } => 4010,
         }
     }
 
@@ -91,7 +91,7 @@ impl StoreError {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Engine(_) | Self::Panicked => Fault::Us,
+            Self::StoreEngine(_) | Self::StorePanicked => Fault::Us,
             _ => Fault::Environment,
         }
     }

@@ -308,3 +308,15 @@ fn read_symbols(row: &Row<'_>) -> rusqlite::Result<Result<Symbols, StoreError>> 
     let unreadable = |_| StoreError::RowUnreadable { table: "symbols" };
     Ok(build_id.map(|build_id| Symbols { build_id, sha256, size }).map_err(unreadable))
 }
+
+#[cfg(test)]
+impl WriteTx<'_> {
+    pub(crate) fn blob_size_set_for_test(
+        &self,
+        sha256: Digest,
+        size: u64,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE blobs SET size = ?2 WHERE sha256 = ?1";
+        self.change(sql, params![Bytes(sha256), Number(size)]).map(|_| ())
+    }
+}

@@ -25,7 +25,7 @@ use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 
-pub use catalogs::CatalogRow;
+pub use catalogs::{CatalogRow, GroupRules};
 pub use devices::{CheckInRecord, DeviceRow};
 pub use error::StoreError;
 pub use failures::{FailureRow, Grouped, ReceivedFailure};
@@ -49,9 +49,9 @@ impl Store {
     /// Opens `craton.db` in `folder`, making it or bringing its schema up to date.
     ///
     /// # Errors
-    /// `Busy`, `Damaged`, `DiskFull`, `SchemaNewer`, `Folder`.
+    /// `StoreBusy`, `StoreDamaged`, `StoreDiskFull`, `SchemaNewer`, `StoreFolder`.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        let refused = |source| StoreError::Folder { folder: folder.to_owned(), source };
+        let refused = |source| StoreError::StoreFolder { folder: folder.to_owned(), source };
         std::fs::create_dir_all(folder).map_err(refused)?;
         let path = folder.join("craton.db");
         std::fs::OpenOptions::new().create(true).append(true).open(&path).map_err(refused)?;
@@ -88,7 +88,7 @@ impl Store {
     /// Writes; returns after the commit is on disk. What `work` refuses is taken back, alone.
     ///
     /// # Errors
-    /// What `work` returns; `Lost` or `DiskFull` if the disk did not take it; `Stopped`.
+    /// What `work` returns; `StoreLost` or `StoreDiskFull` if the disk did not take it; `StoreStopped`.
     pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
     where
         T: Send + 'static,
@@ -97,7 +97,7 @@ impl Store {
     {
         match &self.writer {
             Some(writer) => writer.write(work).await,
-            None => Err(StoreError::Stopped.into()),
+            None => Err(StoreError::StoreStopped.into()),
         }
     }
 
@@ -113,7 +113,7 @@ impl Store {
     {
         match &self.writer {
             Some(writer) => writer.write_blocking(work),
-            None => Err(StoreError::Stopped.into()),
+            None => Err(StoreError::StoreStopped.into()),
         }
     }
 

@@ -44,8 +44,8 @@ impl Writer {
         F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
     {
         let (job, answered) = job_for(work);
-        self.queue.send(job).await.map_err(|_| StoreError::Stopped)?;
-        answered.await.map_err(|_| StoreError::Stopped)?
+        self.queue.send(job).await.map_err(|_| StoreError::StoreStopped)?;
+        answered.await.map_err(|_| StoreError::StoreStopped)?
     }
 
     /// The same for a thread outside the runtime.
@@ -56,8 +56,8 @@ impl Writer {
         F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
     {
         let (job, answered) = job_for(work);
-        self.queue.blocking_send(job).map_err(|_| StoreError::Stopped)?;
-        answered.blocking_recv().map_err(|_| StoreError::Stopped)?
+        self.queue.blocking_send(job).map_err(|_| StoreError::StoreStopped)?;
+        answered.blocking_recv().map_err(|_| StoreError::StoreStopped)?
     }
 }
 
@@ -119,7 +119,9 @@ fn begin(db: &Connection) -> Result<(), StoreError> {
 }
 
 fn answer_all(replies: &mut Vec<Reply>, kept: bool) {
-    replies.drain(..).for_each(|reply| reply(if kept { Ok(()) } else { Err(StoreError::Lost) }));
+    replies
+        .drain(..)
+        .for_each(|reply| reply(if kept { Ok(()) } else { Err(StoreError::StoreLost) }));
 }
 
 fn in_savepoint<T, E, F>(db: &Connection, work: F) -> Result<T, E>
@@ -129,7 +131,7 @@ where
 {
     db.execute_batch("SAVEPOINT job").map_err(StoreError::from)?;
     let outcome = catch_unwind(AssertUnwindSafe(|| work(&WriteTx::new(db))))
-        .unwrap_or_else(|_| Err(StoreError::Panicked.into()));
+        .unwrap_or_else(|_| Err(StoreError::StorePanicked.into()));
     let end = match &outcome {
         Ok(_) => "RELEASE job",
         Err(_) => "ROLLBACK TO job; RELEASE job",

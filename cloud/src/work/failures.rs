@@ -25,7 +25,7 @@ pub(super) async fn group(app: &App) -> Result<(), AppError> {
             });
             grouped.collect::<Result<Vec<_>, AppError>>()
         });
-        let grouped = grouping.await.map_err(|_| crate::store::StoreError::Panicked)??;
+        let grouped = grouping.await.map_err(|_| crate::store::StoreError::StorePanicked)??;
         let work = move |db: &WriteTx<'_>| {
             for (row, group) in &grouped {
                 db.failure_group_join(row, group)?;

@@ -63,6 +63,6 @@ async fn blob_fetch(
 ) -> Result<Response, Refusal> {
     // A blob of another catalog is as missing as one that nobody has.
     let known = app.store.read(|db| db.blob(permit.catalog(), path.sha256))?;
-    known.ok_or(BlobError::Missing(path.sha256))?;
+    known.ok_or(BlobError::BlobMissing(path.sha256))?;
     blob_response(&app.blobs, path.sha256, &headers)
 }

@@ -133,8 +133,10 @@ async fn device_group_show(
     Allowed(permit): Allowed<ReadCatalog>,
     Named(path): Named<GroupPath>,
 ) -> Result<Json<DeviceGroup>, Refusal> {
-    let group =
-        app.store.read(|db| db.device_group(permit.catalog(), &path.product, &path.group))?;
+    let read = |db: &crate::store::ReadTx<'_>| {
+        db.device_group_shown(permit.catalog(), &path.product, &path.group)
+    };
+    let group = app.store.read(read)?;
     Ok(Json(group.ok_or(CatalogError::GroupUnknown)?))
 }
 

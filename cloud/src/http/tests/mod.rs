@@ -1,0 +1,11 @@
+//! The operator API as its callers see it, through the whole router.
+
+mod access;
+mod catalogs;
+mod deployments;
+mod devices;
+mod failures;
+mod image_sets;
+mod images;
+mod log;
+mod requests;
