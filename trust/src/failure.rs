@@ -160,7 +160,7 @@ impl<'b> Failure<'b> {
             return Err(Error::FieldTooLong);
         }
         *self.frames.get_mut(self.count).ok_or(Error::FieldTooLong)? = frame;
-        self.count += 1;
+        self.count = self.count.saturating_add(1);
         Ok(())
     }
 

@@ -75,13 +75,13 @@ impl<'b> Signatures<'b> {
         if role.threshold == 0 || role.keys().is_empty() {
             return Err(Error::RoleEmpty);
         }
-        let mut distinct = 0;
+        let mut distinct = 0u8;
         for key in role.keys() {
             let id = key.key_id(crypto);
             let named = self.found.iter().flatten().find(|sign1| sign1.key_id == id);
             if let Some(sign1) = named {
                 sign1.verify(crypto, kind, key, payload)?;
-                distinct += 1;
+                distinct = distinct.saturating_add(1);
             }
         }
         match distinct {

@@ -419,8 +419,8 @@ mod tests {
         }
     }
 
-    /// Every value that can be written, over three sets: read if it can be reached, up to the order of
-    /// the slots, and `SlotState` otherwise.
+    /// Every value that can be written, over three sets: read if it can be reached, up to the order
+    /// of the slots, and `SlotState` otherwise.
     #[test]
     fn exactly_the_reached_values_are_read_back() {
         let (reached, sets) = (reached(), [V1, V2, V3]);

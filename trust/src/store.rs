@@ -118,7 +118,7 @@ impl RoleKeys {
             return Err(Error::KeyRepeated);
         }
         *self.keys.get_mut(self.count).ok_or(Error::FieldTooLong)? = key;
-        self.count += 1;
+        self.count = self.count.saturating_add(1);
         Ok(())
     }
 
