@@ -1,8 +1,8 @@
 //! The security service: one program, one data folder.
 //!
-//! `http` takes requests and turns them into uses of `app`; `app` reads from `store`, lets the rules
-//! (`attest`, `authority`, `catalog`, `rollout`, `failures`, `tenancy`, `audit`) decide, and commits
-//! once; `work` compares wanted with actual; `dashboard` shows what `app` answers.
+//! `http` takes requests and turns them into uses of `app`; `app` reads from `store`, lets the
+//! rules (`attest`, `authority`, `catalog`, `rollout`, `failures`, `tenancy`, `audit`) decide, and
+//! commits once; `work` compares wanted with actual; `dashboard` shows what `app` answers.
 #![forbid(unsafe_code)]
 
 pub mod app;

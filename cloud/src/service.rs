@@ -115,8 +115,8 @@ impl Service {
 /// Brings the service up.
 ///
 /// # Errors
-/// `DataFolderInUse`, `PortTaken`, `AddressRefused`, `DashboardExposed`, `TlsKeyRefused`, and those of
-/// the store and the blobs.
+/// `DataFolderInUse`, `PortTaken`, `AddressRefused`, `DashboardExposed`, `TlsKeyRefused`, and those
+/// of the store and the blobs.
 pub async fn up(config: Config, parts: Parts) -> Result<Service, ServiceError> {
     if !config.dashboard_listen.ip().is_loopback() {
         return Err(ServiceError::DashboardExposed(config.dashboard_listen));
@@ -142,7 +142,7 @@ pub async fn up(config: Config, parts: Parts) -> Result<Service, ServiceError> {
     let tasks = vec![
         tokio::spawn(listener::serve_tls(tls_listener, tls, api, app.clone(), stopped.clone())),
         tokio::spawn(listener::serve_plain(plain_listener, pages, app.clone(), stopped.clone())),
-        tokio::spawn(work::reconcile(app.clone(), config.work_every_s, stopped)),
+        tokio::spawn(work::run(app.clone(), config.work_every_s, stopped)),
     ];
     Ok(Service { app, device, dashboard, stop, tasks, _lock: lock })
 }

@@ -1,5 +1,5 @@
-//! A service in memory-like conditions for tests: a temporary folder, known keys, a clock that is set,
-//! and the documents that a publisher, an approver and a manufacturer would bring.
+//! A service in memory-like conditions for tests: a temporary folder, known keys, a clock that is
+//! set, and the documents that a publisher, an approver and a manufacturer would bring.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,13 +1,13 @@
 //! Capabilities: signed by the publisher, approved like an image set, countersigned by the catalog.
 
-use craton_api::operator::{Capability, CapabilityId, CatalogId, DeviceId, Section};
+use craton_api::operator::{Capability, CapabilityId, CapabilityList, DeviceId, Section};
 use craton_trust::cose::Kind;
 
 use super::{AppError, Core, log, newest_section};
 use crate::audit::{Leaf, LeafKind, commitment};
 use crate::catalog::{self, CatalogError};
 use crate::keys::Keys;
-use crate::store::{ReadTx, WriteTx};
+use crate::store::WriteTx;
 use crate::tenancy::{ManageDevices, Permit, ReadCatalog, TenancyError};
 
 /// Takes a capability that the publisher signed. In a catalog for development the catalog
@@ -77,17 +77,20 @@ pub fn signed(
     Ok(known.ok_or(CatalogError::CapabilityUnknown)?.1)
 }
 
-/// Capabilities of a device.
+/// Capabilities of a device, newest first.
 ///
 /// # Errors
 /// `DeviceUnknown`.
 pub fn list(
-    db: &ReadTx<'_>,
-    catalog: CatalogId,
+    core: &Core,
+    permit: &Permit<ReadCatalog>,
     device: DeviceId,
-) -> Result<Vec<Capability>, AppError> {
-    db.device(catalog, device)?.ok_or(CatalogError::DeviceUnknown)?;
-    Ok(db.capabilities(catalog, device)?)
+) -> Result<CapabilityList, AppError> {
+    let catalog = permit.catalog();
+    core.store.read(|db| {
+        db.device(catalog, device)?.ok_or(CatalogError::DeviceUnknown)?;
+        Ok(CapabilityList { items: db.capabilities(catalog, device)? })
+    })
 }
 
 fn countersign(

@@ -1,8 +1,8 @@
 //! A check-in: evidence in; certificate, time and assignment out, in one signed answer.
 //!
-//! The service reads one snapshot, appraises, decides, signs, and commits once: last seen, counters,
-//! certificate serial and assignment together or not at all. An identical request on the same connection
-//! gets the same bytes.
+//! The service reads one snapshot, appraises, decides, signs, and commits once: last seen,
+//! counters, certificate serial and assignment together or not at all. An identical request on the
+//! same connection gets the same bytes.
 
 use super::{AppError, Core, log, newest_section};
 use crate::attest::{Appraised, Asked, AttestError, Known, appraise};
@@ -50,7 +50,8 @@ pub struct Issuer {
 /// Answers one check-in. `exporter` is of the connection it came on.
 ///
 /// # Errors
-/// `DeviceUnknown`, one of [`AttestError`] for each way in which evidence is wrong, and those of the store.
+/// `DeviceUnknown`, one of [`AttestError`] for each way in which evidence is wrong, and those of
+/// the store.
 pub async fn check_in(
     core: &Core,
     issuer: &Issuer,

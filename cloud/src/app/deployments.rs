@@ -1,8 +1,8 @@
 //! Deployments: start, pause, resume, advance, revert, and what devices made of them.
 
 use craton_api::operator::{
-    CatalogId, Deployment, DeploymentCreate, DeploymentId, DeploymentState, DeviceId, Digest,
-    ImageSetState, PauseRule, Wave,
+    CatalogId, Deployment, DeploymentCreate, DeploymentId, DeploymentList, DeploymentState,
+    DeviceId, Digest, ImageSetState, PauseRule, Wave,
 };
 
 use super::{AppError, Core, log};
@@ -12,13 +12,14 @@ use crate::crypto::sha256;
 use crate::keys::Keys;
 use crate::rollout::{self, RolloutError};
 use crate::store::{DeploymentRow, ReadTx, WriteTx};
-use crate::tenancy::{Deploy, Permit};
+use crate::tenancy::{Deploy, Permit, ReadCatalog};
 
 /// Bytes that a reason may have.
 const REASON_MAX: usize = 500;
 
-/// Starts to offer an admitted set to a group. The group's earlier deployment is superseded; devices
-/// outside the first wave keep what that one offered, or what it fell back to if it was paused.
+/// Starts to offer an admitted set to a group. The group's earlier deployment is superseded;
+/// devices outside the first wave keep what that one offered, or what it fell back to if it was
+/// paused.
 ///
 /// # Errors
 /// `GroupPathInvalid`, `GroupUnknown`, `SetUnknown`, `SetNotAdmitted`, `SetPurposeMismatch`,
@@ -165,8 +166,34 @@ pub async fn advance(
     core.store.write(work).await
 }
 
-/// Records how a deployment went on a device, and pauses it if its rule says so. Meant to be part of
-/// the commit that a check-in or a report makes. Returns the reason if it paused just now.
+/// Deployments, newest first, of one group if given.
+///
+/// # Errors
+/// `GroupPathInvalid`.
+pub fn list(
+    core: &Core,
+    permit: &Permit<ReadCatalog>,
+    group: Option<&str>,
+) -> Result<DeploymentList, AppError> {
+    let group = group.map(split_group).transpose()?;
+    let items = core.store.read(|db| db.deployments(permit.catalog(), group))?;
+    Ok(DeploymentList { items })
+}
+
+/// One deployment.
+///
+/// # Errors
+/// `DeploymentUnknown`.
+pub fn show(
+    core: &Core,
+    permit: &Permit<ReadCatalog>,
+    id: DeploymentId,
+) -> Result<Deployment, AppError> {
+    core.store.read(|db| Ok(known(db, permit.catalog(), id)?.deployment))
+}
+
+/// Records how a deployment went on a device, and pauses it if its rule says so. Meant to be part
+/// of the commit that a check-in or a report makes. Returns the reason if it paused just now.
 ///
 /// # Errors
 /// Those of the store.

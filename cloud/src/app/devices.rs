@@ -1,15 +1,17 @@
 //! Claiming, moving and retiring devices.
 
-use craton_api::operator::{Device, DeviceClaim, DeviceId, DeviceState, RotClass, Section};
+use craton_api::operator::{
+    CatalogId, Device, DeviceClaim, DeviceId, DeviceList, DeviceState, RotClass, Section,
+};
 
 use super::{AppError, Core, log, newest_section};
 use crate::audit::{Leaf, LeafKind, commitment};
 use crate::catalog::{CatalogError, endorsement, split_group};
 use crate::store::{DeviceRow, ReadTx, WriteTx};
-use crate::tenancy::{ManageDevices, Permit, TenancyError};
+use crate::tenancy::{ManageDevices, Permit, ReadCatalog, TenancyError};
 
-/// Lists a device as pending; its own evidence must name the catalog before it counts as claimed. The
-/// same claim again changes nothing. Also tells whether it is new.
+/// Lists a device as pending; its own evidence must name the catalog before it counts as claimed.
+/// The same claim again changes nothing. Also tells whether it is new.
 ///
 /// # Errors
 /// `ObjectRefused`, `EndorsementMismatch`, `ClaimConflict`, `GroupUnknown`, `ClassTooWeak`.
@@ -60,7 +62,7 @@ pub async fn move_to(
             check_group(db, &permit, Some(&path), known.device.rot)?;
             db.device_move(&permit, id, split_group(&path)?)?;
         }
-        show(db, permit.catalog(), id)
+        shown(db, permit.catalog(), id)
     };
     core.store.write(work).await
 }
@@ -85,11 +87,41 @@ pub async fn retire(
 ///
 /// # Errors
 /// `DeviceUnknown`.
-pub fn show(
-    db: &ReadTx<'_>,
-    catalog: craton_api::operator::CatalogId,
-    id: DeviceId,
-) -> Result<Device, AppError> {
+pub fn show(core: &Core, permit: &Permit<ReadCatalog>, id: DeviceId) -> Result<Device, AppError> {
+    core.store.read(|db| shown(db, permit.catalog(), id))
+}
+
+/// Which devices are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'w> {
+    /// Of this `product/group`.
+    pub group: Option<&'w str>,
+    /// In this state.
+    pub state: Option<DeviceState>,
+    /// After this id.
+    pub after: Option<DeviceId>,
+    /// How many at most.
+    pub limit: u32,
+}
+
+/// A page of devices, in the order of their ids.
+///
+/// # Errors
+/// `GroupPathInvalid`.
+pub fn list(
+    core: &Core,
+    permit: &Permit<ReadCatalog>,
+    wanted: Wanted<'_>,
+) -> Result<DeviceList, AppError> {
+    let Wanted { group, state, after, limit } = wanted;
+    let group = group.map(split_group).transpose()?;
+    let items = core.store.read(|db| db.devices(permit.catalog(), group, state, after, limit))?;
+    let full = items.len() == limit as usize;
+    let next = items.last().filter(|_| full).map(|device| device.id);
+    Ok(DeviceList { items, next })
+}
+
+fn shown(db: &ReadTx<'_>, catalog: CatalogId, id: DeviceId) -> Result<Device, AppError> {
     Ok(db.device(catalog, id)?.ok_or(CatalogError::DeviceUnknown)?.device)
 }
 

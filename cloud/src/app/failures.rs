@@ -22,7 +22,8 @@ pub struct Wanted {
     pub limit: u32,
 }
 
-/// Keeps what a device reported; a record it sent before is not kept twice. Returns how many are new.
+/// Keeps what a device reported; a record it sent before is not kept twice. Returns how many are
+/// new.
 ///
 /// # Errors
 /// Those of the store.

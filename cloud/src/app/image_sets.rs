@@ -1,7 +1,7 @@
 //! Image sets: upload, approval, admission.
 //!
-//! A token may upload, never admit by itself: the catalog's key signs a production set only after an
-//! approver's. Development sets are admitted at once, and go only to groups for development.
+//! A token may upload, never admit by itself: the catalog's key signs a production set only after
+//! an approver's. Development sets are admitted at once, and go only to groups for development.
 
 use craton_api::operator::{
     CatalogId, Digest, ImageSet, ImageSetId, ImageSetSigned, ImageSetState, Purpose, Section,
@@ -74,8 +74,8 @@ pub async fn approve(
     core.store.write(work).await
 }
 
-/// Countersigns an approved set and logs it: from now on it can be deployed. The approval is verified
-/// again, under the trust store of this moment.
+/// Countersigns an approved set and logs it: from now on it can be deployed. The approval is
+/// verified again, under the trust store of this moment.
 ///
 /// # Errors
 /// `SetUnknown`, `SetNotApproved`, `ObjectRefused`.
@@ -102,6 +102,18 @@ pub async fn admit(
         shown(db, catalog, id)
     };
     core.store.write(work).await
+}
+
+/// One set.
+///
+/// # Errors
+/// `SetUnknown`.
+pub fn show(
+    core: &Core,
+    permit: &Permit<ReadCatalog>,
+    id: ImageSetId,
+) -> Result<ImageSet, AppError> {
+    core.store.read(|db| shown(db, permit.catalog(), id))
 }
 
 /// A set with every signature on it.

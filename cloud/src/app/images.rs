@@ -1,14 +1,14 @@
 //! Images, deltas and symbols.
 
 use axum::body::Bytes;
-use craton_api::operator::{BuildId, Delta, Digest, Image, Section, Symbols};
+use craton_api::operator::{BuildId, Delta, Digest, Image, ImageId, Section, Symbols};
 use object::Object as _;
 
 use super::{AppError, Core, newest_section};
 use crate::blobs::BlobError;
 use crate::catalog::{self, CatalogError};
 use crate::store::{ReadTx, WriteTx};
-use crate::tenancy::{Permit, Publish};
+use crate::tenancy::{Permit, Publish, ReadCatalog};
 
 /// The blob must be held by the catalog with this length.
 pub(super) fn check_blob(
@@ -21,8 +21,8 @@ pub(super) fn check_blob(
     if blob.size == size { Ok(()) } else { Err(CatalogError::BlobSizeMismatch(sha256).into()) }
 }
 
-/// Registers an image by its envelope; its payload must have been uploaded. From then on the image is
-/// a reference value for attestation. Also tells whether it is new.
+/// Registers an image by its envelope; its payload must have been uploaded. From then on the image
+/// is a reference value for attestation. Also tells whether it is new.
 ///
 /// # Errors
 /// `ObjectRefused`, `BlobUnknown`, `BlobSizeMismatch`, and those of the blob store.
@@ -46,6 +46,15 @@ pub async fn register(
         Ok((db.image(catalog, image.id)?.ok_or(CatalogError::ImageUnknown)?, new))
     };
     core.store.write(work).await
+}
+
+/// One image.
+///
+/// # Errors
+/// `ImageUnknown`.
+pub fn show(core: &Core, permit: &Permit<ReadCatalog>, id: ImageId) -> Result<Image, AppError> {
+    let image = core.store.read(|db| db.image(permit.catalog(), id))?;
+    image.ok_or_else(|| CatalogError::ImageUnknown.into())
 }
 
 /// Notes a delta between two payloads; its blob must have been uploaded. It is never believed: a

@@ -40,9 +40,9 @@ pub(crate) fn append(
     Ok(place.index)
 }
 
-/// The proof for the leaf at `index` under the newest checkpoint that the catalog's devices believe:
-/// one that witnesses cosigned, if its trust store names witnesses. `None` until there is one that
-/// covers the leaf.
+/// The proof for the leaf at `index` under the newest checkpoint that the catalog's devices
+/// believe: one that witnesses cosigned, if its trust store names witnesses. `None` until there is
+/// one that covers the leaf.
 ///
 /// # Errors
 /// Those of the store.

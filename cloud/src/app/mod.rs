@@ -1,6 +1,9 @@
-//! What the service can be used for: one file per use. Each reads a snapshot, lets the rules decide, and
-//! commits once.
+//! What the service can be used for: one file per use. Each reads a snapshot, lets the rules
+//! decide, and commits once.
 
+mod advance_rollouts;
+pub mod blobs;
+pub mod callers;
 pub mod capabilities;
 pub mod catalogs;
 pub mod check_in;
@@ -8,10 +11,12 @@ pub mod deployments;
 pub mod devices;
 mod error;
 pub mod failures;
+mod group_failures;
 pub mod image_sets;
 pub mod images;
 pub mod log;
 pub mod products;
+pub mod reconcile;
 pub mod tokens;
 pub mod trust_store;
 
@@ -22,9 +27,15 @@ use craton_api::operator::{CatalogId, Section};
 use craton_trust::store;
 use tokio::sync::Notify;
 
-pub use error::AppError;
+pub use error::{AppError, RefusalKind};
 
-use crate::blobs::Blobs;
+// What a handler holds in its hands while it asks for a use.
+pub use crate::blobs::Blobs;
+pub use crate::tenancy::{
+    Action, AdmitSets, Caller, Deploy, ManageDevices, ManageProducts, ManageTokens,
+    ManageTrustStore, Permit, Publish, ReadCatalog, ServicePermit,
+};
+
 use crate::catalog::{CatalogError, section_of};
 use crate::clock::Clock;
 use crate::keys::Keys;

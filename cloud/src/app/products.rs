@@ -1,13 +1,62 @@
 //! Products and their device groups.
 
 use craton_api::operator::{
-    DeviceGroup, DeviceGroupChange, DeviceGroupCreate, Product, ProductCreate, UpdatePolicy,
+    DeviceGroup, DeviceGroupChange, DeviceGroupCreate, DeviceGroupList, Product, ProductCreate,
+    ProductList, UpdatePolicy,
 };
 
 use super::{AppError, Core};
 use crate::catalog::{CatalogError, DEFAULT_GROUPS, checked_description, checked_name};
 use crate::store::WriteTx;
-use crate::tenancy::{ManageProducts, Permit};
+use crate::tenancy::{ManageProducts, Permit, ReadCatalog};
+
+/// Products, by name.
+///
+/// # Errors
+/// Those of the store.
+pub fn list(core: &Core, permit: &Permit<ReadCatalog>) -> Result<ProductList, AppError> {
+    Ok(ProductList { items: core.store.read(|db| db.products(permit.catalog()))? })
+}
+
+/// One product.
+///
+/// # Errors
+/// `ProductUnknown`.
+pub fn show(core: &Core, permit: &Permit<ReadCatalog>, name: &str) -> Result<Product, AppError> {
+    let product = core.store.read(|db| db.product(permit.catalog(), name))?;
+    product.ok_or_else(|| CatalogError::ProductUnknown.into())
+}
+
+/// Device groups of a product, by name.
+///
+/// # Errors
+/// `ProductUnknown`.
+pub fn list_groups(
+    core: &Core,
+    permit: &Permit<ReadCatalog>,
+    product: &str,
+) -> Result<DeviceGroupList, AppError> {
+    core.store.read(|db| {
+        db.product(permit.catalog(), product)?.ok_or(CatalogError::ProductUnknown)?;
+        let mut items = db.device_groups(permit.catalog())?;
+        items.retain(|group| group.product == product);
+        Ok(DeviceGroupList { items })
+    })
+}
+
+/// One device group with its counts.
+///
+/// # Errors
+/// `GroupUnknown`.
+pub fn show_group(
+    core: &Core,
+    permit: &Permit<ReadCatalog>,
+    product: &str,
+    group: &str,
+) -> Result<DeviceGroup, AppError> {
+    let group = core.store.read(|db| db.device_group_shown(permit.catalog(), product, group))?;
+    group.ok_or_else(|| CatalogError::GroupUnknown.into())
+}
 
 /// Makes a product and, if asked, its default groups.
 ///

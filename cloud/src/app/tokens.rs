@@ -62,8 +62,9 @@ pub async fn delete(
     core.store.write(work).await
 }
 
-/// Makes the salt and, if its file is absent, a token that owns the whole service, written 0600 into
-/// the data folder. Run at every start; a person who lost the token removes the file and starts again.
+/// Makes the salt and, if its file is absent, a token that owns the whole service, written 0600
+/// into the data folder. Run at every start; a person who lost the token removes the file and
+/// starts again.
 ///
 /// # Errors
 /// `StoreFolder`, and those of the store.

@@ -1,7 +1,5 @@
 //! Why the log did not answer.
 
-use crate::store::StoreError;
-
 /// A refusal of the log.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
@@ -17,7 +15,8 @@ pub enum AuditError {
         /// Leaves in the log.
         size: u64,
     },
-    /// The cosigned object is not this log's checkpoint, or no witness of the trust store signed it.
+    /// The cosigned object is not this log's checkpoint, or no witness of the trust store signed
+    /// it.
     #[error(
         "E4253: the cosigned checkpoint is not believed ({0}). Cosign the newest checkpoint with a \
          key of the role `witness`."
@@ -29,9 +28,6 @@ pub enum AuditError {
     /// The log's key refused to sign.
     #[error("E4255: the log's key did not sign ({0}). Look at the service's keys and its log.")]
     LogKeyRefused(craton_trust::Error),
-    /// The store did not answer.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 impl AuditError {
@@ -44,7 +40,6 @@ impl AuditError {
             Self::CosignatureRefused(_) => 4253,
             Self::CheckpointUnknown => 4254,
             Self::LogKeyRefused(_) => 4255,
-            Self::Store(inner) => inner.code(),
         }
     }
 }

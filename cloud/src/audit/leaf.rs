@@ -39,8 +39,8 @@ impl LeafKind {
     }
 }
 
-/// A leaf: its kind, then 32 bytes that name the fact or commit to it. A device computes the leaf of
-/// its own set from the set's id alone.
+/// A leaf: its kind, then 32 bytes that name the fact or commit to it. A device computes the leaf
+/// of its own set from the set's id alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leaf {
     /// What it records.

@@ -1,8 +1,8 @@
 //! The transparency log of a catalog: what is a leaf, and the proofs about leaves.
 //!
-//! Every admitted image set, deployment, claim, capability, grant and trust-store section is a leaf.
-//! What would tell something about a device or a person goes in as a salted commitment. There is no
-//! leaf per check-in.
+//! Every admitted image set, deployment, claim, capability, grant and trust-store section is a
+//! leaf. What would tell something about a device or a person goes in as a salted commitment. There
+//! is no leaf per check-in.
 
 mod checkpoint;
 mod error;

@@ -1,8 +1,8 @@
 //! Content-addressed files in the data folder.
 //!
-//! A blob appears under its address only when it is whole, on disk and has the right digest: written to
-//! `incoming/`, hashed on the way, synced, renamed, and the folder synced. The rename is the commit
-//! point; what a crash leaves in `incoming/` is removed at the next start.
+//! A blob appears under its address only when it is whole, on disk and has the right digest:
+//! written to `incoming/`, hashed on the way, synced, renamed, and the folder synced. The rename is
+//! the commit point; what a crash leaves in `incoming/` is removed at the next start.
 
 mod disk;
 mod error;

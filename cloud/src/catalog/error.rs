@@ -2,9 +2,6 @@
 
 use craton_api::operator::Digest;
 
-use crate::audit::AuditError;
-use crate::store::StoreError;
-
 /// A refusal of the catalog.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
@@ -126,12 +123,6 @@ pub enum CatalogError {
         /// Why it is not.
         why: craton_trust::Error,
     },
-    /// The log did not take the fact.
-    #[error(transparent)]
-    Audit(#[from] AuditError),
-    /// The store did not answer.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 impl CatalogError {
@@ -167,8 +158,6 @@ impl CatalogError {
             Self::ClassTooWeak => 4177,
             Self::FailureGroupUnknown => 4178,
             Self::ObjectRefused { why, .. } => why.code(),
-            Self::Audit(inner) => inner.code(),
-            Self::Store(inner) => inner.code(),
         }
     }
 }

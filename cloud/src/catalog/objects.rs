@@ -78,8 +78,8 @@ pub fn successor(
     Ok((next.version, next.digest().into()))
 }
 
-/// Believes an envelope by the publisher of the section that its type belongs to: `platform` for the
-/// runtime, `owner` for applications.
+/// Believes an envelope by the publisher of the section that its type belongs to: `platform` for
+/// the runtime, `owner` for applications.
 ///
 /// # Errors
 /// `ObjectRefused`.

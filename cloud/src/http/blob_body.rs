@@ -13,15 +13,15 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::sync::mpsc;
 
 use super::{HttpError, Refusal};
-use crate::blobs::{BlobError, Blobs};
+use crate::app::{AppError, Blobs};
 
 const CHUNK_SIZE: usize = 64 * 1024;
 
 /// Chunks read ahead of the connection.
 const AHEAD_MAX: usize = 4;
 
-/// The blob, or the range of it that `headers` ask for (RFC 9110 section 14: one range, from a place
-/// to a place or to the end; any other request gets the whole).
+/// The blob, or the range of it that `headers` ask for (RFC 9110 section 14: one range, from a
+/// place to a place or to the end; any other request gets the whole).
 ///
 /// # Errors
 /// `BlobMissing`, `RangeInvalid`.
@@ -30,7 +30,15 @@ pub fn blob_response(
     sha256: Digest,
     headers: &HeaderMap,
 ) -> Result<Response, Refusal> {
-    let (file, size) = blobs.open_blob(sha256)?;
+    let (file, size) = blobs.open_blob(sha256).map_err(AppError::from)?;
+    file_response(file, size, headers)
+}
+
+/// The same for a file that is open already.
+///
+/// # Errors
+/// `RangeInvalid`.
+pub fn file_response(file: File, size: u64, headers: &HeaderMap) -> Result<Response, Refusal> {
     let range = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     let range = range.and_then(parse_range);
     let (start, end) = match range {
@@ -64,7 +72,7 @@ fn parse_range(value: &str) -> Option<(u64, Option<u64>)> {
 }
 
 struct FileBody {
-    chunks: mpsc::Receiver<Result<Bytes, BlobError>>,
+    chunks: mpsc::Receiver<std::io::Result<Bytes>>,
     left: u64,
 }
 
@@ -73,7 +81,7 @@ impl FileBody {
         let (chunk, chunks) = mpsc::channel(AHEAD_MAX);
         tokio::task::spawn_blocking(move || {
             if let Err(failure) = read_ahead(file, start, end, &chunk) {
-                let _ = chunk.blocking_send(Err(BlobError::BlobDisk(failure)));
+                let _ = chunk.blocking_send(Err(failure));
             }
         });
         Self { chunks, left: end - start }
@@ -85,7 +93,7 @@ fn read_ahead(
     mut file: File,
     start: u64,
     end: u64,
-    chunk: &mpsc::Sender<Result<Bytes, BlobError>>,
+    chunk: &mpsc::Sender<std::io::Result<Bytes>>,
 ) -> std::io::Result<()> {
     file.seek(SeekFrom::Start(start))?;
     let mut left = end - start;
@@ -102,12 +110,12 @@ fn read_ahead(
 
 impl HttpBody for FileBody {
     type Data = Bytes;
-    type Error = BlobError;
+    type Error = std::io::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BlobError>>> {
+    ) -> Poll<Option<std::io::Result<Frame<Bytes>>>> {
         self.chunks.poll_recv(context).map(|next| {
             next.map(|chunk| {
                 chunk.map(|bytes| {

@@ -45,8 +45,8 @@ async fn answer_check_in(
     Ok(bytes(check_in(&app, &issuer, exporter.0, &body).await?))
 }
 
-/// The device that holds the certificate of this connection. TLS has proved that it holds the key, and that
-/// our CA issued it and it has not expired.
+/// The device that holds the certificate of this connection. TLS has proved that it holds the key,
+/// and that our CA issued it and it has not expired.
 fn device_of(app: &App, peer: &PeerCertificate) -> Result<(CatalogId, DeviceId), AppError> {
     let der = peer.0.as_deref().ok_or(AttestError::CertificateMissing)?;
     let (_, certificate) =

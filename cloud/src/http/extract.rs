@@ -1,5 +1,5 @@
-//! What a handler asks of a request, in the order in which it is checked: token, catalog, role, then
-//! path, query and body.
+//! What a handler asks of a request, in the order in which it is checked: token, catalog, role,
+//! then path, query and body.
 
 use axum::RequestPartsExt as _;
 use axum::body::{Body, Bytes};
@@ -10,8 +10,7 @@ use craton_api::operator::CatalogId;
 use serde::de::DeserializeOwned;
 
 use super::{HttpError, Refusal, read_body};
-use crate::app::App;
-use crate::tenancy::{Action, Caller, Permit, ServicePermit, TenancyError};
+use crate::app::{Action, App, Caller, Permit, ServicePermit, callers};
 
 /// Bytes of a JSON body.
 const JSON_MAX: usize = 256 * 1024;
@@ -30,8 +29,7 @@ impl FromRequestParts<App> for Authenticated {
             // The loopback listener has said who its callers are.
             return Ok(Self(caller.clone()));
         }
-        let secret = bearer(&parts.headers).ok_or(TenancyError::TokenMissing)?;
-        Ok(Self(Caller::authenticate(&app.store, secret)?))
+        Ok(Self(callers::authenticate(app, bearer(&parts.headers))?))
     }
 }
 
@@ -49,16 +47,10 @@ impl<A: Action> FromRequestParts<App> for Allowed<A> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
         let Authenticated(caller) = Authenticated::from_request_parts(parts, app).await?;
-        let params = parts.extract::<RawPathParams>().await;
-        let params = params.map_err(|_| TenancyError::CatalogUnknown)?;
-        let named = params.iter().find(|(name, _)| *name == "catalog");
-        let catalog: CatalogId =
-            named.and_then(|(_, text)| text.parse().ok()).ok_or(TenancyError::CatalogUnknown)?;
-        let permit = caller.permit(catalog)?;
-        if !app.store.read(|db| db.catalog_exists(catalog))? {
-            return Err(TenancyError::CatalogUnknown.into());
-        }
-        Ok(Self(permit))
+        let params = parts.extract::<RawPathParams>().await.ok();
+        let named = params.iter().flatten().find(|(name, _)| *name == "catalog");
+        let catalog: Option<CatalogId> = named.and_then(|(_, text)| text.parse().ok());
+        Ok(Self(callers::permit(app, &caller, catalog)?))
     }
 }
 
@@ -70,7 +62,7 @@ impl FromRequestParts<App> for ServiceOwner {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
         let Authenticated(caller) = Authenticated::from_request_parts(parts, app).await?;
-        Ok(Self(caller.permit_service()?))
+        Ok(Self(callers::permit_service(&caller)?))
     }
 }
 

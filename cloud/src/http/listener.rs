@@ -1,7 +1,8 @@
 //! Both listeners: TLS 1.3 for devices and operators, plain HTTP for this machine's browser.
 //!
-//! The loop is our own because a handler needs the connection's exporter and the peer's certificate.
-//! Every wait has an end: accepting, the handshake, a request's head, and (in `body`) its bytes.
+//! The loop is our own because a handler needs the connection's exporter and the peer's
+//! certificate. Every wait has an end: accepting, the handshake, a request's head, and (in `body`)
+//! its bytes.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -44,8 +45,8 @@ const HEAD_SIZE_MAX: usize = 32 * 1024;
 /// Seconds that open requests get when the service stops.
 const DRAIN_S_MAX: u64 = 5;
 
-/// TLS 1.3 only, without tickets and without early data: each connection proves itself anew, so that
-/// evidence bound to its exporter is fresh.
+/// TLS 1.3 only, without tickets and without early data: each connection proves itself anew, so
+/// that evidence bound to its exporter is fresh.
 ///
 /// # Errors
 /// A refusal of the TLS library.

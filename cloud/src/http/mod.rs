@@ -10,14 +10,15 @@ pub mod operator;
 mod outcome;
 mod service;
 
-pub use blob_body::blob_response;
+pub use blob_body::{blob_response, file_response};
 pub use body::read_body;
 pub use error::HttpError;
 pub use extract::{Allowed, Asked, Authenticated, Named, Object, Octets, ServiceOwner, Wanted};
 pub use outcome::Refusal;
 pub use service::{api_router, local_router, openapi, openapi_json};
 
-/// The certificate that the peer showed in TLS, DER; the handshake has proved that it holds the key.
+/// The certificate that the peer showed in TLS, DER; the handshake has proved that it holds the
+/// key.
 #[derive(Clone, Debug)]
 pub struct PeerCertificate(pub Option<Vec<u8>>);
 

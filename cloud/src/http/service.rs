@@ -17,8 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{HttpError, Refusal, ServiceOwner, operator};
-use crate::app::{App, AppError};
-use crate::tenancy::Caller;
+use crate::app::{App, AppError, Caller};
 
 /// The operator API, what belongs to no catalog, and the device API, for the TLS listener.
 pub fn api_router(app: App, device_routes: Router<App>) -> Router {

@@ -1,7 +1,5 @@
 //! Why a deployment is not as asked.
 
-use crate::store::StoreError;
-
 /// A refusal of rollout.
 #[derive(Debug, thiserror::Error)]
 pub enum RolloutError {
@@ -47,9 +45,6 @@ pub enum RolloutError {
     /// The reason is too long.
     #[error("E4230: a reason has at most 500 bytes. Say it shorter.")]
     ReasonTooLong,
-    /// The store did not answer.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 impl RolloutError {
@@ -67,7 +62,6 @@ impl RolloutError {
             Self::NothingToRevert => 4228,
             Self::LastWave => 4229,
             Self::ReasonTooLong => 4230,
-            Self::Store(inner) => inner.code(),
         }
     }
 }

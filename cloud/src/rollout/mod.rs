@@ -81,8 +81,8 @@ pub fn percent_now(deployment: &Deployment) -> u8 {
 
 /// The set that a device is offered by the deployment of its group.
 ///
-/// While it is active, devices within the step in force get its set, the others the previous one. While
-/// it is paused, only those that already run its set keep it.
+/// While it is active, devices within the step in force get its set, the others the previous one.
+/// While it is paused, only those that already run its set keep it.
 #[must_use]
 pub fn offered_set(
     deployment: &Deployment,

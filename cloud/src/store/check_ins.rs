@@ -1,4 +1,5 @@
-//! What a check-in reads beside the device's row: reference values, and whose certificate a serial is.
+//! What a check-in reads beside the device's row: reference values, and whose certificate a serial
+//! is.
 
 use craton_api::operator::{CatalogId, ComponentId, DeviceId, Digest};
 use rusqlite::params;
@@ -7,7 +8,8 @@ use super::rows::Bytes;
 use super::{ReadTx, StoreError};
 
 impl ReadTx<'_> {
-    /// Whether this catalog published an image of the component with this payload: a reference value.
+    /// Whether this catalog published an image of the component with this payload: a reference
+    /// value.
     pub fn image_is_reference(
         &self,
         catalog: CatalogId,

@@ -1,8 +1,8 @@
 //! The database: one writer with group commit, readers on their own connections.
 //!
 //! A use of the service reads a snapshot, decides in pure code, and commits once. What must hold
-//! together is one `write`. Methods are named resource first; those that change what an operator may
-//! change take his `Permit`, so that an unproven step does not compile.
+//! together is one `write`. Methods are named resource first; those that change what an operator
+//! may change take his `Permit`, so that an unproven step does not compile.
 
 mod catalogs;
 mod check_ins;
@@ -88,7 +88,8 @@ impl Store {
     /// Writes; returns after the commit is on disk. What `work` refuses is taken back, alone.
     ///
     /// # Errors
-    /// What `work` returns; `StoreLost` or `StoreDiskFull` if the disk did not take it; `StoreStopped`.
+    /// What `work` returns; `StoreLost` or `StoreDiskFull` if the disk did not take it;
+    /// `StoreStopped`.
     pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
     where
         T: Send + 'static,

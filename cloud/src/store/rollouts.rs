@@ -199,8 +199,8 @@ impl WriteTx<'_> {
         Ok(self.change(sql, row)? > 0)
     }
 
-    /// Records how a deployment went on a device. Each device counts once, at the place of its first
-    /// outcome; a failure after a confirmation makes it a failed one, never the reverse.
+    /// Records how a deployment went on a device. Each device counts once, at the place of its
+    /// first outcome; a failure after a confirmation makes it a failed one, never the reverse.
     pub fn deployment_outcome_record(
         &self,
         catalog: CatalogId,

@@ -1,7 +1,8 @@
 //! The one thread that writes, with group commit.
 //!
-//! All writes that wait when a commit begins share it, each in a savepoint of its own: one that fails
-//! is taken back alone. A reply leaves only after the commit is on disk; that is the commit point.
+//! All writes that wait when a commit begins share it, each in a savepoint of its own: one that
+//! fails is taken back alone. A reply leaves only after the commit is on disk; that is the commit
+//! point.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;

@@ -2,8 +2,6 @@
 
 use craton_api::operator::Role;
 
-use crate::store::StoreError;
-
 /// A refusal of tenancy.
 #[derive(Debug, thiserror::Error)]
 pub enum TenancyError {
@@ -40,9 +38,6 @@ pub enum TenancyError {
     /// The token's name is empty or too long.
     #[error("E4127: a token's name has 1 to 100 bytes. Give it a shorter one.")]
     TokenNameInvalid,
-    /// The store did not answer.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 impl TenancyError {
@@ -57,7 +52,6 @@ impl TenancyError {
             Self::ServiceOwnerOnly => 4125,
             Self::TokenIdUnknown => 4126,
             Self::TokenNameInvalid => 4127,
-            Self::Store(inner) => inner.code(),
         }
     }
 }

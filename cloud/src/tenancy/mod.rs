@@ -15,9 +15,7 @@ pub use action::{
 pub use error::TenancyError;
 pub use secret::{TokenHash, TokenSecret};
 
-use crate::store::Store;
-
-/// Someone whose token the service knows. Only `authenticate` and `on_this_machine` make one.
+/// Someone whose token the service knows; only `app::callers` looks that up.
 #[derive(Clone, Debug)]
 pub struct Caller {
     name: String,
@@ -27,22 +25,14 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The caller behind a token.
-    ///
-    /// # Errors
-    /// `TokenUnknown` for a secret that this service did not give out or has taken back.
-    pub fn authenticate(store: &Store, secret: &str) -> Result<Self, TenancyError> {
-        let found = store.read(|db| {
-            let hash = TokenHash::of(&db.token_salt()?, secret);
-            db.token_by_hash(&hash)
-        })?;
-        let token = found.ok_or(TenancyError::TokenUnknown)?;
-        Ok(Self {
+    /// The caller whose token the store has just found under its hash.
+    pub(crate) fn of_token(token: TokenInfo) -> Self {
+        Self {
             name: token.name.clone(),
             role: token.role,
             catalog: token.catalog,
             token: Some(token),
-        })
+        }
     }
 
     /// Whoever reaches the loopback listener: he may look at everything and change nothing.

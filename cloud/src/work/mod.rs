@@ -1,18 +1,15 @@
-//! Reconcilers: they compare what is wanted with what is, take no input, and may run twice.
-
-mod failures;
-mod rollouts;
+//! When background work is done: at every wake-up, and in between by the clock.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::app::{App, AppError};
+use crate::app::{App, reconcile};
 
-/// Runs every reconciler once each `every_s` seconds, or sooner when woken, until `stop` changes.
-pub async fn reconcile(app: App, every_s: u64, mut stop: watch::Receiver<bool>) {
+/// Runs a round once each `every_s` seconds, or sooner when woken, until `stop` changes.
+pub async fn run(app: App, every_s: u64, mut stop: watch::Receiver<bool>) {
     loop {
-        for refusal in round(&app).await {
+        for refusal in reconcile::round(&app).await {
             eprintln!("background work: {refusal}");
         }
         tokio::select! {
@@ -21,10 +18,4 @@ pub async fn reconcile(app: App, every_s: u64, mut stop: watch::Receiver<bool>) 
             _ = stop.changed() => return,
         }
     }
-}
-
-/// One round of every reconciler; what one refuses does not keep the others.
-pub async fn round(app: &App) -> Vec<AppError> {
-    let done = [failures::group(app).await, rollouts::advance_and_pause(app).await];
-    done.into_iter().filter_map(Result::err).collect()
 }

@@ -11,9 +11,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{InCatalog, Refused};
-use crate::app::{App, log};
+use crate::app::{App, Publish, ReadCatalog, log};
 use crate::http::{Allowed, Named, Object, Refusal, Wanted};
-use crate::tenancy::{Publish, ReadCatalog};
 
 /// Leaves of a page, if none or more are asked for.
 const PAGE_MAX: u32 = 1000;

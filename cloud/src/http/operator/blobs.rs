@@ -9,11 +9,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{BlobPath, Refused};
-use crate::app::App;
-use crate::blobs::BlobError;
+use crate::app::{App, Publish, ReadCatalog, blobs};
 use crate::http::body::next_chunk;
-use crate::http::{Allowed, Named, Octets, Refusal, blob_response};
-use crate::tenancy::{Publish, ReadCatalog};
+use crate::http::{Allowed, Named, Octets, Refusal, file_response};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(blob_fetch, blob_put))
@@ -45,9 +43,7 @@ async fn blob_put(
             }
         }
     }
-    let (blob, now_s) = (upload.finish().await?, app.clock.now_s());
-    let kept = blob.clone();
-    let new = app.store.write(move |db| db.blob_create(&permit, &kept, now_s)).await?;
+    let (blob, new) = blobs::keep(&app, permit, upload).await?;
     Ok((if new { StatusCode::CREATED } else { StatusCode::OK }, Json(blob)))
 }
 
@@ -61,8 +57,6 @@ async fn blob_fetch(
     Named(path): Named<BlobPath>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    // A blob of another catalog is as missing as one that nobody has.
-    let known = app.store.read(|db| db.blob(permit.catalog(), path.sha256))?;
-    known.ok_or(BlobError::BlobMissing(path.sha256))?;
-    blob_response(&app.blobs, path.sha256, &headers)
+    let (file, size) = blobs::open(&app, &permit, path.sha256)?;
+    file_response(file, size, &headers)
 }

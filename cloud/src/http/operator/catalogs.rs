@@ -14,9 +14,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{InCatalog, Refused};
-use crate::app::{App, catalogs, trust_store};
+use crate::app::{App, ManageTrustStore, ReadCatalog, callers, catalogs, trust_store};
 use crate::http::{Allowed, Asked, Authenticated, Named, Object, Refusal, ServiceOwner};
-use crate::tenancy::{ManageTrustStore, ReadCatalog, TenancyError};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -38,7 +37,7 @@ async fn service_show(State(app): State<App>) -> Json<ServiceInfo> {
 #[utoipa::path(get, path = "/v1/token", tag = "tokens", security(("token" = [])),
     responses((status = 200, description = "What the token may do", body = TokenInfo), Refused))]
 async fn token_show(Authenticated(caller): Authenticated) -> Result<Json<TokenInfo>, Refusal> {
-    Ok(Json(caller.token().cloned().ok_or(TenancyError::TokenMissing)?))
+    Ok(Json(callers::token_of(&caller)?))
 }
 
 #[utoipa::path(get, path = "/v1/catalogs", tag = "catalogs", security(("token" = [])),

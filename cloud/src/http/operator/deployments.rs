@@ -12,11 +12,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{InCatalog, Refused};
-use crate::app::{App, deployments};
-use crate::catalog::split_group;
+use crate::app::{App, Deploy, ReadCatalog, deployments};
 use crate::http::{Allowed, Asked, Named, Refusal, Wanted};
-use crate::rollout::RolloutError;
-use crate::tenancy::{Deploy, ReadCatalog};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -54,9 +51,7 @@ async fn deployment_list(
     Allowed(permit): Allowed<ReadCatalog>,
     Wanted(wanted): Wanted<DeploymentsWanted>,
 ) -> Result<Json<DeploymentList>, Refusal> {
-    let group = wanted.group.as_deref().map(split_group).transpose()?;
-    let items = app.store.read(|db| db.deployments(permit.catalog(), group))?;
-    Ok(Json(DeploymentList { items }))
+    Ok(Json(deployments::list(&app, &permit, wanted.group.as_deref())?))
 }
 
 #[utoipa::path(post, path = "/v1/catalogs/{catalog}/deployments", tag = "deployments",
@@ -78,8 +73,7 @@ async fn deployment_show(
     Allowed(permit): Allowed<ReadCatalog>,
     Named(path): Named<DeploymentPath>,
 ) -> Result<Json<Deployment>, Refusal> {
-    let known = app.store.read(|db| db.deployment(permit.catalog(), path.deployment))?;
-    Ok(Json(known.ok_or(RolloutError::DeploymentUnknown)?.deployment))
+    Ok(Json(deployments::show(&app, &permit, path.deployment)?))
 }
 
 #[utoipa::path(post, path = "/v1/catalogs/{catalog}/deployments/{deployment}/pause",

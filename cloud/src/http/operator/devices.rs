@@ -14,10 +14,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{InCatalog, Refused};
-use crate::app::{App, capabilities, devices};
-use crate::catalog::split_group;
+use crate::app::{App, ManageDevices, ReadCatalog, capabilities, devices};
 use crate::http::{Allowed, Asked, Named, Object, Refusal, Wanted};
-use crate::tenancy::{ManageDevices, ReadCatalog};
 
 /// Devices of a page, if none or more are asked for.
 const PAGE_MAX: u32 = 1000;
@@ -75,15 +73,10 @@ async fn device_list(
     Allowed(permit): Allowed<ReadCatalog>,
     Wanted(wanted): Wanted<DevicesWanted>,
 ) -> Result<Json<DeviceList>, Refusal> {
-    let group = wanted.group.as_deref().map(split_group).transpose()?;
-    let limit = wanted.limit.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
-    let read = |db: &crate::store::ReadTx<'_>| {
-        db.devices(permit.catalog(), group, wanted.state, wanted.after, limit)
-    };
-    let items = app.store.read(read)?;
-    let full = items.len() == limit as usize;
-    let next = items.last().filter(|_| full).map(|device| device.id);
-    Ok(Json(DeviceList { items, next }))
+    let DevicesWanted { group, state, after, limit } = wanted;
+    let limit = limit.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
+    let which = devices::Wanted { group: group.as_deref(), state, after, limit };
+    Ok(Json(devices::list(&app, &permit, which)?))
 }
 
 #[utoipa::path(post, path = "/v1/catalogs/{catalog}/devices", tag = "devices",
@@ -108,7 +101,7 @@ async fn device_show(
     Allowed(permit): Allowed<ReadCatalog>,
     Named(path): Named<DevicePath>,
 ) -> Result<Json<Device>, Refusal> {
-    Ok(Json(app.store.read(|db| devices::show(db, permit.catalog(), path.device))?))
+    Ok(Json(devices::show(&app, &permit, path.device)?))
 }
 
 #[utoipa::path(patch, path = "/v1/catalogs/{catalog}/devices/{device}", tag = "devices",
@@ -143,9 +136,7 @@ async fn capability_list(
     Allowed(permit): Allowed<ReadCatalog>,
     Named(path): Named<DevicePath>,
 ) -> Result<Json<CapabilityList>, Refusal> {
-    let read =
-        |db: &crate::store::ReadTx<'_>| capabilities::list(db, permit.catalog(), path.device);
-    Ok(Json(CapabilityList { items: app.store.read(read)? }))
+    Ok(Json(capabilities::list(&app, &permit, path.device)?))
 }
 
 #[utoipa::path(post, path = "/v1/catalogs/{catalog}/devices/{device}/capabilities",

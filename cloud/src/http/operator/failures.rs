@@ -13,9 +13,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{InCatalog, Refused};
-use crate::app::{App, failures};
+use crate::app::{App, ReadCatalog, failures};
 use crate::http::{Allowed, Named, Refusal, Wanted};
-use crate::tenancy::ReadCatalog;
 
 /// Failures of an export, if none or more are asked for.
 const EXPORT_MAX: u32 = 10_000;
@@ -120,8 +119,8 @@ fn csv(items: &[Failure]) -> String {
     text
 }
 
-/// Quoted, and never the beginning of a formula where a spreadsheet opens it: a title has words that
-/// a crashed program chose.
+/// Quoted, and never the beginning of a formula where a spreadsheet opens it: a title has words
+/// that a crashed program chose.
 fn csv_field(text: &str) -> String {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let guard = if formula { "'" } else { "" };

@@ -10,10 +10,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{InCatalog, Refused};
-use crate::app::{App, image_sets};
-use crate::catalog::CatalogError;
+use crate::app::{AdmitSets, App, Publish, ReadCatalog, image_sets};
 use crate::http::{Allowed, Named, Object, Refusal};
-use crate::tenancy::{AdmitSets, Publish, ReadCatalog};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -67,8 +65,7 @@ async fn image_set_show(
     Allowed(permit): Allowed<ReadCatalog>,
     Named(path): Named<SetPath>,
 ) -> Result<Json<ImageSet>, Refusal> {
-    let known = app.store.read(|db| db.image_set(permit.catalog(), path.image_set))?;
-    Ok(Json(known.ok_or(CatalogError::SetUnknown)?.set))
+    Ok(Json(image_sets::show(&app, &permit, path.image_set)?))
 }
 
 #[utoipa::path(get, path = "/v1/catalogs/{catalog}/image-sets/{image_set}/signed",

@@ -13,10 +13,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{InCatalog, Refused};
-use crate::app::{App, images};
-use crate::catalog::CatalogError;
+use crate::app::{App, Publish, ReadCatalog, images};
 use crate::http::{Allowed, Asked, Named, Object, Octets, Refusal, Wanted, read_body};
-use crate::tenancy::{Publish, ReadCatalog};
 
 /// Bytes of one file of symbols, which is held in memory.
 const SYMBOLS_MAX: usize = 128 * 1024 * 1024;
@@ -82,8 +80,7 @@ async fn image_show(
     Allowed(permit): Allowed<ReadCatalog>,
     Named(path): Named<ImagePath>,
 ) -> Result<Json<Image>, Refusal> {
-    let image = app.store.read(|db| db.image(permit.catalog(), path.image))?;
-    Ok(Json(image.ok_or(CatalogError::ImageUnknown)?))
+    Ok(Json(images::show(&app, &permit, path.image)?))
 }
 
 #[utoipa::path(get, path = "/v1/catalogs/{catalog}/deltas", tag = "images",

@@ -13,10 +13,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{InCatalog, Refused};
-use crate::app::{App, products};
-use crate::catalog::CatalogError;
+use crate::app::{App, ManageProducts, ReadCatalog, products};
 use crate::http::{Allowed, Asked, Named, Refusal};
-use crate::tenancy::{ManageProducts, ReadCatalog};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -55,7 +53,7 @@ async fn product_list(
     State(app): State<App>,
     Allowed(permit): Allowed<ReadCatalog>,
 ) -> Result<Json<ProductList>, Refusal> {
-    Ok(Json(ProductList { items: app.store.read(|db| db.products(permit.catalog()))? }))
+    Ok(Json(products::list(&app, &permit)?))
 }
 
 #[utoipa::path(post, path = "/v1/catalogs/{catalog}/products", tag = "products",
@@ -77,8 +75,7 @@ async fn product_show(
     Allowed(permit): Allowed<ReadCatalog>,
     Named(path): Named<ProductPath>,
 ) -> Result<Json<Product>, Refusal> {
-    let product = app.store.read(|db| db.product(permit.catalog(), &path.product))?;
-    Ok(Json(product.ok_or(CatalogError::ProductUnknown)?))
+    Ok(Json(products::show(&app, &permit, &path.product)?))
 }
 
 #[utoipa::path(delete, path = "/v1/catalogs/{catalog}/products/{product}", tag = "products",
@@ -101,14 +98,7 @@ async fn device_group_list(
     Allowed(permit): Allowed<ReadCatalog>,
     Named(path): Named<ProductPath>,
 ) -> Result<Json<DeviceGroupList>, Refusal> {
-    let items = app.store.read(|db| {
-        let known = db.product(permit.catalog(), &path.product)?;
-        known.ok_or(CatalogError::ProductUnknown)?;
-        let mut groups = db.device_groups(permit.catalog())?;
-        groups.retain(|group| group.product == path.product);
-        Ok::<_, CatalogError>(groups)
-    })?;
-    Ok(Json(DeviceGroupList { items }))
+    Ok(Json(products::list_groups(&app, &permit, &path.product)?))
 }
 
 #[utoipa::path(post, path = "/v1/catalogs/{catalog}/products/{product}/device-groups",
@@ -133,11 +123,7 @@ async fn device_group_show(
     Allowed(permit): Allowed<ReadCatalog>,
     Named(path): Named<GroupPath>,
 ) -> Result<Json<DeviceGroup>, Refusal> {
-    let read = |db: &crate::store::ReadTx<'_>| {
-        db.device_group_shown(permit.catalog(), &path.product, &path.group)
-    };
-    let group = app.store.read(read)?;
-    Ok(Json(group.ok_or(CatalogError::GroupUnknown)?))
+    Ok(Json(products::show_group(&app, &permit, &path.product, &path.group)?))
 }
 
 #[utoipa::path(patch, path = "/v1/catalogs/{catalog}/products/{product}/device-groups/{group}",

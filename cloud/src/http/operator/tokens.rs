@@ -10,9 +10,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{InCatalog, Refused};
-use crate::app::{App, tokens};
+use crate::app::{App, ManageTokens, tokens};
 use crate::http::{Allowed, Asked, Named, Refusal};
-use crate::tenancy::ManageTokens;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(token_list, token_create)).routes(routes!(token_delete))

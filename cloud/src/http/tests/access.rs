@@ -1,5 +1,5 @@
-//! Every operation of the OpenAPI document against every role. An operation without a line in `ACCESS`
-//! fails the test, and so does a line without an operation.
+//! Every operation of the OpenAPI document against every role. An operation without a line in
+//! `ACCESS` fails the test, and so does a line without an operation.
 
 use std::collections::BTreeSet;
 
@@ -247,7 +247,7 @@ async fn a_catalogs_owner_lists_only_his_catalog_and_cannot_make_another() {
     assert_eq!(list.items.iter().map(|catalog| catalog.id).collect::<Vec<_>>(), [own]);
     let body = Some(("application/json", b"{}".to_vec()));
     let refused = bench.ask_as(&token, "POST", "/v1/catalogs", body).await;
-    assert_eq!((refused.status, refused.code()), (StatusCode::FORBIDDEN, 4125));
+    assert_eq!((refused.status, refused.code()), (StatusCode::FORBIDDEN, 4125), "ServiceOwnerOnly");
 }
 
 #[tokio::test]
@@ -256,9 +256,10 @@ async fn token_id_unknown_and_token_name_invalid_are_refused_and_a_deleted_token
     let catalog = bench.catalog(true).await;
     let path = format!("/v1/catalogs/{catalog}/tokens");
     let unknown = format!("{path}/{}", "0".repeat(16));
-    assert_eq!(bench.ask_as(&bench.token, "DELETE", &unknown, None).await.code(), 4126);
+    let refused = bench.ask_as(&bench.token, "DELETE", &unknown, None).await;
+    assert_eq!(refused.code(), 4126, "TokenIdUnknown");
     let nameless = bench.post(&path, &json!({"name": "", "role": "reader"})).await;
-    assert_eq!(nameless.code(), 4127);
+    assert_eq!(nameless.code(), 4127, "TokenNameInvalid");
     let made = bench.post(&path, &json!({"name": "ci", "role": "publisher"})).await;
     let made: craton_api::operator::TokenCreated = made.json();
     let me = bench.ask_as(&made.secret, "GET", "/v1/token", None).await;
@@ -267,7 +268,7 @@ async fn token_id_unknown_and_token_name_invalid_are_refused_and_a_deleted_token
     let gone = bench.ask_as(&bench.token, "DELETE", &own, None).await;
     assert_eq!(gone.status, StatusCode::NO_CONTENT);
     let dead = bench.ask_as(&made.secret, "GET", "/v1/token", None).await;
-    assert_eq!((dead.status, dead.code()), (StatusCode::UNAUTHORIZED, 4122));
+    assert_eq!((dead.status, dead.code()), (StatusCode::UNAUTHORIZED, 4122), "TokenUnknown");
 }
 
 #[tokio::test]
@@ -275,11 +276,12 @@ async fn token_missing_catalog_unknown_and_role_insufficient_have_their_numbers(
     let bench = Bench::new().await;
     let catalog = bench.catalog(true).await;
     let path = format!("/v1/catalogs/{catalog}/tokens");
-    assert_eq!(bench.ask_as("", "GET", &path, None).await.code(), 4121);
+    assert_eq!(bench.ask_as("", "GET", &path, None).await.code(), 4121, "TokenMissing");
     let reader = bench.token_of(catalog, Reader).await;
-    assert_eq!(bench.ask_as(&reader, "GET", &path, None).await.code(), 4123);
+    let refused = bench.ask_as(&reader, "GET", &path, None).await;
+    assert_eq!(refused.code(), 4123, "RoleInsufficient");
     let nowhere = format!("/v1/catalogs/{}", "0".repeat(64));
-    assert_eq!(bench.get(&nowhere).await.code(), 4124);
+    assert_eq!(bench.get(&nowhere).await.code(), 4124, "CatalogUnknown");
 }
 
 #[tokio::test]

@@ -34,8 +34,8 @@ async fn failures_are_received_once_grouped_and_exported() {
     let groups = format!("/v1/catalogs/{id}/failures/groups");
     let list: FailureGroupList = bench.get(&groups).await.json();
     assert_eq!((list.items.len(), list.ungrouped), (0, 4));
-    assert!(crate::work::round(&bench.app).await.is_empty());
-    assert!(crate::work::round(&bench.app).await.is_empty(), "twice does no harm");
+    assert!(crate::app::reconcile::round(&bench.app).await.is_empty());
+    assert!(crate::app::reconcile::round(&bench.app).await.is_empty(), "twice does no harm");
     let list: FailureGroupList = bench.get(&groups).await.json();
     assert_eq!((list.items.len(), list.ungrouped), (2, 0));
     let large = list.items.iter().find(|group| group.count == 3).unwrap();
@@ -69,7 +69,7 @@ async fn a_record_that_cannot_be_read_is_kept_in_a_group_of_its_own() {
     let sha256 = sha256(&record);
     let odd = ReceivedFailure { record, sha256, image: None, received_s: NOW_S };
     receive(&bench.app, id, device, vec![odd]).await.unwrap();
-    assert!(crate::work::round(&bench.app).await.is_empty());
+    assert!(crate::app::reconcile::round(&bench.app).await.is_empty());
     let groups = format!("/v1/catalogs/{id}/failures/groups");
     let list: FailureGroupList = bench.get(&groups).await.json();
     assert_eq!(list.items[0].kind, "unreadable");
@@ -83,5 +83,5 @@ async fn failure_group_unknown_is_404() {
     let id = bench.catalog(true).await;
     let path = format!("/v1/catalogs/{id}/failures/groups/{}", "0".repeat(64));
     let refused = bench.get(&path).await;
-    assert_eq!((refused.status.as_u16(), refused.code()), (404, 4178));
+    assert_eq!((refused.status.as_u16(), refused.code()), (404, 4178), "FailureGroupUnknown");
 }

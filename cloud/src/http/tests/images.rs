@@ -116,7 +116,8 @@ async fn blob_size_mismatch_refuses_a_payload_of_another_length() {
     let digest = bench.put_blob(id, &package.payload).await;
     bench.app.store.write(move |db| db.blob_size_set_for_test(digest, 1)).await.unwrap();
     let images = format!("/v1/catalogs/{id}/images");
-    assert_eq!(bench.bring("POST", &images, &package.envelope).await.code(), 4160);
+    let refused = bench.bring("POST", &images, &package.envelope).await;
+    assert_eq!(refused.code(), 4160, "BlobSizeMismatch");
 }
 
 #[tokio::test]

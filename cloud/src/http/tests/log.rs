@@ -151,7 +151,7 @@ async fn log_key_refused_takes_back_the_whole_use() {
         let leaf = crate::audit::Leaf { kind, fact: Digest([0; 32]) };
         crate::app::log::append(db, &Absent, id, leaf, NOW_S)
     });
-    assert_eq!(refused.await.unwrap_err().code(), 4255);
+    assert_eq!(refused.await.unwrap_err().code(), 4255, "LogKeyRefused");
     let size = bench.app.store.read::<_, StoreError>(|db| db.log_size(id)).unwrap();
     assert_eq!(size, 2, "the leaf was taken back");
 }

@@ -40,7 +40,7 @@ async fn body_broken_is_a_body_that_ends_in_an_error() {
         }
     }
     let refused = crate::http::read_body(axum::body::Body::new(Broken), 10).await;
-    assert_eq!(refused.unwrap_err().code(), 4309);
+    assert_eq!(refused.unwrap_err().code(), 4309, "BodyBroken");
 }
 
 #[tokio::test(start_paused = true)]
@@ -57,7 +57,7 @@ async fn body_slow_is_a_body_that_does_not_come() {
         }
     }
     let refused = crate::http::read_body(axum::body::Body::new(Silent), 10).await;
-    assert_eq!(refused.unwrap_err().code(), 4308);
+    assert_eq!(refused.unwrap_err().code(), 4308, "BodySlow");
 }
 
 #[tokio::test]

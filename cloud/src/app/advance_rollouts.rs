@@ -1,6 +1,6 @@
 //! Rollouts: waves that are due begin, and pause rules that are met pause.
 
-use crate::app::{App, AppError, deployments};
+use super::{App, AppError, deployments};
 use crate::rollout::next_wave_due;
 use crate::store::WriteTx;
 

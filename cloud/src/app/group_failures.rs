@@ -3,7 +3,7 @@
 use craton_api::operator::{BuildId, CatalogId, Fingerprint};
 use craton_trust::failure::{Failure, FailureKind};
 
-use crate::app::{App, AppError, images};
+use super::{App, AppError, images};
 use crate::failures::{Symbols, TracedFrame, server_key, symbolise, title};
 use crate::store::{FailureRow, Grouped, WriteTx};
 
