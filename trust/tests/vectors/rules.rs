@@ -143,7 +143,8 @@ fn store_4_refuses_a_successor_that_orphans_what_is_installed() {
     accepts(&["successor/good-keeps"]);
     let ways = ["orphans-by-publisher", "orphans-by-catalog", "orphans-by-ceiling"];
     refuses("successor", &ways.map(|way| (way, SuccessorOrphans)));
-    refuses("successor", &[("orphans-an-image", SuccessorOrphans)]);
+    let ways = ["orphans-an-image", "orphans-an-image-by-ceiling"];
+    refuses("successor", &ways.map(|way| (way, SuccessorOrphans)));
 }
 
 #[test]

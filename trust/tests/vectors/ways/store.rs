@@ -248,5 +248,12 @@ fn keeping(judge: &Judge) -> Vec<Vector> {
             Error::SuccessorOrphans,
             signed(&with(Role::Publisher, 0x71), TWO),
         ),
+        judge.clone().with("installed_sets", &[] as &[Vec<u8>]).bad(
+            "successor",
+            "orphans-an-image-by-ceiling",
+            "the recovery image is above the ceiling",
+            Error::SuccessorOrphans,
+            signed(&below, TWO),
+        ),
     ]
 }
