@@ -68,7 +68,7 @@ fn every_page() -> Vec<(&'static str, String)> {
     fleet.frame.catalog = text();
     for line in &mut fleet.devices {
         (line.group, line.isolation, line.storage) = (Some(text()), Some(text()), Some(text()));
-        line.set.iter_mut().for_each(|set| set.images = vec![text()]);
+        line.set.iter_mut().for_each(|set| set.name = Some(text()));
     }
     let mut device = seed::device();
     (device.mode, device.lifecycle, device.certificate_serial) =
@@ -148,7 +148,7 @@ fn every_page_says_the_time_of_its_data() {
 fn reduced_isolation_comes_with_the_line_that_allows_full() {
     let html = seed::device().render().unwrap();
     assert!(html.contains("isolation: <b>reduced</b>"));
-    assert!(html.contains("sysctl -w kernel."));
+    assert!(html.contains("sudo sysctl kernel."));
     assert!(!seed::device_pending().render().unwrap().contains("sysctl"));
 }
 
@@ -166,5 +166,5 @@ fn a_paused_rollout_names_its_reason_its_failures_and_the_way_on() {
     assert!(html.contains("1 of the first 1 devices failed"));
     let cause = format!("/failures/{}", seed::group().fingerprint);
     assert!(html.contains(&cause));
-    assert!(html.contains("craton deployment revert "));
+    assert!(html.contains("/revert</code>"));
 }

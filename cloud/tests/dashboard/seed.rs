@@ -1,8 +1,8 @@
 //! One small fleet, told in views: a third version crashes, and its rollout has paused.
 
 use craton_api::operator::{
-    DeploymentId, DeploymentState, DeviceId, DeviceState, Digest, Fingerprint, ImageId, ImageSetId,
-    RotClass, TrialOutcome,
+    CatalogId, DeploymentId, DeploymentState, DeviceId, DeviceState, Digest, Fingerprint, ImageId,
+    ImageSetId, RotClass, TrialOutcome,
 };
 use craton_cloud::dashboard::view::*;
 
@@ -14,7 +14,7 @@ pub fn ago(seconds: u64) -> Moment {
 }
 
 pub fn frame() -> Frame {
-    Frame { catalog: "demo".to_owned(), dev: true, now: NOW }
+    Frame { catalog: "demo".to_owned(), id: CatalogId(bytes(1)), dev: true, now: NOW }
 }
 
 /// 32 bytes that look like a digest and follow from a seed.
@@ -27,8 +27,7 @@ pub fn bytes<const N: usize>(seed: u8) -> [u8; N] {
 }
 
 pub fn set(version: u8) -> SetName {
-    let images = vec![format!("blink {version}.0.0"), "runtime 0.1.0".to_owned()];
-    SetName { id: ImageSetId(bytes(version)), images }
+    SetName { id: ImageSetId(bytes(version)), name: Some(format!("blink {version}.0.0")) }
 }
 
 pub fn catalogs() -> CatalogsPage {
@@ -69,11 +68,8 @@ pub fn devices() -> Vec<DeviceLine> {
         storage: Some("verity".to_owned()),
         ..device_line(12, Some(3))
     };
-    lines[3] = DeviceLine {
-        offline: true,
-        last_seen: Some(ago(400_000)),
-        ..device_line(13, Some(1))
-    };
+    lines[3] =
+        DeviceLine { offline: true, last_seen: Some(ago(400_000)), ..device_line(13, Some(1)) };
     lines[4] = DeviceLine { debug: true, cloned: true, ..device_line(14, Some(2)) };
     lines.push(DeviceLine {
         state: DeviceState::Pending,
@@ -257,7 +253,10 @@ const REASON: &str = "1 of the first 1 devices failed; the rule allows 0.";
 pub fn rollout() -> RolloutPage {
     let wave = |number, percent, soak_s, place| WaveLine { number, percent, soak_s, place };
     let id = DeploymentId(bytes(82));
-    let command = |does, verb: &str| Command { does, line: format!("craton deployment {verb} {id}") };
+    let command = |does, verb: &str| Command {
+        does,
+        line: format!("POST /v1/catalogs/…/deployments/{id}/{verb}"),
+    };
     RolloutPage {
         frame: frame(),
         id,
@@ -286,7 +285,7 @@ pub fn rollout() -> RolloutPage {
 
 pub fn rollout_active() -> RolloutPage {
     let id = rollout().id;
-    let line = format!("craton deployment pause {id}");
+    let line = format!("POST /v1/catalogs/…/deployments/{id}/pause");
     RolloutPage {
         state: DeploymentState::Active,
         reason: None,
@@ -309,7 +308,7 @@ pub fn log() -> LogPage {
         origin: "craton/demo".to_owned(),
         size: 6,
         root: Digest(bytes(99)),
-        cosignatures: 0,
+        cosigned: false,
         created: ago(320),
     };
     let kinds = ["deployment", "image-set", "deployment", "image-set", "deployment", "image-set"];
@@ -319,6 +318,6 @@ pub fn log() -> LogPage {
 
 pub fn log_witnessed() -> LogPage {
     let mut page = log();
-    page.checkpoint.as_mut().unwrap().cosignatures = 1;
+    page.checkpoint.as_mut().unwrap().cosigned = true;
     page
 }

@@ -81,7 +81,7 @@ impl DevicePage {
 /// One component that a device measured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Component {
-    /// The image's name, or the component's id where it has none.
+    /// The set that has it, or the component's id where several images are in one.
     pub name: String,
     /// Its version, where the digest is known.
     pub version: Option<String>,

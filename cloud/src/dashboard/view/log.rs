@@ -21,7 +21,7 @@ impl LogPage {
     /// Without a witness nobody outside would notice two histories: the page must not say more.
     #[must_use]
     pub fn transparent(&self) -> bool {
-        self.checkpoint.as_ref().is_some_and(|newest| newest.cosignatures > 0)
+        self.checkpoint.as_ref().is_some_and(|newest| newest.cosigned)
     }
 }
 
@@ -34,8 +34,8 @@ pub struct CheckpointView {
     pub size: u64,
     /// RFC 6962 root.
     pub root: Digest,
-    /// Witnesses that cosigned it.
-    pub cosignatures: u64,
+    /// Whether a threshold of the trust store's witnesses has cosigned it.
+    pub cosigned: bool,
     /// When it was signed.
     pub created: Moment,
 }

@@ -24,13 +24,15 @@ pub use rollout::{Command, Funnel, RolloutLine, RolloutPage, RolloutsPage, WaveL
 use std::borrow::Borrow;
 use std::fmt;
 
-use craton_api::operator::{DeviceState, ImageSetId, RotClass, TrialOutcome};
+use craton_api::operator::{CatalogId, DeviceState, ImageSetId, RotClass, TrialOutcome};
 
 /// What every page of a catalog has around it.
 #[derive(Clone, Debug)]
 pub struct Frame {
     /// The catalog's name, which is also its part of every address.
     pub catalog: String,
+    /// The catalog's id.
+    pub id: CatalogId,
     /// Whether the catalog's root is for development only.
     pub dev: bool,
     /// When the snapshot was read that the page shows.
@@ -50,15 +52,15 @@ impl Frame {
 pub struct SetName {
     /// Its id.
     pub id: ImageSetId,
-    /// Its images with their versions, such as `hello 1.2.0`; empty if the service lacks them.
-    pub images: Vec<String>,
+    /// As its publisher signed it, such as `blink 1.2.0`; `None` if the service lacks the set.
+    pub name: Option<String>,
 }
 
 impl SetName {
-    /// The images in one line, or the short id where none are known.
+    /// Its name, or the short id of a set that is not known here.
     #[must_use]
     pub fn words(&self) -> String {
-        if self.images.is_empty() { short(&self.id) } else { self.images.join(" · ") }
+        self.name.clone().unwrap_or_else(|| short(&self.id))
     }
 
     /// The first digits of its id.
@@ -132,7 +134,8 @@ pub fn percent(part: impl Borrow<u64>, whole: impl Borrow<u64>) -> u64 {
     if part == 0 || whole == 0 {
         return 0;
     }
-    let percent = u128::from(part) * 100 / u128::from(whole);
+    let (part, whole) = (u128::from(part), u128::from(whole));
+    let percent = (part * 200 + whole) / (whole * 2);
     u64::try_from(percent).map_or(100, |percent| percent.clamp(1, 100))
 }
 
