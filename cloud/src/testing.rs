@@ -257,7 +257,13 @@ impl Bench {
     }
 
     /// A published image set of one application image; its purpose as asked.
-    pub async fn set(&self, catalog: CatalogId, version: &str, purpose: Purpose) -> ImageSetId {
+    pub async fn set(
+        &self,
+        catalog: CatalogId,
+        version: &str,
+        purpose: impl SignedPurpose,
+    ) -> ImageSetId {
+        let purpose = purpose.signed();
         let package = package(version, &[PUBLISHER]);
         self.put_blob(catalog, &package.payload).await;
         let images = format!("/v1/catalogs/{catalog}/images");
@@ -294,6 +300,26 @@ impl Bench {
         let claim = json!({"device": device, "endorsement": Base64(endorsement), "group": group});
         let answer = self.post(&format!("/v1/catalogs/{catalog}/devices"), &claim).await;
         answer.json::<craton_api::operator::Device>().id
+    }
+}
+
+/// A purpose in the words of either crate.
+pub trait SignedPurpose {
+    fn signed(self) -> Purpose;
+}
+
+impl SignedPurpose for Purpose {
+    fn signed(self) -> Purpose {
+        self
+    }
+}
+
+impl SignedPurpose for craton_api::operator::Purpose {
+    fn signed(self) -> Purpose {
+        match self {
+            Self::Development => Purpose::Development,
+            Self::Production => Purpose::Production,
+        }
     }
 }
 

@@ -8,6 +8,7 @@ pub mod capabilities;
 pub mod catalogs;
 pub mod check_in;
 pub mod deployments;
+pub mod device_requests;
 pub mod devices;
 mod error;
 pub mod failures;

@@ -10,8 +10,8 @@ use craton_api::operator::Digest;
 pub enum BlobError {
     /// The bytes have another digest.
     #[error(
-        "E4051: the bytes do not have the SHA-256 of the address. Nothing was kept; upload the file \
-         again."
+        "E4051: the bytes do not have the SHA-256 of the address. Nothing was kept; upload the \
+         file again."
     )]
     BlobHashMismatch,
     /// More bytes than allowed.

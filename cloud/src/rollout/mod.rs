@@ -106,7 +106,7 @@ pub fn pause_reason(rule: PauseRule, outcomes: u64, failures: u64) -> Option<Str
     let over = rule.failures > 0 && failures >= u64::from(rule.failures);
     over.then(|| {
         format!(
-            "{failures} of the first {outcomes} devices failed; the rule allows fewer than {} of {}",
+            "{failures} of the first {outcomes} devices failed; the rule allows less than {} of {}",
             rule.failures, rule.outcomes
         )
     })

@@ -155,8 +155,8 @@ impl WriteTx<'_> {
         permit: &Permit<Publish>,
         image: &Image,
     ) -> Result<bool, StoreError> {
-        let sql = "INSERT INTO images (catalog, image, envelope, envelope_size, component, version, \
-                   security_version, payload, payload_size, created_s) \
+        let sql = "INSERT INTO images (catalog, image, envelope, envelope_size, component, \
+                   version, security_version, payload, payload_size, created_s) \
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
                    ON CONFLICT (catalog, image) DO NOTHING";
         let row = params![

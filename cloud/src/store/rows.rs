@@ -81,6 +81,8 @@ pub(super) fn value_at<T: Copy>(
 
 impl ReadTx<'_> {
     pub(super) fn prepared(&self, sql: &str) -> Result<CachedStatement<'_>, StoreError> {
+        #[cfg(test)]
+        super::tests::note(sql);
         Ok(self.db.prepare_cached(sql)?)
     }
 

@@ -4,6 +4,15 @@ use std::process::{Command, Stdio};
 use super::*;
 use crate::tenancy::ServicePermit;
 
+thread_local! {
+    static SEEN: std::cell::RefCell<Vec<String>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+/// Remembers what this thread asks the database.
+pub(super) fn note(sql: &str) {
+    SEEN.with_borrow_mut(|seen| seen.push(sql.to_owned()));
+}
+
 fn opened() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();
@@ -282,5 +291,71 @@ fn after_kill_9_every_acknowledged_write_is_there_and_none_is_half_done() {
         let facts = store.read(|db| db.number("SELECT count(*) FROM service_facts", []));
         let tokens = store.read(|db| db.number("SELECT count(*) FROM tokens", []));
         assert_eq!(facts.unwrap(), tokens.unwrap(), "round {round}: a write is half done");
+    }
+}
+
+/// Everything that one check-in asks, on this thread.
+fn ask_as_a_check_in(db: &WriteTx<'_>) {
+    use craton_api::operator::{
+        CatalogId, ComponentId, DeploymentId, DeviceId, Digest, ImageSetId,
+    };
+    let (catalog, device) = (CatalogId([1; 32]), DeviceId([2; 32]));
+    let (digest, set) = (Digest([3; 32]), ImageSetId([4; 32]));
+    db.check_in_reply(catalog, device, digest).unwrap();
+    db.device(catalog, device).unwrap();
+    db.device_by_serial("4a").unwrap();
+    db.trust_store_newest(catalog, craton_api::operator::Section::Owner).unwrap();
+    db.trust_store_digests(catalog, 0).unwrap();
+    db.device_group(catalog, "meter", "Production").unwrap();
+    db.deployment_current(catalog, "meter", "Production").unwrap();
+    db.image_is_reference(catalog, ComponentId([5; 16]), digest).unwrap();
+    db.image_set_is_reference(catalog, digest).unwrap();
+    db.wave_secret(catalog).unwrap();
+    db.image_set(catalog, set).unwrap();
+    db.blob(catalog, digest).unwrap();
+    db.checkpoint(catalog, true).unwrap();
+    crate::audit::Nodes::hash(&db.log_nodes(catalog), crate::audit::Subtree { level: 0, place: 0 })
+        .unwrap_err();
+    let record = CheckInRecord {
+        at_s: 1,
+        epoch: 0,
+        boot: 1,
+        check_in: 1,
+        certificate_serial: None,
+        attested_set: None,
+        assigned_set: None,
+        isolation: None,
+        storage: None,
+        mode: None,
+        trial: None,
+        request: digest,
+        reply: Vec::new(),
+    };
+    db.device_check_in(catalog, device, &record).unwrap();
+    let deployment = DeploymentId([6; 16]);
+    db.deployment_outcome_record(catalog, deployment, device, false, 1).unwrap();
+    let sha256 = digest;
+    let failure = ReceivedFailure { record: vec![], sha256, image: None, received_s: 1 };
+    db.failure_receive(catalog, device, &failure).unwrap();
+}
+
+#[test]
+fn nothing_that_a_check_in_asks_reads_a_whole_table() {
+    let (_folder, store) = opened();
+    let db = engine::open_writer(&store.path).unwrap();
+    SEEN.with_borrow_mut(Vec::clear);
+    ask_as_a_check_in(&WriteTx::new(&db));
+    let asked = SEEN.take();
+    assert!(asked.len() > 15);
+    for sql in asked {
+        let mut plan = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let parameters: Vec<_> =
+            (0..plan.parameter_count()).map(|_| rusqlite::types::Null).collect();
+        let steps =
+            plan.query_map(rusqlite::params_from_iter(parameters), |row| row.get::<_, String>(3));
+        for step in steps.unwrap() {
+            let step = step.unwrap();
+            assert!(!step.starts_with("SCAN"), "{step}: {sql}");
+        }
     }
 }

@@ -73,7 +73,8 @@ async fn catalog_show(
 
 #[utoipa::path(get, path = "/v1/catalogs/{catalog}/trust-store", tag = "trust store",
     params(InCatalog), security(("token" = [])),
-    responses((status = 200, description = "Versions of both sections", body = TrustStore), Refused))]
+    responses((status = 200, description = "Versions of both sections", body = TrustStore),
+        Refused))]
 async fn trust_store_show(
     State(app): State<App>,
     Allowed(permit): Allowed<ReadCatalog>,

@@ -3,6 +3,7 @@
 mod access;
 mod catalogs;
 mod deployments;
+mod device_requests;
 mod devices;
 mod failures;
 mod image_sets;

@@ -1,0 +1,74 @@
+//! What a device may ask beside the check-in, by the certificate that the check-in issued.
+
+use craton_api::device::Reports;
+use craton_api::operator::{CatalogId, DeviceId, Digest, ImageId, ImageSetId};
+use craton_trust::failure::Failure;
+
+use super::{AppError, Core, failures};
+use crate::attest::AttestError;
+use crate::catalog::CatalogError;
+use crate::crypto::sha256;
+use crate::store::ReceivedFailure;
+
+/// The device that holds the certificate of its connection. TLS has proved that it holds the key,
+/// that our CA issued it, and that it has not expired.
+#[derive(Clone, Copy, Debug)]
+pub struct Holder {
+    catalog: CatalogId,
+    device: DeviceId,
+}
+
+/// Finds the device whose newest certificate this is.
+///
+/// # Errors
+/// `CertificateMissing`; `CertificateReplaced` for one that a later check-in has replaced.
+pub fn holder(core: &Core, certificate: Option<&[u8]>) -> Result<Holder, AppError> {
+    let der = certificate.ok_or(AttestError::CertificateMissing)?;
+    let parsed = x509_parser::parse_x509_certificate(der);
+    let (_, certificate) = parsed.map_err(|_| AttestError::CertificateMissing)?;
+    let serial: String =
+        certificate.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect();
+    let device = core.store.read(|db| db.device_by_serial(&serial))?;
+    let (catalog, device) = device.ok_or(AttestError::CertificateReplaced)?;
+    Ok(Holder { catalog, device })
+}
+
+/// An admitted set of the device's catalog, with its signatures.
+///
+/// # Errors
+/// `SetUnknown`.
+pub fn signed_set(core: &Core, holder: Holder, id: ImageSetId) -> Result<Vec<u8>, AppError> {
+    let row = core.store.read(|db| db.image_set(holder.catalog, id))?;
+    let admitted = row.filter(|row| row.set.log_index.is_some());
+    Ok(admitted.ok_or(CatalogError::SetUnknown)?.signatures.signed)
+}
+
+/// Refuses a blob that the device's catalog does not hold.
+///
+/// # Errors
+/// `BlobUnknown`.
+pub fn check_blob(core: &Core, holder: Holder, sha256: Digest) -> Result<(), AppError> {
+    let known = core.store.read(|db| db.blob(holder.catalog, sha256))?;
+    known.map(|_| ()).ok_or_else(|| CatalogError::BlobUnknown(sha256).into())
+}
+
+/// Keeps the failures that the device reports, all or, if one is malformed, none.
+///
+/// # Errors
+/// `Evidence` with the reason.
+pub async fn report(core: &Core, holder: Holder, body: &[u8]) -> Result<(), AppError> {
+    let reports = Reports::parse(body).map_err(AttestError::Evidence)?;
+    let received_s = core.clock.now_s();
+    let mut received = Vec::new();
+    for record in reports.0 {
+        let failure = Failure::parse(record).map_err(AttestError::Evidence)?;
+        received.push(ReceivedFailure {
+            record: record.to_vec(),
+            sha256: sha256(record),
+            image: Some(ImageId(failure.image.0)),
+            received_s,
+        });
+    }
+    failures::receive(core, holder.catalog, holder.device, received).await?;
+    Ok(())
+}

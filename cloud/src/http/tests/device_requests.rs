@@ -1,0 +1,120 @@
+//! What a device asks beside the check-in. The certificate is put where the listener would put it;
+//! that TLS checks it is the listener's test.
+
+use axum::body::Body;
+use axum::http::Request;
+use craton_api::device::{BLOBS_PATH, FAILURES_PATH, REPORTS_SIZE_MAX, SETS_PATH};
+use craton_api::operator::{CatalogId, Digest, FailureGroupList, ImageSetId};
+use craton_trust::set::Purpose;
+use rcgen::{CertificateParams, KeyPair, SerialNumber};
+use tower::ServiceExt as _;
+
+use crate::app::check_in::{Issuer, Policy};
+use crate::authority::{FileKey, IssuingCa};
+use crate::http::{PeerCertificate, api_router, device};
+use crate::store::CheckInRecord;
+use crate::testing::*;
+
+fn certificate(serial: u8) -> Vec<u8> {
+    let mut parameters = CertificateParams::default();
+    parameters.serial_number = Some(SerialNumber::from_slice(&[serial]));
+    parameters.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
+}
+
+struct DeviceBench {
+    bench: Bench,
+    catalog: CatalogId,
+    router: axum::Router,
+}
+
+impl DeviceBench {
+    /// A service with one device whose newest certificate has the serial 0x4a.
+    async fn new() -> Self {
+        let bench = Bench::new().await;
+        let catalog = bench.catalog(true).await;
+        bench.product(catalog).await;
+        let device = bench.device(catalog, 20, "meter/Production").await;
+        let record = CheckInRecord {
+            at_s: NOW_S,
+            epoch: 0,
+            boot: 1,
+            check_in: 1,
+            certificate_serial: Some("4a".into()),
+            attested_set: None,
+            assigned_set: None,
+            isolation: None,
+            storage: None,
+            mode: None,
+            trial: None,
+            request: Digest([0; 32]),
+            reply: Vec::new(),
+        };
+        let work =
+            move |db: &crate::store::WriteTx<'_>| db.device_check_in(catalog, device, &record);
+        assert!(bench.app.store.write(work).await.unwrap());
+        let ca = IssuingCa::new(&FileKey::generate().unwrap()).unwrap();
+        let issuer = std::sync::Arc::new(Issuer { ca, policy: Policy::default() });
+        let router = api_router(bench.app.clone(), device::router(issuer));
+        Self { bench, catalog, router }
+    }
+
+    async fn ask(&self, peer: Option<u8>, method: &str, path: &str, body: Vec<u8>) -> Answer {
+        use http_body_util::BodyExt as _;
+        let peer = PeerCertificate(peer.map(certificate));
+        let request = Request::builder().method(method).uri(path).extension(peer);
+        let answer = self.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await;
+        let answer = answer.unwrap();
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let body = answer.into_body().collect().await.unwrap().to_bytes().to_vec();
+        Answer { status, headers, body }
+    }
+}
+
+#[tokio::test]
+async fn certificate_missing_and_certificate_replaced_open_nothing() {
+    let device = DeviceBench::new().await;
+    let set = format!("{SETS_PATH}{}", ImageSetId([0; 32]));
+    let blob = format!("{BLOBS_PATH}{}", Digest([0; 32]));
+    for (method, path) in [("GET", set.as_str()), ("GET", &blob), ("POST", FAILURES_PATH)] {
+        let none = device.ask(None, method, path, Vec::new()).await;
+        assert_eq!((none.status.as_u16(), none.code()), (401, 4109), "CertificateMissing: {path}");
+        let old = device.ask(Some(0x49), method, path, Vec::new()).await;
+        assert_eq!((old.status.as_u16(), old.code()), (401, 4110), "CertificateReplaced: {path}");
+    }
+}
+
+#[tokio::test]
+async fn a_device_fetches_only_admitted_sets_and_blobs_of_its_own_catalog() {
+    let device = DeviceBench::new().await;
+    let (bench, own) = (&device.bench, device.catalog);
+    let other = bench.catalog(false).await;
+    let admitted = bench.set(own, "1.0", Purpose::Development).await;
+    let waiting = bench.set(own, "2.0", Purpose::Production).await;
+    let foreign = bench.admitted(other, "3.0").await;
+    let get = async |path: String| device.ask(Some(0x4a), "GET", &path, Vec::new()).await;
+    assert_eq!(get(format!("{SETS_PATH}{admitted}")).await.status, 200);
+    for hidden in [waiting, foreign, ImageSetId([0; 32])] {
+        let answer = get(format!("{SETS_PATH}{hidden}")).await;
+        assert_eq!((answer.status.as_u16(), answer.code()), (404, 4164), "SetUnknown");
+    }
+    let blob = bench.put_blob(own, b"transport").await;
+    assert_eq!(get(format!("{BLOBS_PATH}{blob}")).await.body, b"transport");
+    let foreign = bench.put_blob(other, b"not yours").await;
+    assert_eq!(get(format!("{BLOBS_PATH}{foreign}")).await.code(), 4159, "BlobUnknown");
+    assert_eq!(get(format!("{BLOBS_PATH}../../etc/passwd")).await.code(), 4305, "RouteUnknown");
+    assert_eq!(get(format!("{BLOBS_PATH}passwd")).await.code(), 4301, "PathInvalid");
+}
+
+#[tokio::test]
+async fn a_malformed_or_too_long_report_is_refused_whole() {
+    let device = DeviceBench::new().await;
+    let send = async |body: Vec<u8>| device.ask(Some(0x4a), "POST", FAILURES_PATH, body).await;
+    let broken = send(b"no cbor".to_vec()).await;
+    assert_eq!(broken.status, 400);
+    assert!((1001..2000).contains(&broken.code()));
+    let long = send(vec![0; REPORTS_SIZE_MAX + 1]).await;
+    assert_eq!(long.code(), 4303, "BodyTooLarge");
+    let groups = format!("/v1/catalogs/{}/failures/groups", device.catalog);
+    let list: FailureGroupList = device.bench.get(&groups).await.json();
+    assert_eq!(list.ungrouped, 0);
+}
