@@ -220,3 +220,32 @@ impl From<craton_trust::Error> for Error {
 
 /// What every fallible function of this crate returns.
 pub type Result<T> = core::result::Result<T, Error>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::format;
+
+    #[test]
+    fn every_number_stands_in_the_registry_with_its_words() {
+        let registry = include_str!("../../spec/errors.toml");
+        for (code, name, says, todo) in Error::ALL {
+            let entry = format!("code = {code}\nname = \"{name}\"\ncrate = \"rot\"\n");
+            let at = registry.find(&entry).expect(name);
+            let rest = &registry[at..];
+            let rest = &rest[..rest.find("\n\n").unwrap_or(rest.len())];
+            assert!(rest.contains(&format!("says = \"{says}\"")), "{name}");
+            assert!(rest.contains(&format!("do = \"{todo}\"")), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_error_says_its_number_what_is_true_and_what_to_do() {
+        let error = Error::SealedByNewer;
+        assert_eq!((error.code(), error.name()), (3403, "SealedByNewer"));
+        assert!(format!("{error}").starts_with("E3403: the data was sealed by a newer"));
+        let trust = Error::from(craton_trust::Error::RolledBack);
+        assert_eq!((trust.code(), trust.name()), (1305, "RolledBack"));
+        assert!(format!("{trust}").starts_with("E1305"));
+    }
+}

@@ -37,7 +37,7 @@ pub const SEAL_OVERHEAD: usize = 31;
 /// The largest signed section of the trust store, bytes.
 pub const SECTION_MAX: usize = 8192;
 
-/// A root of trust. Every back-end passes the same conformance suite ([`conformance`]).
+/// A root of trust. Every back-end passes the suite in `tests/conformance`.
 ///
 /// Objects come as the bytes that were signed: a root of trust believes no caller's verification. After a
 /// refusal the state is as before.

@@ -36,8 +36,7 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
         }
         let section = self.first_owner(owner)?;
         let next = self.state.clone();
-        self.new_owner(next, &section, owner)?;
-        self.finish_claim()
+        self.new_owner(next, &section, owner)
     }
 
     /// A first version of an owner section that this device may have.
@@ -72,7 +71,9 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
         next.erasing = true;
         self.commit(next)?; // the write that commits
         self.phase = Phase::Over;
-        self.finish_erase()
+        // Committed already: what fails here is redone by the reset that must follow.
+        let _ = self.finish_erase().and_then(|()| self.finish_claim());
+        Ok(())
     }
 
     /// Writes the other copy of the state, too, which still holds the old epoch secret. Recovery: each reset
@@ -143,8 +144,7 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
                 if section.digest() != digest {
                     return Err(Error::OrderMismatch);
                 }
-                self.new_owner(next, &section, bytes)?;
-                self.finish_claim()
+                self.new_owner(next, &section, bytes)
             }
             _ => Err(Error::OrderMismatch),
         }

@@ -1,0 +1,222 @@
+//! Claim, succession, transfer, capabilities, and what a reply raises.
+
+use super::bench::*;
+use super::world::*;
+use craton_rot::{Action, Error, SECTION_MAX, Start};
+use craton_trust::Error as Refusal;
+use craton_trust::assignment::Address;
+use craton_trust::dice::Mode;
+use craton_trust::set::Purpose;
+use craton_trust::store::{Role, RoleKeys, SectionKind, catalog_id};
+use craton_trust::{DeviceId, Digest};
+
+#[test]
+fn rot_10_a_claim_needs_the_code_once_claim_code_wrong() {
+    on_every_back_end(|bench| {
+        let mut rot = unowned(bench);
+        let owner = owner_section(false);
+        assert_eq!(rot.section(SectionKind::Owner, &mut [0; 8]).err(), Some(Error::Unowned));
+        assert_eq!(rot.claim(b"guess", &owner), Err(Error::ClaimCodeWrong));
+        let platform = rot.claim(CODE, &platform_section(false));
+        assert_eq!(platform, Err(Error::Trust(Refusal::SectionKind)));
+        assert_eq!(rot.status().unwrap().owner, None);
+        rot.claim(CODE, &owner).unwrap();
+        assert_eq!(rot.claim(CODE, &owner), Err(Error::AlreadyOwned));
+        let rot = bench.restart(rot, Start::Normal);
+        assert_eq!(rot.status().unwrap().owner, Some(catalog(false)));
+        let mut room = [0; SECTION_MAX];
+        assert_eq!(rot.section(SectionKind::Owner, &mut room).unwrap(), owner);
+        let small = rot.section(SectionKind::Owner, &mut [0; 8]).err();
+        assert_eq!(small, Some(Error::RoomTooSmall));
+    });
+}
+
+#[test]
+fn a_used_claim_code_is_claim_code_used() {
+    use craton_rot::platform::{Platform as _, Row};
+    let mut bench = InMemory::default();
+    let mut rot = unowned(&mut bench);
+    bench.0.burn(Row::ClaimUsed, &[0xff]).unwrap();
+    assert_eq!(rot.claim(CODE, &owner_section(false)), Err(Error::ClaimCodeUsed));
+}
+
+#[test]
+fn every_flipped_bit_of_a_section_is_refused() {
+    let bench = &mut InMemory::default();
+    let mut rot = unowned(bench);
+    let good = owner_section(false);
+    for bit in 0..good.len() * 8 {
+        let mut broken = good.clone();
+        broken[bit / 8] ^= 1 << (bit % 8);
+        assert!(rot.claim(CODE, &broken).is_err(), "bit {bit}");
+    }
+    assert_eq!(rot.status().unwrap().owner, None);
+}
+
+#[test]
+fn a_successor_needs_the_old_root_and_keeps_the_installed_sets() {
+    on_every_back_end(|bench| {
+        let mut rot = running(bench);
+        let (first, running) = (owner_section(false), set(&[(APP, 1)]));
+        let good = successor(&first, OWNER_ROOT, |_| {});
+        let stranger = successor(&first, STRANGER, |_| {});
+        let refused = rot.replace(&stranger, &[&running]);
+        assert_eq!(refused, Err(Error::Trust(Refusal::SignerUnknown)));
+        assert_eq!(rot.replace(&good, &[]), Err(Error::InstalledOmitted));
+        let orphaning = successor(&first, OWNER_ROOT, |section| {
+            section.set_role(Role::Publisher, RoleKeys::of(section.role(Role::Root).keys()[0]));
+        });
+        let orphans = Err(Error::Trust(Refusal::SuccessorOrphans));
+        assert_eq!(rot.replace(&orphaning, &[&running]), orphans);
+        let low = successor(&first, OWNER_ROOT, |section| section.ceiling = 0);
+        assert_eq!(rot.replace(&low, &[&running]), orphans);
+        let skipping = successor(&first, OWNER_ROOT, |section| section.version = 3);
+        let refused = rot.replace(&skipping, &[&running]);
+        assert_eq!(refused, Err(Error::Trust(Refusal::SuccessorVersion)));
+        let sealed = seal(&mut *rot, APP).unwrap();
+        rot.replace(&good, &[&running]).unwrap();
+        let again = rot.replace(&good, &[&running]);
+        assert_eq!(again, Err(Error::Trust(Refusal::SuccessorVersion)));
+        let mut rot = bench.restart(rot, Start::Normal);
+        assert_eq!(rot.status().unwrap().owner, Some(catalog(false)));
+        boot(&mut *rot, &[(APP, 1)]);
+        assert_eq!(unseal(&*rot, APP, &sealed).unwrap(), b"secret", "rotation keeps data");
+    });
+}
+
+#[test]
+fn the_confirmed_set_counts_as_installed() {
+    let bench = &mut InMemory::default();
+    let mut rot = running(bench);
+    rot.confirm().unwrap();
+    let mut rot = bench.restart(rot, Start::Normal);
+    boot_bare(&mut *rot).unwrap();
+    let good = successor(&owner_section(false), OWNER_ROOT, |_| {});
+    assert_eq!(rot.replace(&good, &[]), Err(Error::InstalledOmitted));
+    // The floor of a component that left the sets still binds the ceiling.
+    let low = successor(&owner_section(false), OWNER_ROOT, |section| section.ceiling = 0);
+    assert!(rot.replace(&low, &[&set(&[(APP, 1)])]).is_err());
+    assert_eq!(rot.replace(&good, &[&set(&[(APP, 1)])]), Ok(()));
+}
+
+#[test]
+fn a_platform_successor_is_accepted_by_its_own_root() {
+    on_every_back_end(|bench| {
+        let mut rot = owned(bench);
+        let next = successor(&platform_section(false), PLATFORM_ROOT, |section| {
+            section.set_role(Role::Manufacturer, RoleKeys::new(0));
+        });
+        rot.replace(&next, &[]).unwrap();
+        let rot = bench.restart(rot, Start::Normal);
+        assert_eq!(rot.status().unwrap().sections.0, digest(&next));
+        let mut room = [0; SECTION_MAX];
+        assert_eq!(rot.section(SectionKind::Platform, &mut room).unwrap(), next);
+    });
+}
+
+#[test]
+fn a_transfer_names_the_next_owner_order_mismatch() {
+    on_every_back_end(|bench| {
+        let mut rot = running(bench);
+        let next = owner_section_of(STRANGER, false);
+        let to = |owner| order(rot.device(), 1, Action::NewEpoch(owner), OWNER_ROOT);
+        let (staying, going) = (to(None), to(Some(digest(&next))));
+        let elsewhere = to(Some(Digest([1; 32])));
+        assert_eq!(rot.new_epoch(&staying, Some(&next)), Err(Error::OrderMismatch));
+        assert_eq!(rot.new_epoch(&going, None), Err(Error::OrderMismatch));
+        assert_eq!(rot.new_epoch(&elsewhere, Some(&next)), Err(Error::OrderMismatch));
+        assert_eq!(rot.status().unwrap().epoch, 1);
+        rot.new_epoch(&going, Some(&next)).unwrap();
+        let mut rot = bench.restart(rot, Start::Normal);
+        let status = rot.status().unwrap();
+        assert_eq!((status.owner, status.epoch), (Some(catalog_id(digest(&next))), 2));
+        let old = boot_set(&mut *rot, &set(&[(APP, 1)]), &[(APP, 1)]);
+        assert_eq!(old, Err(Error::Trust(Refusal::OtherCatalog)));
+    });
+}
+
+fn open(rot: &Rot, request: Digest) -> Address {
+    Address { catalog: catalog(false), device: rot.device(), epoch: 1, request }
+}
+
+#[test]
+fn a_capability_opens_exactly_one_boot_in_mode_debug() {
+    on_every_back_end(|bench| {
+        let mut rot = running(bench);
+        let sealed = seal(&mut *rot, APP).unwrap();
+        let challenge = rot.challenge().unwrap();
+        rot.apply(&capability(open(&rot, challenge))).unwrap();
+        let again = rot.apply(&capability(open(&rot, challenge)));
+        assert_eq!(again, Err(Error::NoChallenge));
+        let rot = bench.restart(rot, Start::Recovery);
+        let rot = bench.restart(rot, Start::Normal);
+        let mut rot = bench.restart(rot, Start::Normal);
+        let development = set_for(catalog(false), Purpose::Development, &[(APP, 1)]);
+        let debug = boot_set(&mut *rot, &development, &[(APP, 1)]);
+        assert_eq!(debug, Ok(Mode::Debug));
+        let evidence = report(&mut *rot).unwrap();
+        assert_eq!(authentic(&*rot, &evidence).claims.mode, Mode::Debug);
+        assert_eq!(unseal(&*rot, APP, &sealed), Err(Error::SealBroken), "other keys");
+        assert_eq!(rot.confirm(), Err(Error::NothingToConfirm));
+        let mut rot = bench.restart(rot, Start::Normal);
+        assert_eq!(boot(&mut *rot, &[(APP, 1)]), Mode::Normal);
+        assert_eq!(unseal(&*rot, APP, &sealed).unwrap(), b"secret");
+    });
+}
+
+#[test]
+fn a_capability_for_another_device_boot_or_epoch_is_refused_no_challenge() {
+    on_every_back_end(|bench| {
+        let mut rot = running(bench);
+        let early = capability(open(&rot, Digest([1; 32])));
+        assert_eq!(rot.apply(&early), Err(Error::NoChallenge));
+        let old = rot.challenge().unwrap();
+        let challenge = rot.challenge().unwrap();
+        let right = open(&rot, challenge);
+        let cases = [
+            (open(&rot, old), Refusal::ChallengeMismatch),
+            (Address { epoch: 2, ..right }, Refusal::OtherEpoch),
+            (Address { device: DeviceId([1; 32]), ..right }, Refusal::OtherDevice),
+        ];
+        for (address, refusal) in cases {
+            assert_eq!(rot.apply(&capability(address)), Err(Error::Trust(refusal)));
+        }
+        let mut rot = bench.restart(rot, Start::Normal);
+        assert!(!rot.status().unwrap().debug_next);
+        assert_eq!(rot.apply(&capability(right)), Ok(()), "the challenge survives a restart");
+    });
+}
+
+#[test]
+fn rot_4_time_and_checkpoint_come_from_a_verified_reply_and_never_fall() {
+    on_every_back_end(|bench| {
+        let mut rot = running(bench);
+        let request = Digest([2; 32]);
+        let address = open(&rot, request);
+        rot.accept_reply(&reply(address, 2_000, Some(7)), &request).unwrap();
+        rot.accept_reply(&reply(address, 1_000, None), &request).unwrap();
+        let status = rot.status().unwrap();
+        assert_eq!((status.time_floor, status.checkpoint_size), (2_000, 7));
+        let shrunk = rot.accept_reply(&reply(address, 9_000, Some(6)), &request);
+        assert_eq!(shrunk, Err(Error::Trust(Refusal::CheckpointShrank)));
+        let other = rot.accept_reply(&reply(address, 9_000, None), &Digest([3; 32]));
+        assert_eq!(other, Err(Error::Trust(Refusal::OtherRequest)));
+        let mut forged = reply(address, 9_000, None);
+        *forged.last_mut().unwrap() ^= 1;
+        let forged = rot.accept_reply(&forged, &request);
+        assert_eq!(forged, Err(Error::Trust(Refusal::SignatureInvalid)));
+        let rot = bench.restart(rot, Start::Normal);
+        assert_eq!(rot.status().unwrap().time_floor, 2_000);
+    });
+}
+
+#[test]
+fn random_bytes_differ() {
+    on_every_back_end(|bench| {
+        let mut rot = unowned(bench);
+        let (mut one, mut two) = ([0; 32], [0; 32]);
+        rot.random(&mut one).unwrap();
+        rot.random(&mut two).unwrap();
+        assert_ne!(one, two);
+    });
+}

@@ -1,0 +1,251 @@
+//! The power goes at every write of every command, in every way, and once more while it is redone.
+
+use super::bench::*;
+use super::world::*;
+use craton_rot::boot::Status;
+use craton_rot::platform::memory::{Cut, MemoryPlatform};
+use craton_rot::{Action, Engine, Error, NextLayer, RootOfTrust, Start};
+use craton_trust::assignment::Address;
+use craton_trust::dice::Mode;
+use craton_trust::evidence::Lifecycle;
+use craton_trust::soft::Soft;
+use craton_trust::{DeviceId, Digest};
+use std::cell::RefCell;
+
+const CUTS: [Cut; 3] = [Cut::Whole, Cut::Torn, Cut::Partial];
+/// More than any command and the boot before it write.
+const SECOND_CUTS: u64 = 12;
+
+type Pair = (u64, u64);
+type Command = Box<dyn Fn(&mut dyn RootOfTrust)>;
+
+thread_local! {
+    /// Every pair of boot and check-in that left the device under test.
+    static LEFT: RefCell<Vec<Pair>> = const { RefCell::new(Vec::new()) };
+}
+
+/// All of a device that must be as before a command or as after it; counts are checked apart.
+fn lasting(status: Status) -> Status {
+    Status { boot: 0, check_in: 0, booted: false, mode: Mode::Normal, ..status }
+}
+
+fn start(chip: &MemoryPlatform) -> craton_rot::Result<Engine<MemoryPlatform>> {
+    Engine::reset(chip.clone(), Soft, Start::Normal)
+}
+
+/// Boots what the device may boot.
+fn prepare(rot: &mut dyn RootOfTrust) {
+    if boot_set(rot, &set(&[(APP, 1)]), &[(APP, 1)]).is_err() {
+        let _ = rot.boot(&NextLayer { runtime: runtime(), set: None, images: &[] });
+    }
+}
+
+fn check_in_and_note(rot: &mut dyn RootOfTrust) {
+    let Ok(role) = rot.take_auth_role() else { return };
+    if let Ok(evidence) = check_in(rot, &role, catalog(false)) {
+        let claims = &authentic(rot, &evidence).claims;
+        let pair = (claims.boot, claims.check_in);
+        LEFT.with_borrow_mut(|left| {
+            assert!(left.iter().all(|old| *old < pair), "{pair:?} left again: {left:?}");
+            left.push(pair);
+        });
+    }
+}
+
+/// Starts, boots and runs the command; wherever the power goes, it stops there.
+fn run(chip: &MemoryPlatform, command: &Command) {
+    if let Ok(mut rot) = start(chip) {
+        prepare(&mut rot);
+        command(&mut rot);
+    }
+}
+
+fn seen(chip: &MemoryPlatform) -> Status {
+    chip.power_on();
+    let rot = start(chip).expect("a cut lost the device");
+    let status = rot.status().unwrap();
+    // A reset changes nothing that a further reset does not see.
+    let again = start(chip).unwrap().status().unwrap();
+    assert_eq!(lasting(status.clone()), lasting(again));
+    status
+}
+
+/// The lasting states that whole runs of the command pass through.
+fn allowed(chip: &MemoryPlatform, command: &Command) -> Vec<Status> {
+    let chip = chip.duplicate();
+    let mut states = vec![lasting(seen(&chip))];
+    for _ in 0..3 {
+        prepare(&mut start(&chip).unwrap());
+        states.push(lasting(seen(&chip)));
+        run(&chip, command);
+        states.push(lasting(seen(&chip)));
+    }
+    LEFT.with_borrow_mut(Vec::clear);
+    states
+}
+
+/// After all cuts: counts never fell, sealed data opens exactly in its epoch, check-ins go on.
+fn check_after(chip: &MemoryPlatform, before: &Status, sealed: &[u8]) {
+    let mut rot = start(chip).unwrap();
+    let status = rot.status().unwrap();
+    assert!(status.boot >= before.boot && status.epoch >= before.epoch);
+    assert!(status.floors.of(APP) >= before.floors.of(APP));
+    prepare(&mut rot);
+    check_in_and_note(&mut rot);
+    if rot.status().unwrap().mode == Mode::Normal {
+        let opened = unseal(&rot, RUNTIME, sealed);
+        assert_eq!(opened.is_ok(), status.epoch == before.epoch, "{opened:?}");
+    }
+}
+
+fn cut_everywhere(base: &MemoryPlatform, command: Command) {
+    let sealed = {
+        let mut rot = start(base).unwrap();
+        prepare(&mut rot);
+        seal(&mut rot, RUNTIME).unwrap()
+    };
+    let before = seen(base);
+    let allowed = allowed(base, &command);
+    let writes = {
+        let chip = base.duplicate();
+        let from = chip.writes();
+        run(&chip, &command);
+        chip.writes() - from
+    };
+    for (write, how) in (0..writes).flat_map(|write| CUTS.map(|how| (write, how))) {
+        for second in 0..=SECOND_CUTS {
+            LEFT.with_borrow_mut(Vec::clear);
+            let chip = base.duplicate();
+            chip.cut_at(write, how);
+            run(&chip, &command);
+            assert!(chip.is_dead());
+            chip.power_on();
+            chip.cut_at(second, how);
+            run(&chip, &command);
+            let died_again = chip.is_dead();
+            let state = lasting(seen(&chip));
+            assert!(allowed.contains(&state), "write {write} {how:?}, then {second}: {state:?}");
+            check_after(&chip, &before, &sealed);
+            if !died_again {
+                break;
+            }
+        }
+    }
+}
+
+fn owned_chip() -> MemoryPlatform {
+    let mut bench = InMemory::default();
+    let rot = running(&mut bench);
+    drop(rot);
+    bench.0
+}
+
+fn device(chip: &MemoryPlatform) -> DeviceId {
+    start(chip).unwrap().device()
+}
+
+fn address(device: DeviceId, request: Digest) -> Address {
+    Address { catalog: catalog(false), device, epoch: 1, request }
+}
+
+#[test]
+fn rot_7_a_cut_in_manufacture_is_mended_by_doing_it_again() {
+    let section = platform_section(false);
+    let whole = MemoryPlatform::new();
+    assert!(Engine::manufacture(whole.clone(), Soft, &manufacture(&section)).is_ok());
+    for (write, how) in (0..whole.writes()).flat_map(|write| CUTS.map(|how| (write, how))) {
+        let chip = MemoryPlatform::new();
+        chip.cut_at(write, how);
+        assert!(Engine::manufacture(chip.clone(), Soft, &manufacture(&section)).is_err());
+        chip.power_on();
+        let again = Engine::manufacture(chip.clone(), Soft, &manufacture(&section));
+        assert!(matches!(again, Ok(_) | Err(Error::AlreadyManufactured)), "{write} {how:?}");
+        assert!(start(&chip).is_ok_and(|mut rot| boot_bare(&mut rot).is_ok()));
+    }
+}
+
+#[test]
+fn rot_7_a_cut_in_boot_or_check_in_loses_nothing_and_repeats_no_pair() {
+    cut_everywhere(&owned_chip(), Box::new(check_in_and_note));
+}
+
+#[test]
+fn rot_7_a_cut_in_confirm_leaves_old_or_new_floors() {
+    cut_everywhere(&owned_chip(), Box::new(|rot| drop(rot.confirm())));
+}
+
+#[test]
+fn rot_7_a_cut_in_a_claim_leaves_the_device_unowned_or_owned() {
+    let mut bench = InMemory::default();
+    drop(unowned(&mut bench));
+    let owner = owner_section(false);
+    cut_everywhere(&bench.0, Box::new(move |rot| drop(rot.claim(CODE, &owner))));
+}
+
+#[test]
+fn rot_7_a_cut_in_a_succession_leaves_one_of_both_sections() {
+    let (next, running) = (successor(&owner_section(false), OWNER_ROOT, |_| {}), set(&[(APP, 1)]));
+    let replace: Command = Box::new(move |rot| drop(rot.replace(&next, &[&running])));
+    cut_everywhere(&owned_chip(), replace);
+    let next = successor(&platform_section(false), PLATFORM_ROOT, |_| {});
+    cut_everywhere(&owned_chip(), Box::new(move |rot| drop(rot.replace(&next, &[]))));
+}
+
+#[test]
+fn rot_7_a_cut_in_an_erase_or_transfer_leaves_one_of_both_epochs() {
+    let chip = owned_chip();
+    let erase = order(device(&chip), 1, Action::NewEpoch(None), OWNER_ROOT);
+    cut_everywhere(&chip, Box::new(move |rot| drop(rot.new_epoch(&erase, None))));
+    let next = owner_section_of(STRANGER, false);
+    let to = Action::NewEpoch(Some(digest(&next)));
+    let transfer = order(device(&chip), 1, to, OWNER_ROOT);
+    let command: Command = Box::new(move |rot| drop(rot.new_epoch(&transfer, Some(&next))));
+    cut_everywhere(&chip, command);
+}
+
+#[test]
+fn rot_7_a_cut_in_a_capability_or_reply_leaves_all_or_nothing_of_it() {
+    let chip = owned_chip();
+    let id = device(&chip);
+    let apply: Command = Box::new(move |rot| {
+        let Ok(challenge) = rot.challenge() else { return };
+        let _ = rot.apply(&capability(address(id, challenge)));
+    });
+    cut_everywhere(&chip, apply);
+    let request = Digest([2; 32]);
+    let answer = reply(address(id, request), 2_000, Some(7));
+    cut_everywhere(&chip, Box::new(move |rot| drop(rot.accept_reply(&answer, &request))));
+}
+
+#[test]
+fn rot_7_a_cut_in_a_step_of_the_lifecycle_leaves_one_of_both() {
+    let chip = owned_chip();
+    let to = Action::Lifecycle(Lifecycle::Module1Complete);
+    let step = order(device(&chip), 1, to, MANUFACTURER);
+    cut_everywhere(&chip, Box::new(move |rot| drop(rot.advance_lifecycle(&step))));
+}
+
+#[test]
+fn rot_10_an_erase_leaves_no_copy_of_the_old_epoch_secret() {
+    use craton_rot::platform::{Platform as _, SECTOR_SIZE, Sector};
+    let chip = owned_chip();
+    let copies = |chip: &MemoryPlatform| {
+        [Sector::StateA, Sector::StateB].map(|sector| {
+            let mut bytes = vec![0; SECTOR_SIZE];
+            chip.read(sector, 0, &mut bytes).unwrap();
+            bytes
+        })
+    };
+    let old = copies(&chip);
+    let erase = order(device(&chip), 1, Action::NewEpoch(None), OWNER_ROOT);
+    start(&chip).unwrap().new_epoch(&erase, None).unwrap();
+    let secret_shared = |old: &[u8], new: &[u8]| {
+        // The epoch secret is the first byte string of 32 bytes in the state.
+        let at = old.windows(2).position(|head| head == [0x58, 0x20]).unwrap() + 2;
+        let secret = &old[at..at + 32];
+        new.windows(32).any(|window| window == secret)
+    };
+    for (old, new) in old.iter().flat_map(|old| copies(&chip).map(|new| (old.clone(), new))) {
+        assert!(!secret_shared(&old, &new));
+    }
+}
