@@ -1,4 +1,4 @@
-//! What each page shows: plain data, one struct per page, each rendered by the template of its name.
+//! What each page shows: plain data, one struct per page, rendered by the template of its name.
 //!
 //! A view holds facts, never markup; the templates escape every text, because the names of devices,
 //! groups and functions come from outside.
