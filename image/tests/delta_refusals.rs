@@ -34,8 +34,19 @@ fn forged(control: &[u8], diff: &[u8], extra: &[u8]) -> Vec<u8> {
 }
 
 fn window(frame: &[u8], control: usize, copied: usize) -> Vec<u8> {
-    let mut delta = make(&old(), &new()).unwrap()[..Header::BYTES].to_vec();
+    let mut delta = mapped(&[0, 0]);
     for field in [frame.len(), control, copied] {
+        delta.extend((field as u32).to_le_bytes());
+    }
+    delta.extend(frame);
+    delta
+}
+
+/// Header and address map of a delta for the pair above; windows follow.
+fn mapped(map: &[u8]) -> Vec<u8> {
+    let frame = zstd::bulk::compress(map, 3).unwrap();
+    let mut delta = make(&old(), &new()).unwrap()[..Header::BYTES].to_vec();
+    for field in [frame.len(), map.len()] {
         delta.extend((field as u32).to_le_bytes());
     }
     delta.extend(frame);
@@ -152,8 +163,63 @@ fn a_window_over_the_bounds_is_refused() {
     assert_eq!(refusal(&window(b"", WINDOW_BYTES + 1, 0)), over);
     assert_eq!(refusal(&window(b"", 0, new().len() + 1)), over);
     let mut long = window(b"", 9, 0);
-    long[Header::BYTES..][..4].copy_from_slice(&u32::MAX.to_le_bytes());
+    let at = mapped(&[0, 0]).len();
+    long[at..][..4].copy_from_slice(&u32::MAX.to_le_bytes());
     assert_eq!(refusal(&long), over);
+}
+
+#[test]
+fn a_map_over_the_bounds_is_refused() {
+    for (field, value) in [(0, 3 << 20), (0, u32::MAX), (4, (2 << 20) + 1), (4, u32::MAX)] {
+        let mut delta = mapped(&[0, 0]);
+        delta[Header::BYTES + field..][..4].copy_from_slice(&value.to_le_bytes());
+        assert_eq!(refusal(&delta), DeltaError::DeltaWindowTooLarge);
+    }
+}
+
+#[test]
+fn a_malformed_map_is_refused() {
+    // An area: kind, old start, address, origin, first target, old length, targets' length.
+    let (first, second) = ([0, 10, 0, 0, 0, 5, 9], [1, 15, 0, 0, 0, 5, 9]);
+    let maps: [(&str, Vec<u8>); 9] = [
+        ("nothing", vec![]),
+        ("no shifts", vec![0]),
+        ("more after the end", vec![0, 0, 0]),
+        ("an area short", [&[2][..], &first, &[0]].concat()),
+        ("an unknown kind", vec![1, 4, 10, 0, 0, 0, 5, 9, 0]),
+        ("areas that overlap", [&[2][..], &first, &first, &[0]].concat()),
+        ("areas that fall", [&[2][..], &second, &first, &[0]].concat()),
+        ("shifts at one address", vec![0, 2, 7, 1, 0, 1]),
+        ("more shifts than allowed", [&[0, 0x81, 0x80, 4][..], &[1; 131_074]].concat()),
+    ];
+    for (what, map) in maps {
+        assert_eq!(refusal(&mapped(&map)), DeltaError::DeltaMapMalformed, "{what}");
+    }
+    let fine = [&[2][..], &first, &second, &[2, 0, 1, 7, 1]].concat();
+    assert_eq!(refusal(&mapped(&fine)), DeltaError::DeltaTruncated);
+}
+
+#[test]
+fn a_map_of_extremes_corrects_within_bounds() {
+    let top = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f];
+    for kind in 0..4 {
+        // All of the old payload, every address a target, and shifts by the largest step.
+        let mut map = vec![1, kind, 0];
+        map.extend([&top[..], &top, &[0]].concat());
+        map.extend([&[0xff, 0xff, 0x03][..], &top, &[2, 0], &top, &[9], &top].concat());
+        let size = new().len();
+        let frame = zstd::bulk::compress(
+            &[control(&[(20_000, size - 20_000, 0)]), vec![0; size]].concat(),
+            3,
+        );
+        let frame = frame.unwrap();
+        let mut delta = mapped(&map);
+        for field in [frame.len(), 9, 20_000] {
+            delta.extend((field as u32).to_le_bytes());
+        }
+        delta.extend(frame);
+        assert_eq!(refusal(&delta), DeltaError::DeltaResultWrong);
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The promise on size: an update of a static program costs no more than the best of bsdiff,
+//! The promise on size: an update of a static program costs at most 0.6 of the best of bsdiff,
 //! xdelta3 and `zstd --patch-from` on the same pair of images.
 
 use craton_image::delta::{apply, make};
@@ -65,7 +65,7 @@ fn tool(folder: &Path, tool: &str, args: &[&str]) -> Option<usize> {
 }
 
 #[test]
-fn a_delta_of_a_program_is_no_larger_than_the_best_known() {
+fn a_delta_of_a_program_is_at_most_three_fifths_of_the_best_known() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let (old, new) = (image(folder, FIRST), image(folder, SECOND));
@@ -84,6 +84,6 @@ fn a_delta_of_a_program_is_no_larger_than_the_best_known() {
         delta.len()
     );
     for best_known in [bsdiff, xdelta, zstd].into_iter().flatten() {
-        assert!(delta.len() <= best_known, "{} > {best_known}", delta.len());
+        assert!(delta.len() * 10 <= best_known * 6, "{} > 0.6 * {best_known}", delta.len());
     }
 }

@@ -1,4 +1,5 @@
-use super::window::{Lengths, Operations};
+use super::address::{AddressMap, MAP_BYTES_MAX};
+use super::window::{Lengths, Operations, read_length};
 use super::{DeltaError, FRAME_BYTES_MAX, Header, Payload, WINDOW_BYTES, ZSTD_WINDOW_LOG_MAX};
 use std::fs::File;
 use std::io::{self, Read};
@@ -25,13 +26,14 @@ impl Base for &File {
     }
 }
 
-/// Rebuilds a payload window by window in less than 8 MiB of memory.
+/// Rebuilds a payload window by window in about 9 MiB of memory.
 ///
 /// It does not prove what it gives: hash the output and compare with the signed digest before use.
 pub struct Applier<B, D> {
     base: B,
     delta: D,
     header: Header,
+    map: AddressMap,
     window: u64,
     streams: Vec<u8>,
     output: Vec<u8>,
@@ -50,7 +52,14 @@ impl<B: Base, D: Read> Applier<B, D> {
         if header.new != *new {
             return Err(DeltaError::DeltaTargetWrong);
         }
-        Ok(Applier { base, delta, header, window: 0, streams: Vec::new(), output: Vec::new() })
+        let mut streams = Vec::new();
+        let (frame, stated) = (read_length(&mut delta)?, read_length(&mut delta)?);
+        if frame > FRAME_BYTES_MAX || stated > MAP_BYTES_MAX {
+            return Err(DeltaError::DeltaWindowTooLarge);
+        }
+        decompress(&mut delta, frame, stated, &mut streams)?;
+        let map = AddressMap::decode(&streams)?;
+        Ok(Applier { base, delta, header, map, window: 0, streams, output: Vec::new() })
     }
 
     /// Passes over the next `windows`, whose output the caller has kept from an earlier run.
@@ -78,7 +87,7 @@ impl<B: Base, D: Read> Applier<B, D> {
             };
         }
         let lengths = self.next_lengths()?;
-        decompress(self.delta.by_ref(), &lengths, &mut self.streams)?;
+        decompress(&mut self.delta, lengths.frame, lengths.streams(), &mut self.streams)?;
         self.rebuild(&lengths)?;
         self.window += 1;
         Ok(Some(&self.output))
@@ -98,7 +107,7 @@ impl<B: Base, D: Read> Applier<B, D> {
     fn rebuild(&mut self, lengths: &Lengths) -> Result<(), DeltaError> {
         let malformed = || DeltaError::DeltaControlMalformed;
         let window_start = self.window * WINDOW_BYTES as u64;
-        let Applier { base, header, streams, output, .. } = self;
+        let Applier { base, header, map, streams, output, .. } = self;
         let (control, rest) = streams.split_at(lengths.control);
         let (mut diff, mut extra) = rest.split_at(lengths.copied);
         output.clear();
@@ -109,16 +118,18 @@ impl<B: Base, D: Read> Applier<B, D> {
             if operation.old_end() > header.old.size && !added.is_empty() {
                 return Err(DeltaError::DeltaCopyOutOfRange);
             }
-            copy(base, operation.old_at, added, output)?;
+            copy(base, map, operation.old_at, added, output)?;
             output.extend_from_slice(new);
         }
         if diff.is_empty() && extra.is_empty() { Ok(()) } else { Err(malformed()) }
     }
 }
 
-/// Appends the old bytes from `old_at` on, one for each of `added`, and adds those.
+/// Appends the old bytes from `old_at` on, one for each of `added`, corrects their addresses,
+/// and adds those.
 fn copy(
     base: &impl Base,
+    map: &AddressMap,
     old_at: u64,
     added: &[u8],
     output: &mut Vec<u8>,
@@ -130,26 +141,27 @@ fn copy(
         let read = base.read_at(old_at, copied);
         read.map_err(|error| DeltaError::DeltaReadFailed(error.kind()))?;
     }
+    map.correct(old_at, copied);
     for (byte, add) in copied.iter_mut().zip(added) {
         *byte = byte.wrapping_add(*add);
     }
     Ok(())
 }
 
-/// Fills `streams` with exactly what `lengths` states, from one zstd frame that holds no more.
+/// Fills `streams` with exactly `stated` bytes, from one zstd frame that holds no more.
 fn decompress(
-    delta: impl Read,
-    lengths: &Lengths,
+    delta: &mut impl Read,
+    compressed: usize,
+    stated: usize,
     streams: &mut Vec<u8>,
 ) -> Result<(), DeltaError> {
-    let mut frame = Vec::with_capacity(lengths.frame.min(FRAME_BYTES_MAX));
-    delta.take(lengths.frame as u64).read_to_end(&mut frame)?;
-    if frame.len() != lengths.frame {
+    let mut frame = Vec::with_capacity(compressed);
+    delta.take(compressed as u64).read_to_end(&mut frame)?;
+    if frame.len() != compressed {
         return Err(DeltaError::DeltaTruncated);
     }
     let mut decoder = zstd::stream::read::Decoder::with_buffer(&frame[..])?.single_frame();
     decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
-    let stated = lengths.streams();
     streams.clear();
     streams.reserve_exact(stated + 1);
     // One byte more than stated is enough to know a bomb.

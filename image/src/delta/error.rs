@@ -36,6 +36,8 @@ pub enum DeltaError {
     DeltaReadFailed(io::ErrorKind),
     #[error("E2315: more windows are said to be written than the delta has. Start again.")]
     DeltaResumePastEnd,
+    #[error("E2316: the delta's address map is malformed. Fetch the whole payload.")]
+    DeltaMapMalformed,
 }
 
 impl DeltaError {
@@ -58,6 +60,7 @@ impl DeltaError {
             Self::DeltaPayloadTooLarge => 2313,
             Self::DeltaReadFailed(_) => 2314,
             Self::DeltaResumePastEnd => 2315,
+            Self::DeltaMapMalformed => 2316,
         }
     }
 }

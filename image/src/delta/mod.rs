@@ -8,18 +8,24 @@
 //! header (96 bytes, integers little-endian):
 //!   magic "CRATONDL" · version u32 = 1 · window bytes u32 = 1 MiB
 //!   · old SHA-256, 32 bytes · old size u64 · new SHA-256, 32 bytes · new size u64
+//! address map (see `address.rs`):
+//!   frame bytes u32 · map bytes u32 · one zstd frame of that many bytes
 //! then for each MiB of the new payload:
 //!   frame bytes u32 · control bytes u32 · copied bytes u32 · one zstd frame of that many bytes
 //! ```
 //!
-//! A window's frame holds bsdiff's three streams (see `window.rs`). Each window stands alone, so
+//! A window's frame holds bsdiff's three streams (see `window.rs`), made after the addresses in old
+//! machine code were corrected by the map: most changed bytes of an update are moved addresses. Each window stands alone, so
 //! that an interrupted update goes on at the window where it stopped.
 
+mod address;
 mod apply;
 mod error;
 mod header;
 mod make;
 mod matching;
+mod program;
+mod varint;
 mod window;
 
 pub use apply::{Applier, Base, apply, apply_verified};

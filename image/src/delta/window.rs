@@ -4,10 +4,13 @@
 //! - control: operations of three varints each: bytes to copy, bytes of extra after them, and the
 //!   step (zigzag) from where the last copy ended in the old payload to where this one starts.
 //!   The first step counts from the window's own offset, so that each window stands alone;
-//! - diff: for each copied byte, the new byte less the old one, modulo 256;
+//! - diff: for each copied byte, the new byte less the old one (its addresses corrected, see
+//!   `address.rs`), modulo 256;
 //! - extra: bytes that resemble nothing old.
 
+use super::address::AddressMap;
 use super::matching::Run;
+use super::varint::{put_varint, take_varint, unzigzag, zigzag};
 use super::{CONTROL_BYTES_MAX, DeltaError, FRAME_BYTES_MAX};
 use std::io::Read;
 use std::ops::Range;
@@ -22,14 +25,22 @@ pub(super) struct Streams {
 
 impl Streams {
     /// Describes `new[window]` by the parts of `runs` that lie in it.
-    pub fn describe(old: &[u8], new: &[u8], window: Range<usize>, runs: &[Run]) -> Streams {
+    pub fn describe(
+        old: &[u8],
+        new: &[u8],
+        window: Range<usize>,
+        runs: &[Run],
+        map: &AddressMap,
+    ) -> Streams {
         let mut streams = Streams::default();
         let runs = inside(runs, &window);
         let ends = runs.iter().skip(1).map(|next| next.new).chain([window.end]);
         let mut old_at = window.start;
         for (run, until) in runs.iter().zip(ends) {
             let extra = run.new + run.length..until;
-            let copied = new[run.new..extra.start].iter().zip(old.iter().skip(run.old));
+            let mut base = old.get(run.old..run.old + run.length).unwrap_or_default().to_vec();
+            map.correct(run.old as u64, &mut base);
+            let copied = new[run.new..extra.start].iter().zip(&base);
             streams.diff.extend(copied.map(|(new, old)| new.wrapping_sub(*old)));
             put_varint(&mut streams.control, run.length as u64);
             put_varint(&mut streams.control, extra.len() as u64);
@@ -61,20 +72,6 @@ fn inside(runs: &[Run], window: &Range<usize>) -> Vec<Run> {
     parts
 }
 
-/// Small for steps near zero in either direction.
-fn zigzag(step: i64) -> u64 {
-    ((step << 1) ^ (step >> 63)) as u64
-}
-
-/// Seven bits a byte, lowest first; the top bit says that more follow.
-fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
 /// What a window states of its streams, in bytes.
 pub(super) struct Lengths {
     pub frame: usize,
@@ -85,12 +82,8 @@ pub(super) struct Lengths {
 
 impl Lengths {
     pub fn read(delta: &mut impl Read, output: usize) -> Result<Lengths, DeltaError> {
-        let mut field = || -> Result<usize, DeltaError> {
-            let mut bytes = [0; 4];
-            delta.read_exact(&mut bytes)?;
-            Ok(u32::from_le_bytes(bytes) as usize)
-        };
-        let (frame, control, copied) = (field()?, field()?, field()?);
+        let (frame, control, copied) =
+            (read_length(delta)?, read_length(delta)?, read_length(delta)?);
         if frame > FRAME_BYTES_MAX || control > CONTROL_BYTES_MAX || copied > output {
             return Err(DeltaError::DeltaWindowTooLarge);
         }
@@ -101,6 +94,12 @@ impl Lengths {
     pub fn streams(&self) -> usize {
         self.control + self.output
     }
+}
+
+pub(super) fn read_length(delta: &mut impl Read) -> Result<usize, DeltaError> {
+    let mut bytes = [0; 4];
+    delta.read_exact(&mut bytes)?;
+    Ok(u32::from_le_bytes(bytes) as usize)
 }
 
 /// Copy `copy` bytes from `old_at`, adding the diff; then take `extra` bytes as they are.
@@ -129,27 +128,15 @@ impl<'a> Operations<'a> {
     }
 
     fn operation(&mut self) -> Option<Operation> {
-        let copy = usize::try_from(self.varint()?).ok()?;
-        let extra = usize::try_from(self.varint()?).ok()?;
-        let old_at = self.old_at.checked_add_signed(unzigzag(self.varint()?))?;
+        let copy = usize::try_from(take_varint(&mut self.control)?).ok()?;
+        let extra = usize::try_from(take_varint(&mut self.control)?).ok()?;
+        let old_at = self.old_at.checked_add_signed(unzigzag(take_varint(&mut self.control)?))?;
         if copy == 0 && extra == 0 {
             return None;
         }
         let operation = Operation { copy, old_at, extra };
         self.old_at = operation.old_end();
         Some(operation)
-    }
-
-    fn varint(&mut self) -> Option<u64> {
-        let mut value = 0;
-        for shift in (0..63).step_by(7) {
-            let byte = *self.control.split_off_first()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Some(value);
-            }
-        }
-        None
     }
 }
 
@@ -166,8 +153,4 @@ impl Iterator for Operations<'_> {
         }
         Some(operation.ok_or(DeltaError::DeltaControlMalformed))
     }
-}
-
-fn unzigzag(value: u64) -> i64 {
-    (value >> 1) as i64 ^ -((value & 1) as i64)
 }
