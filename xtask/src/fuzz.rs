@@ -47,8 +47,12 @@ fn fuzz_one(folder: &Path, program: &str, target: &str, seconds: u32) -> Result<
          -max_len={INPUT_BYTES_MAX} -rss_limit_mb={MEMORY_MIB_MAX} -timeout={INPUT_SECONDS_MAX} \
          -print_final_stats=1 -verbosity=0"
     );
-    if folder.join("seeds").join(target).is_dir() {
-        line += &format!(" seeds/{target}");
+    // The golden vectors of the same name, good and broken, are where fuzzing starts.
+    let vectors = format!("../spec/vectors/{}", target.replace('_', "-"));
+    for seeds in [format!("seeds/{target}"), vectors] {
+        if folder.join(&seeds).is_dir() {
+            line += &format!(" {seeds}");
+        }
     }
     if folder.join("dictionaries").join(format!("{target}.dict")).is_file() {
         line += &format!(" -dict=dictionaries/{target}.dict");

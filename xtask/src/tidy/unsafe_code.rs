@@ -3,14 +3,7 @@
 use super::source::{Source, words};
 use super::{Finding, Tree, finding, top};
 
-/// The last is no part of the product: programs that crash so that tests can watch it.
-const MAY: &[&str] = &[
-    "device/src/sys/",
-    "device/src/sys.rs",
-    "firmware/src/",
-    "sdk/src/",
-    "device/tests/trace_apps/",
-];
+const MAY: &[&str] = &["device/src/sys/", "device/src/sys.rs", "firmware/src/", "sdk/src/"];
 const SAFETY_LINES_ABOVE_MAX: usize = 8;
 
 /// Packages whose roots may not say `forbid`, because one folder of theirs is in `MAY`.
@@ -23,7 +16,7 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
 }
 
 fn in_file(source: &Source) -> Vec<Finding> {
-    let may = MAY.iter().any(|prefix| source.path.starts_with(prefix));
+    let may = MAY.iter().any(|prefix| source.path.starts_with(prefix)) || crashes(&source.path);
     let mut findings = Vec::new();
     for (at, _) in words(&source.code).filter(|(_, word)| *word == "unsafe") {
         let line = source.line_of(at);
@@ -34,6 +27,12 @@ fn in_file(source: &Source) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// No part of the product: `crate/tests/x_apps/`, programs that crash so that a test can watch.
+fn crashes(path: &str) -> bool {
+    let folder = path.split_once("/tests/").and_then(|(_, inside)| inside.split_once('/'));
+    folder.is_some_and(|(name, _)| name.ends_with("_apps"))
 }
 
 fn has_reason(source: &Source, line: usize) -> bool {
@@ -74,8 +73,11 @@ mod tests {
     #[test]
     fn unsafe_without_its_reason_is_found() {
         assert_eq!(findings("device/src/sys/a.rs", "fn a() { unsafe { b() } }").len(), 1);
+        assert_eq!(findings("a/tests/x_apps/a.rs", "fn a() { unsafe { b() } }").len(), 1);
         let good = "fn a() {\n    // SAFETY: b has no preconditions\n    unsafe { b() }\n}";
         assert_eq!(findings("device/src/sys/a.rs", good), vec![]);
+        assert_eq!(findings("a/tests/x_apps/a.rs", good), vec![]);
+        assert_eq!(findings("a/tests/x.rs", good).len(), 1);
     }
 
     #[test]

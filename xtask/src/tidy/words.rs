@@ -66,7 +66,7 @@ fn in_text(line: &str) -> Option<String> {
 fn is_absolute(line: &str, needle: &str) -> bool {
     line.match_indices(needle).any(|(at, _)| {
         let before = line[..at].chars().next_back();
-        !before.is_some_and(|c| c.is_alphanumeric() || "_-.~*}/$".contains(c))
+        !before.is_some_and(|c| c.is_alphanumeric() || "_-.~*}>/$".contains(c))
     })
 }
 

@@ -1,0 +1,13 @@
+//! What a device shall run, before and after its signatures are read.
+#![no_main]
+
+use craton_fuzz::{objects, same};
+use craton_trust::assignment::Assignment;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    for object in objects(bytes) {
+        if let Ok(value) = Assignment::parse(object) {
+            same(object, value.encode(&mut [0u8; 16 * 1024]));
+        }
+    }
+});

@@ -1,0 +1,13 @@
+//! A device capability, before and after its signatures are read.
+#![no_main]
+
+use craton_fuzz::{objects, same};
+use craton_trust::capability::Capability;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    for object in objects(bytes) {
+        if let Ok(value) = Capability::parse(object) {
+            same(object, value.encode(&mut [0u8; 16 * 1024]));
+        }
+    }
+});

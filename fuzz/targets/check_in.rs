@@ -1,0 +1,21 @@
+//! What a device says to the service: a check-in and its request, and failure reports.
+#![no_main]
+
+use craton_api::device::{CheckIn, Reports, Request};
+use craton_trust::failure::Failure;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    if let Ok(check_in) = CheckIn::parse(bytes) {
+        assert_eq!(check_in.encode().expect("within its bounds"), bytes);
+        let _refusal = Request::parse(check_in.request);
+    }
+    if let Ok(request) = Request::parse(bytes) {
+        assert_eq!(request.encode().expect("within its bounds"), bytes);
+    }
+    if let Ok(reports) = Reports::parse(bytes) {
+        assert_eq!(reports.encode().expect("within its bounds"), bytes);
+        for record in reports.0 {
+            let _refusal = Failure::parse(record);
+        }
+    }
+});

@@ -1,0 +1,13 @@
+//! A maker's word about a root of trust, before and after its signatures are read.
+#![no_main]
+
+use craton_fuzz::{objects, same};
+use craton_trust::endorsement::Endorsement;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    for object in objects(bytes) {
+        if let Ok(value) = Endorsement::parse(object) {
+            same(object, value.encode(&mut [0u8; 16 * 1024]));
+        }
+    }
+});
