@@ -14,9 +14,9 @@
 //!   frame bytes u32 · control bytes u32 · copied bytes u32 · one zstd frame of that many bytes
 //! ```
 //!
-//! A window's frame holds bsdiff's three streams (see `window.rs`), made after the addresses in old
-//! machine code were corrected by the map: most changed bytes of an update are moved addresses. Each window stands alone, so
-//! that an interrupted update goes on at the window where it stopped.
+//! A window's frame holds bsdiff's three streams (see `window.rs`), made after the addresses in
+//! old machine code were corrected by the map: most changed bytes of an update are addresses that
+//! moved. Each window stands alone, so that an interrupted update goes on where it stopped.
 
 mod address;
 mod apply;
