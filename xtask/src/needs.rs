@@ -23,7 +23,7 @@ const NEEDS: &[Need] = &[
         package: "cryptsetup-bin",
         check: "a second implementation agrees on our verity trees",
     },
-    Need { program: "strace", package: "strace", check: "`kill -9` at every write of an update" },
+    Need { program: "kill", package: "procps", check: "traces of processes that a signal ends" },
     Need { program: "strip", package: "binutils", check: "samples are packed without symbols" },
 ];
 
