@@ -16,6 +16,7 @@ use std::process::ExitCode;
 
 const HELP: &str = "\
 cargo xtask tidy            the house rules: layers, numbers, errors, rules, unsafe, dependencies
+cargo xtask licences        what deny.toml says of licences and of banned packages
 cargo xtask test            installs what the tests need (asks first), then runs every check
 cargo xtask ci              the same without a question: this decides a merge
 cargo xtask fuzz [SECONDS]  every fuzz target for SECONDS each (60); wants the nightly toolchain
@@ -39,6 +40,7 @@ fn run() -> Result<()> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["tidy"] => tidy::run(&root),
+        ["licences"] => licences::check(&root),
         ["test"] => test::run(&root, std::env::var("CI").is_ok_and(|ci| ci == "true")),
         ["ci"] => test::run(&root, true),
         ["fuzz"] => fuzz::run(&root, fuzz::SECONDS_EACH),
