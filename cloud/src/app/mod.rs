@@ -12,6 +12,7 @@ pub mod device_requests;
 pub mod devices;
 mod error;
 pub mod failures;
+mod forget_replies;
 mod group_failures;
 pub mod image_sets;
 pub mod images;

@@ -120,6 +120,12 @@ impl ReadTx<'_> {
         self.one(sql, row, |row| row.get(0))
     }
 
+    /// Whether there are replies given before a time.
+    pub fn check_in_replies_before(&self, before_s: u64) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM check_in_replies WHERE at_s < ?1 LIMIT 1";
+        Ok(self.one(sql, [Number(before_s)], |_| Ok(()))?.is_some())
+    }
+
     /// Capabilities of a device, newest first.
     pub fn capabilities(
         &self,
@@ -242,6 +248,11 @@ impl WriteTx<'_> {
         let row =
             params![Bytes(catalog), Bytes(id), Bytes(seen.request), seen.reply, Number(seen.at_s),];
         self.change(sql, row).map(|_| ())
+    }
+
+    /// Forgets replies given before a time; how many.
+    pub fn check_in_replies_forget(&self, before_s: u64) -> Result<usize, StoreError> {
+        self.change("DELETE FROM check_in_replies WHERE at_s < ?1", [Number(before_s)])
     }
 
     /// Marks a device of which two were seen.

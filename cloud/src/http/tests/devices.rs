@@ -121,6 +121,12 @@ async fn a_check_in_claims_the_device_and_its_retry_gets_the_same_reply() {
     };
     assert_eq!(reply(Digest([5; 32])).unwrap(), b"the reply");
     assert_eq!(reply(Digest([6; 32])), None);
+    bench.clock.0.store(NOW_S + 600, std::sync::atomic::Ordering::SeqCst);
+    assert!(crate::app::reconcile::round(&bench.app).await.is_empty());
+    assert!(reply(Digest([5; 32])).is_some(), "a retry may still come");
+    bench.clock.0.store(NOW_S + 601, std::sync::atomic::Ordering::SeqCst);
+    assert!(crate::app::reconcile::round(&bench.app).await.is_empty());
+    assert_eq!(reply(Digest([5; 32])), None, "no device would believe it any more");
     let record = seen(b"x");
     let stranger =
         bench.app.store.write(move |db| db.device_check_in(id, DeviceId([0; 32]), &record)).await;

@@ -1,4 +1,6 @@
 -- Every row of a device begins with (catalog, device), so that the tables can be spread by it.
+-- A table is WITHOUT ROWID only where its rows are small: large ones would make its tree deep, and
+-- each check-in would touch more of it the more devices there are.
 
 CREATE TABLE service_facts (
     name  TEXT NOT NULL PRIMARY KEY,
@@ -21,7 +23,7 @@ CREATE TABLE trust_store_sections (
     signed     BLOB NOT NULL,
     accepted_s INTEGER NOT NULL,
     PRIMARY KEY (catalog, section, version)
-) WITHOUT ROWID;
+);
 
 CREATE TABLE products (
     catalog     BLOB NOT NULL,
@@ -66,11 +68,12 @@ CREATE TABLE devices (
     trial              INTEGER,
     cloned             INTEGER NOT NULL,
     PRIMARY KEY (catalog, device)
-) WITHOUT ROWID;
+);
 
 CREATE INDEX devices_by_group ON devices (catalog, product, device_group);
 
--- The last reply, so that an identical retry gets the same bytes.
+-- The last reply, so that an identical retry gets the same bytes; forgotten once no device would
+-- believe it any more.
 CREATE TABLE check_in_replies (
     catalog BLOB NOT NULL,
     device  BLOB NOT NULL,
@@ -78,7 +81,9 @@ CREATE TABLE check_in_replies (
     reply   BLOB NOT NULL,
     at_s    INTEGER NOT NULL,
     PRIMARY KEY (catalog, device)
-) WITHOUT ROWID;
+);
+
+CREATE INDEX check_in_replies_by_time ON check_in_replies (at_s);
 
 CREATE TABLE capabilities (
     catalog    BLOB NOT NULL,
@@ -89,7 +94,7 @@ CREATE TABLE capabilities (
     approved   INTEGER NOT NULL,
     created_s  INTEGER NOT NULL,
     PRIMARY KEY (catalog, device, capability)
-) WITHOUT ROWID;
+);
 
 CREATE TABLE blobs (
     catalog   BLOB NOT NULL,
@@ -135,7 +140,7 @@ CREATE TABLE image_sets (
     log_index        INTEGER,
     created_s        INTEGER NOT NULL,
     PRIMARY KEY (catalog, image_set)
-) WITHOUT ROWID;
+);
 
 CREATE TABLE image_set_members (
     catalog   BLOB NOT NULL,
@@ -191,7 +196,7 @@ CREATE TABLE failures (
     received_s    INTEGER NOT NULL,
     fingerprint   BLOB,
     PRIMARY KEY (catalog, failure)
-) WITHOUT ROWID;
+);
 
 CREATE UNIQUE INDEX failures_once ON failures (catalog, device, record_sha256);
 CREATE INDEX failures_by_group ON failures (catalog, fingerprint, failure);
@@ -208,7 +213,7 @@ CREATE TABLE failure_groups (
     first_s     INTEGER NOT NULL,
     last_s      INTEGER NOT NULL,
     PRIMARY KEY (catalog, fingerprint)
-) WITHOUT ROWID;
+);
 
 CREATE TABLE symbols (
     catalog  BLOB NOT NULL,
@@ -256,4 +261,4 @@ CREATE TABLE checkpoints (
     cosigned  INTEGER NOT NULL,
     created_s INTEGER NOT NULL,
     PRIMARY KEY (catalog, size)
-) WITHOUT ROWID;
+);
