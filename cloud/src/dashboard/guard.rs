@@ -44,7 +44,7 @@ pub(super) async fn guard(request: Request, next: Next) -> Response {
 fn names_this_machine(host: &str) -> bool {
     let (name, port) = match host.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
-            Some((name, port)) if name == "::1" => ("[::1]", port),
+            Some(("::1", port)) => ("[::1]", port),
             _ => return false,
         },
         None => host.find(':').map_or((host, ""), |colon| host.split_at(colon)),

@@ -24,7 +24,6 @@ pub use error::DashboardError;
 use crate::app::App;
 
 /// Every page, for the loopback listener.
-#[must_use]
 pub fn routes() -> Router<App> {
     Router::new()
         .route("/", get(pages::catalogs))
