@@ -80,7 +80,10 @@ impl Apps {
             }
         }
         let probed = || {
-            let spec = Spec::new(self.init_program.clone(), "/", "/none");
+            // Nothing is started: an empty package is enough to find out what the host allows.
+            let empty = self.device.join("empty");
+            std::fs::create_dir_all(&empty).map_err(|error| Refusal::new(5306, error))?;
+            let spec = Spec::new(self.init_program.clone(), empty, "/none");
             probe(&spec).map_err(|error| refusal(&error))
         };
         Ok(AppsAnswer { isolation: isolation.map_or_else(probed, Ok)?, up })

@@ -19,7 +19,7 @@ use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -51,6 +51,8 @@ pub struct Link {
     sender: SendRequest<Full<Bytes>>,
     exporter: [u8; EXPORTER_SIZE],
     host: String,
+    /// Why the connection ended, once it has by an error.
+    ended: Arc<OnceLock<String>>,
 }
 
 impl Link {
@@ -80,8 +82,14 @@ impl Link {
             .map_err(|_| LinkError::TlsRefused)?;
         let (sender, connection) =
             handshake(TokioIo::new(tls)).await.map_err(|error| unreachable(error.to_string()))?;
-        tokio::spawn(async move { drop(connection.await) });
-        Ok(Self { sender, exporter, host: peer.address.clone() })
+        let ended = Arc::new(OnceLock::new());
+        let end = ended.clone();
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                let _ = end.set(cause_of(&error));
+            }
+        });
+        Ok(Self { sender, exporter, host: peer.address.clone(), ended })
     }
 
     /// The connection's exporter, which evidence answers.
@@ -111,6 +119,21 @@ impl Link {
     pub async fn get(&mut self, path: &str, most: usize) -> Result<Vec<u8>, LinkError> {
         let mut answer = self.send(Method::GET, path, None, Vec::new()).await?;
         self.collect(&mut answer, most).await
+    }
+
+    /// Sends any request, and returns the answer's status and body, whatever the status: for the command line,
+    /// which speaks to the operator API over the same pinned connection.
+    ///
+    /// # Errors
+    /// `ServiceUnreachable`, `AnswerTooLarge`.
+    pub async fn ask(
+        &mut self,
+        request: Request<Full<Bytes>>,
+        most: usize,
+    ) -> Result<(u16, Vec<u8>), LinkError> {
+        let mut answer = self.exchange(request).await?;
+        let status = answer.status().as_u16();
+        Ok((status, self.collect(&mut answer, most).await?))
     }
 
     /// Gets an object from byte `from` on, piece by piece into `take`, which says how many bytes it has room for
@@ -147,9 +170,7 @@ impl Link {
             request = request.header("range", range);
         }
         let request = request.body(Full::new(body.into())).map_err(|_| LinkError::TlsRefused)?;
-        let answer = timeout(ANSWER_WITHIN, self.sender.send_request(request)).await;
-        let answer = answer.map_err(|_| self.unreachable("no answer"))?;
-        let mut answer = answer.map_err(|error| self.unreachable(error))?;
+        let mut answer = self.exchange(request).await?;
         let status = answer.status().as_u16();
         let expected = if range.is_some() { 206 } else { 200 };
         if status == expected || (range.is_none() && (201..=204).contains(&status)) {
@@ -157,6 +178,20 @@ impl Link {
         }
         let said = self.collect(&mut answer, PROBLEM_MAX).await.unwrap_or_default();
         Err(LinkError::ServiceRefused(status, refusal_text(&said)))
+    }
+
+    async fn exchange(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, LinkError> {
+        let exchange = async {
+            // The request before may still be on its way out: hyper refuses a sender that is not ready.
+            self.sender.ready().await?;
+            self.sender.send_request(request).await
+        };
+        let answer = timeout(ANSWER_WITHIN, exchange).await;
+        let answer = answer.map_err(|_| self.unreachable("no answer"))?;
+        answer.map_err(|error| self.unreachable(error))
     }
 
     async fn collect(
@@ -194,8 +229,20 @@ impl Link {
     }
 
     fn unreachable(&self, why: impl ToString) -> LinkError {
-        LinkError::ServiceUnreachable(self.host.clone(), why.to_string())
+        let why = self.ended.get().cloned().unwrap_or_else(|| why.to_string());
+        LinkError::ServiceUnreachable(self.host.clone(), why)
     }
+}
+
+/// An error with what it came from: hyper alone says only that it was cancelled.
+fn cause_of(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        words = format!("{words}: {inner}");
+        cause = inner.source();
+    }
+    words
 }
 
 /// The most of a refusal's text that is read, bytes.

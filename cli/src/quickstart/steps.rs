@@ -1,0 +1,369 @@
+//! The steps, in order.
+
+use super::Quickstart;
+use super::build::{BLINK, Built, Sample, build};
+use super::ui::Steps;
+use crate::client::{Access, Client};
+use crate::home::{Home, Profile, make_passage};
+use crate::{owner, publish, up, virtual_device};
+use anyhow::{Context as _, Result, bail};
+use craton_api::operator::{
+    CatalogId, Deployment, DeploymentState, Device, DeviceId, FailureGroup, FailureGroupList,
+    ImageSet, ImageSetId, PauseRule, Product, ProductCreate, Purpose, RotClass, Symbols,
+    TrialOutcome,
+};
+use craton_cloud::app::check_in::Policy;
+use craton_cloud::{Config, Service};
+use craton_image::package::Package;
+use craton_trust::Digest;
+use craton_trust::suit::{Abi, Abis, Image, ImageType};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The group that the virtual device is in.
+const GROUP: &str = "Lamp/Development";
+/// How often the device checks in; a real one comes once a day.
+const CHECK_IN_EVERY: Duration = Duration::from_secs(1);
+/// How long a trial's apps must be steady.
+const STEADY_S: &str = "2";
+/// How long one step may take before quickstart gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the steps share.
+struct Stage {
+    home: Home,
+    folder: PathBuf,
+    service: Service,
+    client: Client,
+    catalog: CatalogId,
+    device: Option<(DeviceId, Running)>,
+}
+
+/// The device's process; it ends with us.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // SIGTERM first: the monitor stops its apps in order.
+        if let Some(pid) = rustix::process::Pid::from_raw(self.0.id().cast_signed()) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        let until = Instant::now() + Duration::from_secs(12);
+        while Instant::now() < until && matches!(self.0.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Runs quickstart from a clean beginning to its end.
+///
+/// # Errors
+/// The first step's that fails, with what to do.
+pub async fn run(with: &Quickstart, home: &Home) -> Result<()> {
+    let folder = home.quickstart();
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).with_context(|| {
+            format!(
+                "E6303: {} cannot be removed. Does another quickstart run? Stop it, or remove \
+                 the folder",
+                folder.display()
+            )
+        })?;
+    }
+    make_passage(&folder)?;
+    println!("\nCraton quickstart: the main job on this machine\n");
+    let mut steps = Steps::new();
+    let mut stage = begin(&mut steps, with, &folder).await?;
+    let outcome = journey(&mut steps, &mut stage).await;
+    if let Err(error) = &outcome {
+        show_log(&stage.folder, error);
+    }
+    if let (Ok(group), true) = (&outcome, with.keep) {
+        summary(&steps, &stage, group);
+        println!("\nIt runs until you press Ctrl-C.");
+        up::stopped().await?;
+    } else if let Ok(group) = &outcome {
+        summary(&steps, &stage, group);
+    }
+    let Stage { service, device, client, .. } = stage;
+    drop(client);
+    tokio::task::block_in_place(|| drop(device));
+    service.shutdown().await;
+    if !with.keep && outcome.is_ok() {
+        std::fs::remove_dir_all(&folder)?;
+    }
+    outcome.map(|_| ())
+}
+
+fn show_log(folder: &Path, error: &anyhow::Error) {
+    eprintln!("\n{error:#}\n\nWhat the device said last ({}/device.log):", folder.display());
+    let log = std::fs::read_to_string(folder.join("device.log")).unwrap_or_default();
+    let lines: Vec<&str> = log.lines().collect();
+    for line in lines.iter().skip(lines.len().saturating_sub(12)) {
+        eprintln!("  {line}");
+    }
+}
+
+async fn begin(steps: &mut Steps, with: &Quickstart, folder: &Path) -> Result<Stage> {
+    let home = Home::below(folder);
+    let data = home.service();
+    let config = Config {
+        device_listen: with.listen,
+        dashboard_listen: with.dashboard,
+        work_every_s: 1,
+        ..Config::on_loopback(data.clone())
+    };
+    let policy = Policy { check_in_every: CHECK_IN_EVERY, ..Policy::default() };
+    let master_key = up::master_key_of(&data);
+    let service = steps
+        .step("service", async {
+            let service = up::start(&up::Up { config, master_key, policy }).await?;
+            let (devices, _) = service.addresses();
+            Ok((service, format!("https://{devices}, SQLite inside")))
+        })
+        .await?;
+    let access = access(&service, &data)?;
+    let mut client = Client::connect(&access).await?;
+    let catalog = steps
+        .step("catalog", async {
+            let catalog = owner::create_dev_catalog(&mut client, &home, "quickstart").await?;
+            let product = ProductCreate {
+                name: "Lamp".into(),
+                description: "The sample".into(),
+                least_class: RotClass::Software,
+                default_groups: true,
+            };
+            let path = format!("/v1/catalogs/{}/products", catalog.id);
+            let _: Product = client.post(&path, &product).await?;
+            Ok((catalog.id, format!("{:.8}…, root marked dev", catalog.id.to_string())))
+        })
+        .await?;
+    home.write_profile(&Profile {
+        service: access.address.clone(),
+        service_key: access.service_key.0.iter().map(|byte| format!("{byte:02x}")).collect(),
+        token: access.token,
+        catalog: Some(catalog.to_string()),
+    })?;
+    Ok(Stage { home, folder: folder.to_owned(), service, client, catalog, device: None })
+}
+
+/// The first token, and the key that is pinned: read from the data folder, which only its owner can.
+fn access(service: &Service, data: &Path) -> Result<Access> {
+    let token = std::fs::read_to_string(data.join("operator-token"))?.trim().to_owned();
+    let service_key = service.app().keys.service;
+    let (address, _) = service.addresses();
+    Ok(Access { address: address.to_string(), service_key, token })
+}
+
+async fn journey(steps: &mut Steps, stage: &mut Stage) -> Result<FailureGroup> {
+    steps.step("device", make_device(stage)).await?;
+    let publisher = stage.home.key("publisher")?;
+    let builds = stage.folder.join("samples");
+    let [one, two, three] = &BLINK;
+    let make = |sample: &Sample| build(sample, &builds, &publisher);
+    let v1 = steps
+        .step("blink 1.0.0", async {
+            let built = make(one)?;
+            let said = format!("built, packed, signed ({} KiB)", kib(built.package.payload()));
+            Ok((built, said))
+        })
+        .await?;
+    steps.step("deploy 1.0.0", deploy_and_confirm(stage, &v1, None)).await?;
+    let v2 = steps
+        .step("blink 2.0.0", async {
+            let built = make(two)?;
+            Ok((built, "built, packed, signed".to_owned()))
+        })
+        .await?;
+    let set2 =
+        steps.step("deploy 2.0.0", deploy_and_confirm(stage, &v2, Some(&v1.package))).await?;
+    let v3 = steps
+        .step("blink 3.0.0", async {
+            let built = make(three)?;
+            Ok((built, "built, packed, signed; it has a mistake".to_owned()))
+        })
+        .await?;
+    let deployed = steps.step("deploy 3.0.0", fall_back(stage, &v3, &v2.package, set2)).await?;
+    let group = steps.step("failure", failure_group(stage)).await?;
+    steps.step("rollout", paused(stage, deployed)).await?;
+    Ok(group)
+}
+
+fn kib(bytes: &[u8]) -> usize {
+    bytes.len().div_ceil(1024)
+}
+
+async fn make_device(stage: &mut Stage) -> Result<((), String)> {
+    let (client, catalog) = (&mut stage.client, stage.catalog);
+    publish_runtime(client, catalog, &stage.home).await?;
+    let folder = stage.home.device("lamp-1");
+    let section = craton_api::operator::Section::Platform;
+    let platform = virtual_device::section(client, catalog, section).await?;
+    let made = virtual_device::manufacture(&stage.home, &folder, &platform)?;
+    virtual_device::claim(client, catalog, GROUP, &folder, &made).await?;
+    let (service, _) = stage.service.addresses();
+    let log = std::fs::File::create(stage.folder.join("device.log"))?;
+    let child = Command::new(std::env::current_exe()?)
+        .args(["device", "run", "--service", &service.to_string(), "--steady-s", STEADY_S])
+        .arg("--folder")
+        .arg(&folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .context("the device could not be started")?;
+    let id = DeviceId(made.device.0);
+    stage.device = Some((id, Running(child)));
+    let device = until(stage, "the first check-in", |device| device.last_seen_s.is_some()).await?;
+    let isolation = device.isolation.as_deref().unwrap_or("idle");
+    let said = format!("{:.8}…, rot: software, attested ({isolation})", id.to_string());
+    Ok(((), said))
+}
+
+/// Publishes the program that runs the device, so that its measurement is a reference value.
+async fn publish_runtime(client: &mut Client, catalog: CatalogId, home: &Home) -> Result<()> {
+    let program = std::fs::read(std::env::current_exe()?)?;
+    let none = Abis::new(&[])?;
+    let image = Image {
+        component: craton_device::auth::RUNTIME,
+        image_type: ImageType::Runtime,
+        vendor: *b"craton/runtime-1",
+        class: virtual_device::VIRTUAL_CLASS,
+        sequence: 1,
+        security_version: 1,
+        name: "craton",
+        version: env!("CARGO_PKG_VERSION"),
+        payload: Digest([0; 32]),
+        payload_size: 0,
+        verity: None,
+        provides: Abis::new(&[Abi { id: 1, version: 1 }])?,
+        depends: none,
+        sbom: Digest([0; 32]),
+        support_until: 1_924_992_000,
+    };
+    let package = Package::sign(program, &image, &[&home.key("platform-publisher")?])?;
+    publish::upload_image(client, catalog, &package).await?;
+    Ok(())
+}
+
+/// Waits until the device, as the service sees it, is as `wanted`.
+async fn until(stage: &mut Stage, what: &str, wanted: impl Fn(&Device) -> bool) -> Result<Device> {
+    let (id, _) = stage.device.as_ref().context("there is no device yet")?;
+    let path = format!("/v1/catalogs/{}/devices/{id}", stage.catalog);
+    let since = Instant::now();
+    loop {
+        let device: Device = stage.client.get(&path).await?;
+        if wanted(&device) {
+            return Ok(device);
+        }
+        if since.elapsed() > PATIENCE {
+            bail!(
+                "E6304: {what} did not happen in {} s. The device's log says why",
+                PATIENCE.as_secs()
+            );
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn publish_and_deploy(
+    stage: &mut Stage,
+    built: &Built,
+    before: Option<&Package>,
+) -> Result<(ImageSet, publish::Sizes, Deployment)> {
+    let (client, catalog) = (&mut stage.client, stage.catalog);
+    let path = format!("/v1/catalogs/{catalog}/symbols/{}", built.build_id);
+    let _: Symbols = client.put_bytes(&path, built.symbols.clone()).await?;
+    let publisher = stage.home.key("publisher")?;
+    let purpose = Purpose::Development;
+    let (set, sizes) =
+        publish::publish_set(client, catalog, &built.package, before, purpose, &publisher).await?;
+    let rule = PauseRule { failures: 1, outcomes: 1 };
+    let deployment = publish::deploy(client, catalog, GROUP, &set, rule).await?;
+    Ok((set, sizes, deployment))
+}
+
+async fn deploy_and_confirm(
+    stage: &mut Stage,
+    built: &Built,
+    before: Option<&Package>,
+) -> Result<(ImageSetId, String)> {
+    let (set, sizes, _) = publish_and_deploy(stage, built, before).await?;
+    let confirmed = |device: &Device| {
+        device.attested_set == Some(set.id) && device.trial == Some(TrialOutcome::Confirmed)
+    };
+    let device = until(stage, "the confirmed update", confirmed).await?;
+    let isolation = device.isolation.as_deref().unwrap_or("idle");
+    let sent = match sizes.delta {
+        Some(delta) => format!("delta {} KiB of {} KiB", delta / 1024, sizes.whole / 1024),
+        None => format!("whole, {} KiB", sizes.whole / 1024),
+    };
+    Ok((set.id, format!("{sent}, tried, confirmed, isolation: {isolation}")))
+}
+
+async fn fall_back(
+    stage: &mut Stage,
+    built: &Built,
+    before: &Package,
+    old: ImageSetId,
+) -> Result<(Deployment, String)> {
+    let (_, _, deployment) = publish_and_deploy(stage, built, Some(before)).await?;
+    let back = |device: &Device| {
+        device.attested_set == Some(old) && device.trial == Some(TrialOutcome::FellBack)
+    };
+    until(stage, "the fallback", back).await?;
+    Ok((deployment, "crashed on trial, fell back to 2.0.0 by itself".to_owned()))
+}
+
+async fn failure_group(stage: &mut Stage) -> Result<(FailureGroup, String)> {
+    let path = format!("/v1/catalogs/{}/failures/groups", stage.catalog);
+    let since = Instant::now();
+    loop {
+        let groups: FailureGroupList = stage.client.get(&path).await?;
+        let crash = groups.items.into_iter().find(|group| group.title.contains("SIG"));
+        if let Some(group) = crash {
+            let said = group.title.clone();
+            return Ok((group, said));
+        }
+        if since.elapsed() > PATIENCE {
+            bail!("E6304: the failure report did not arrive. The device's log says why");
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn paused(stage: &mut Stage, deployed: Deployment) -> Result<((), String)> {
+    let path = format!("/v1/catalogs/{}/deployments/{}", stage.catalog, deployed.id);
+    let since = Instant::now();
+    loop {
+        let deployment: Deployment = stage.client.get(&path).await?;
+        if deployment.state == DeploymentState::Paused {
+            let reason = deployment.reason.unwrap_or_default();
+            return Ok(((), format!("paused by itself: {reason}")));
+        }
+        if since.elapsed() > PATIENCE {
+            bail!("E6304: the rollout did not pause. Look at the dashboard");
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn summary(steps: &Steps, stage: &Stage, group: &FailureGroup) {
+    let (_, dashboard) = stage.service.addresses();
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(["what", "came of it"]);
+    for (what, said) in steps.rows() {
+        table.add_row([what, said]);
+    }
+    println!("\n{table}");
+    println!("\nAll five steps in {:.1} s.", steps.elapsed().as_secs_f64());
+    println!("The crash, symbolised: {}", group.title);
+    println!("\ndashboard  http://{dashboard}/");
+    println!("next       craton quickstart --keep   leaves it running, to look around");
+    println!("           craton up                  starts a service of your own");
+    println!("           craton --help              lists everything else");
+}

@@ -1,0 +1,111 @@
+//! A virtual device: the root-of-trust engine on a file, made, endorsed and claimed here.
+
+use crate::client::Client;
+use crate::home::{Home, make_passage, write_secret};
+use anyhow::{Context as _, Result};
+use craton_api::operator::{Base64, CatalogId, Device, DeviceClaim, Section};
+use craton_device::auth::{ENDORSEMENT_FILE, ROT_FILE};
+use craton_rot::platform::file::FilePlatform;
+use craton_rot::{Action, Engine, Manufacture, Order, RootOfTrust as _, Start};
+use craton_trust::cose::Kind;
+use craton_trust::crypto::{Crypto as _, Signer};
+use craton_trust::endorsement::{Endorsement, RotClass};
+use craton_trust::evidence::Lifecycle;
+use craton_trust::signed;
+use craton_trust::soft::Soft;
+use craton_trust::{ClassId, DeviceId};
+use std::path::Path;
+
+/// The class of virtual devices.
+pub const VIRTUAL_CLASS: ClassId = ClassId(*b"craton/virtual-1");
+
+/// What manufacture gave: the device, and the code that its first owner needs.
+pub struct Made {
+    /// The device.
+    pub device: DeviceId,
+    /// The one-time claim code.
+    pub claim_code: String,
+    /// The manufacturer's signed endorsement.
+    pub endorsement: Vec<u8>,
+}
+
+/// Manufactures a virtual device in an empty folder and moves it to `Module1Complete`.
+///
+/// # Errors
+/// The root of trust's, and those of the key files.
+pub fn manufacture(home: &Home, folder: &Path, platform_section: &[u8]) -> Result<Made> {
+    make_passage(folder)?;
+    let mut code = [0u8; 16];
+    aws_lc_rs::rand::fill(&mut code).context("the system has no randomness")?;
+    let claim_code: String = code.iter().map(|byte| format!("{byte:02x}")).collect();
+    let code_digest = Soft.sha256(&[claim_code.as_bytes()]);
+    let with = Manufacture { platform_section, claim_code: code_digest, class: VIRTUAL_CLASS };
+    let platform = FilePlatform::create(&folder.join(ROT_FILE))?;
+    let mut rot = Engine::manufacture(platform, Soft, &with)?;
+    let manufacturer = home.key("manufacturer")?;
+    advance(&mut rot, &manufacturer)?;
+    let endorsement = Endorsement {
+        identity: rot.identity(),
+        rot: RotClass::Software,
+        class: VIRTUAL_CLASS,
+        claim_code: code_digest,
+    };
+    let endorsement = endorse(&endorsement, &manufacturer)?;
+    write_secret(&folder.join(ENDORSEMENT_FILE), &endorsement)?;
+    Ok(Made { device: rot.device(), claim_code, endorsement })
+}
+
+fn advance(rot: &mut Engine<FilePlatform, Soft>, manufacturer: &dyn Signer) -> Result<()> {
+    let order = Order {
+        device: rot.device(),
+        epoch: rot.status()?.epoch,
+        action: Action::Lifecycle(Lifecycle::Module1Complete),
+    };
+    let (mut payload, mut object) = ([0u8; 128], [0u8; 512]);
+    let payload = order.encode(&mut payload)?;
+    let order = signed::seal(&Soft, Kind::Lifecycle, payload, &[manufacturer], &mut object)?;
+    Ok(rot.advance_lifecycle(order)?)
+}
+
+fn endorse(endorsement: &Endorsement, manufacturer: &dyn Signer) -> Result<Vec<u8>> {
+    let (mut payload, mut object) = ([0u8; 256], [0u8; 512]);
+    let payload = endorsement.encode(&mut payload)?;
+    let signers = [manufacturer];
+    Ok(signed::seal(&Soft, Kind::Endorsement, payload, &signers, &mut object)?.to_vec())
+}
+
+/// The signed first version of a section, as the service keeps it.
+///
+/// # Errors
+/// The service's refusals.
+pub async fn section(client: &mut Client, catalog: CatalogId, section: Section) -> Result<Vec<u8>> {
+    let name = match section {
+        Section::Platform => "platform",
+        Section::Owner => "owner",
+    };
+    client.get_bytes(&format!("/v1/catalogs/{catalog}/trust-store/{name}/1")).await
+}
+
+/// Claims: the device takes its owner by the claim code, and the service lists it as pending.
+///
+/// # Errors
+/// The root of trust's refusals (`ClaimCodeWrong` among them) and the service's.
+pub async fn claim(
+    client: &mut Client,
+    catalog: CatalogId,
+    group: &str,
+    folder: &Path,
+    made: &Made,
+) -> Result<Device> {
+    let owner = section(client, catalog, Section::Owner).await?;
+    let platform = FilePlatform::open(&folder.join(ROT_FILE))?;
+    let mut rot = Engine::reset(platform, Soft, Start::Normal)?;
+    rot.claim(made.claim_code.as_bytes(), &owner)?;
+    drop(rot);
+    let body = DeviceClaim {
+        device: craton_api::operator::DeviceId(made.device.0),
+        endorsement: Base64(made.endorsement.clone()),
+        group: Some(group.to_owned()),
+    };
+    client.post(&format!("/v1/catalogs/{catalog}/devices"), &body).await
+}
