@@ -1,7 +1,7 @@
 //! What a device may say to the service, and what it hears.
 //!
-//! CBOR over HTTP/1.1 over TLS 1.3. The check-in needs no client certificate: evidence stands for it. All else
-//! needs the certificate that the check-in issued.
+//! CBOR over HTTP/1.1 over TLS 1.3. The check-in needs no client certificate: evidence stands for
+//! it. All else needs the certificate that the check-in issued.
 
 use craton_trust::cbor::{Reader, Writer};
 use craton_trust::error::{Error, Result};

@@ -76,7 +76,8 @@ pub fn run_role(name: &str, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Ctrl-C reaches every process of a terminal; the monitor alone answers it, and ends the roles in order.
+/// Ctrl-C reaches every process of a terminal; the monitor alone answers it, and ends the roles in
+/// order.
 fn ignore_interrupt() {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return;

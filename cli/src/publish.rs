@@ -24,7 +24,8 @@ pub struct Sizes {
     pub delta: Option<u64>,
 }
 
-/// Uploads a package: its payload as it is, and its envelope. The service makes a reference value of it.
+/// Uploads a package: its payload as it is, and its envelope. The service makes a reference value
+/// of it.
 ///
 /// # Errors
 /// The service's refusals.

@@ -4,7 +4,7 @@ use crate::client::Client;
 use crate::home::{Home, make_passage, write_secret};
 use anyhow::{Context as _, Result};
 use craton_api::operator::{Base64, CatalogId, Device, DeviceClaim, Section};
-use craton_device::auth::{ENDORSEMENT_FILE, ROT_FILE};
+use craton_device::folder::{ENDORSEMENT_FILE, ROT_FILE};
 use craton_rot::platform::file::FilePlatform;
 use craton_rot::{Action, Engine, Manufacture, Order, RootOfTrust as _, Start};
 use craton_trust::cose::Kind;

@@ -1,5 +1,5 @@
-//! What a device believes, as plain values: the auth role reads it from the root of trust and hands it to
-//! the roles that verify.
+//! What a device believes, as plain values: the auth role reads it from the root of trust and hands
+//! it to the roles that verify.
 
 use craton_trust::rollback::Floors;
 use craton_trust::store::Section;
@@ -21,7 +21,8 @@ pub struct Believed {
     pub floors: Floors,
 }
 
-/// [`Believed`] on its way from one role to another, both ours: sections as signed bytes, floors as CBOR.
+/// [`Believed`] on its way from one role to another, both ours: sections as signed bytes, floors as
+/// CBOR.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BelievedBytes {
     /// The owner's section, encoded.

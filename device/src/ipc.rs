@@ -1,7 +1,8 @@
-//! How the monitor speaks with its roles: one JSON line a message, over the role's standard input and output.
+//! How the monitor speaks with its roles: one JSON line a message, over the role's standard input
+//! and output.
 //!
-//! Both ends are this program; a role that gets a line it cannot read ends, and the monitor starts it again. A
-//! role ends when its input does, so that none outlives the monitor.
+//! Both ends are this program; a role that gets a line it cannot read ends, and the monitor starts
+//! it again. A role ends when its input does, so that none outlives the monitor.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,8 @@ use std::time::Duration;
 /// The longest message, bytes.
 const LINE_MAX: u64 = 4 * 1024 * 1024;
 
-/// How this program is started again as one of its roles: `<program> <arguments> <role> <device folder>`.
+/// How this program is started again as one of its roles: `<program> <arguments> <role> <device
+/// folder>`.
 #[derive(Clone, Debug)]
 pub struct RoleProgram {
     /// The program.

@@ -1,15 +1,17 @@
 //! The device runtime on Linux: one package, one process per privilege.
+#![deny(unsafe_code)]
 
-pub mod trace;
 pub mod apps;
-pub mod sys;
-pub mod link;
 pub mod auth;
 pub mod believed;
 pub mod crash;
+pub mod folder;
 pub mod installed;
 pub mod ipc;
+pub mod link;
+pub mod monitor;
 pub mod roles;
 pub mod slot_file;
+pub mod sys;
+pub mod trace;
 pub mod update;
-pub mod monitor;

@@ -1,5 +1,7 @@
-//! The words between the monitor and its roles: which questions each understands, and what it answers.
+//! The words between the monitor and its roles: which questions each understands, and what it
+//! answers.
 
+pub use crate::apps::sandbox::Isolation;
 use crate::believed::BelievedBytes;
 use crate::link::{Credential, Peer};
 use craton_trust::PublicKey;
@@ -190,7 +192,7 @@ pub enum AppsQuestion {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AppsAnswer {
     /// How apps are kept apart.
-    pub isolation: crate::apps::sandbox::Isolation,
+    pub isolation: Isolation,
     /// Each app: its name, and for how long it has been up, milliseconds.
     pub up: Vec<(String, Option<u64>)>,
 }

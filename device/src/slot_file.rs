@@ -1,4 +1,5 @@
-//! The slots on the disk: one record, replaced by a rename, so that a power cut leaves the old or the new one.
+//! The slots on the disk: one record, replaced by a rename, so that a power cut leaves the old or
+//! the new one.
 //!
 //! Writing the record that [`Slots::arm`] made is the commit point of every update (SLOT-1).
 

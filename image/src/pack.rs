@@ -1,4 +1,5 @@
-//! Packing an app: a folder with `app_manifest.json` becomes a payload and the facts of its manifest.
+//! Packing an app: a folder with `app_manifest.json` becomes a payload and the facts of its
+//! manifest.
 //!
 //! The same folder gives the same bytes, whoever packs it, whenever, wherever.
 
@@ -32,7 +33,8 @@ pub enum PackError {
         "E2412 the entry point {0} is not an executable file in the folder. Build it, or chmod +x"
     )]
     PackEntryPoint(String),
-    /// Something in the folder is neither file nor folder, or has a mode that an image must not have.
+    /// Something in the folder is neither file nor folder, or has a mode that an image must not
+    /// have.
     #[error("E2413 {0} is a link, a device or has setuid bits; an image holds plain files only")]
     PackFileKind(PathBuf),
     /// A name in the folder is not UTF-8.

@@ -82,11 +82,12 @@ impl Package {
         Ok(Self { payload, envelope })
     }
 
-    /// Reads a package file and checks that payload and manifest belong together. The signatures are not
-    /// verified: that takes a trust store.
+    /// Reads a package file and checks that payload and manifest belong together. The signatures
+    /// are not verified: that takes a trust store.
     ///
     /// # Errors
-    /// `PackageTooLarge`, `PackageTruncated`, `FooterInvalid`, `PayloadMismatch`, and those of the manifest.
+    /// `PackageTooLarge`, `PackageTruncated`, `FooterInvalid`, `PayloadMismatch`, and those of the
+    /// manifest.
     pub fn parse(file: &[u8]) -> Result<Self, PackageError> {
         let size = file.len() as u64;
         if size > PACKAGE_MAX {
@@ -146,7 +147,8 @@ pub fn compress(payload: &[u8]) -> Result<Vec<u8>, PackageError> {
     encoder.finish().map_err(io)
 }
 
-/// Decompresses a whole payload of exactly `size` bytes into `out`: never more, whatever the object says.
+/// Decompresses a whole payload of exactly `size` bytes into `out`: never more, whatever the object
+/// says.
 ///
 /// # Errors
 /// `TransportDamaged`; the writer's own as `PackageIo`.
@@ -213,7 +215,8 @@ mod tests {
         for bit in 0..bytes.len() * 8 {
             let mut broken = bytes.clone();
             broken[bit / 8] ^= 1 << (bit % 8);
-            // A flipped bit of the signature leaves payload and manifest together: the role refuses it.
+            // A flipped bit of the signature leaves payload and manifest together: the role refuses
+            // it.
             let verdict = Package::parse(&broken).and_then(|package| {
                 suit::verify(&Soft, &role, package.envelope()).map_err(PackageError::from)?;
                 Ok(())

@@ -1,4 +1,5 @@
-//! Builds the sample app with plain `rustc`: static-pie, build id, unwind tables; symbols beside it.
+//! Builds the sample app with plain `rustc`: static-pie, build id, unwind tables; symbols beside
+//! it.
 
 use anyhow::{Context as _, Result, bail};
 use craton_image::pack::{Facts, MANIFEST_NAME, Packed};

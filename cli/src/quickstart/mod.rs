@@ -1,7 +1,8 @@
 //! `craton quickstart`: the main job, end to end, on this machine.
 //!
-//! Nothing here is a shortcut: the service, the device and the operator are what `craton up`, `craton device
-//! run` and the operator commands are, and every step waits for what the service says of the device.
+//! Nothing here is a shortcut: the service, the device and the operator are what `craton up`,
+//! `craton device run` and the operator commands are, and every step waits for what the service
+//! says of the device.
 
 mod build;
 mod steps;

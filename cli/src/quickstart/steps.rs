@@ -150,7 +150,8 @@ async fn begin(steps: &mut Steps, with: &Quickstart, folder: &Path) -> Result<St
     Ok(Stage { home, folder: folder.to_owned(), service, client, catalog, device: None })
 }
 
-/// The first token, and the key that is pinned: read from the data folder, which only its owner can.
+/// The first token, and the key that is pinned: read from the data folder, which only its owner
+/// can.
 fn access(service: &Service, data: &Path) -> Result<Access> {
     let token = std::fs::read_to_string(data.join("operator-token"))?.trim().to_owned();
     let service_key = service.app().keys.service;

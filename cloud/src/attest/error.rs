@@ -10,8 +10,8 @@ pub enum AttestError {
     Evidence(#[from] craton_trust::Error),
     /// The pair (boot, check-in) is not above the last one.
     #[error(
-        "E4102 the check-in was seen before, or a clone of the device checked in since. Restart the \
-         device; if it happens again, look for the other one"
+        "E4102 the check-in was seen before, or a clone of the device checked in since. Restart \
+         the device; if it happens again, look for the other one"
     )]
     CountersStale,
     /// Something measured is not a reference value.

@@ -1,10 +1,10 @@
 //! Attestation: evidence → [`Authentic`] → [`Appraised`] (RATS, RFC 9334).
 //!
-//! What is true here: a device is appraised only if its evidence is authentic from its endorsed identity
-//! down, answers this connection and this request, was never seen before, and shows nothing but what
-//! this catalog published. Rules: ATT-1 the pair (boot, check-in) only rises; ATT-2 everything measured is a
-//! reference value; ATT-3 a device is what its endorsement says, at least as good as its product
-//! demands; ATT-4 no production certificate outside mode Normal.
+//! What is true here: a device is appraised only if its evidence is authentic from its endorsed
+//! identity down, answers this connection and this request, was never seen before, and shows
+//! nothing but what this catalog published. Rules: ATT-1 the pair (boot, check-in) only rises;
+//! ATT-2 everything measured is a reference value; ATT-3 a device is what its endorsement says, at
+//! least as good as its product demands; ATT-4 no production certificate outside mode Normal.
 
 mod error;
 #[cfg(test)]
@@ -33,7 +33,8 @@ pub struct Known {
     pub epoch: u64,
     /// The last (boot, check-in) pair that was believed.
     pub last: Option<(u64, u64)>,
-    /// Whether its catalog's root is on one machine: such a catalog takes devices before `DeviceComplete`.
+    /// Whether its catalog's root is on one machine: such a catalog takes devices before
+    /// `DeviceComplete`.
     pub dev: bool,
 }
 
@@ -112,7 +113,8 @@ impl Appraised {
     }
 }
 
-/// Appraises a check-in. `is_reference` says whether this catalog published that digest of that component.
+/// Appraises a check-in. `is_reference` says whether this catalog published that digest of that
+/// component.
 ///
 /// # Errors
 /// One of [`AttestError`] for each way in which evidence can be wrong.

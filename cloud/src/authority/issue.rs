@@ -1,7 +1,7 @@
 //! Client certificates: short-lived, for the key that the evidence named, by the issuing CA.
 //!
-//! A certificate carries a name per catalog and epoch, not the device's identity: who sees it cannot follow
-//! the hardware from one owner to the next.
+//! A certificate carries a name per catalog and epoch, not the device's identity: who sees it
+//! cannot follow the hardware from one owner to the next.
 
 use super::{AuthorityError, FileKey};
 use crate::attest::Appraised;
@@ -60,7 +60,8 @@ fn parameters(name: &str) -> CertificateParams {
 }
 
 impl IssuingCa {
-    /// The CA of this key; its own certificate is made here and pinned by nobody outside the service.
+    /// The CA of this key; its own certificate is made here and pinned by nobody outside the
+    /// service.
     ///
     /// # Errors
     /// `IssueRefused`, `KeyDamaged`.
@@ -121,8 +122,8 @@ fn client_name(appraised: &Appraised) -> String {
     digest.0.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The self-signed certificate of the TLS listener. Devices and the command line pin its key and ignore its
-/// dates: they may have no clock.
+/// The self-signed certificate of the TLS listener. Devices and the command line pin its key and
+/// ignore its dates: they may have no clock.
 ///
 /// # Errors
 /// `IssueRefused`, `KeyDamaged`.

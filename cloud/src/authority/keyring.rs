@@ -1,6 +1,6 @@
-//! The key file: every key of the service, sealed under a master key that is kept in a file of its own, so
-//! that a copy of the data folder alone (a backup, a stolen disk image of it) opens nothing when the
-//! master key lives elsewhere.
+//! The key file: every key of the service, sealed under a master key that is kept in a file of its
+//! own, so that a copy of the data folder alone (a backup, a stolen disk image of it) opens nothing
+//! when the master key lives elsewhere.
 
 use super::{AuthorityError, FileKey};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};

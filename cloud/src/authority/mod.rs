@@ -1,7 +1,8 @@
 //! The service's keys, and what they sign: client certificates, assignments, checkpoints.
 //!
 //! What is true here: a certificate or an assignment leaves only for a device that was
-//! [`Appraised`](crate::attest::Appraised); time and keys are handed in; no key of a publisher or a root is ever here.
+//! [`Appraised`](crate::attest::Appraised); time and keys are handed in; no key of a publisher or a
+//! root is ever here.
 
 mod assign;
 mod error;

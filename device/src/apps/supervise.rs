@@ -1,5 +1,5 @@
-//! The apps role: one thread an app, which starts it, watches it as its tracer, reports how it ended, and starts
-//! it again after a while.
+//! The apps role: one thread an app, which starts it, watches it as its tracer, reports how it
+//! ended, and starts it again after a while.
 
 use super::backoff::Backoff;
 use super::sandbox::{Isolation, Running, SandboxError, Spec, Storage, probe, spawn};

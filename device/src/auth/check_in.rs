@@ -1,4 +1,5 @@
-//! One check-in: evidence for this connection and this request, and a reply that is believed by its signature.
+//! One check-in: evidence for this connection and this request, and a reply that is believed by its
+//! signature.
 
 use super::{Auth, AuthError};
 use crate::link::{Credential, Link, Peer};

@@ -1,6 +1,7 @@
 //! The auth role: the only process that has the root of trust, and the only one that checks in.
 //!
-//! A boot of the device is a start of this process: the root of trust resets, and measures what runs next.
+//! A boot of the device is a start of this process: the root of trust resets, and measures what
+//! runs next.
 
 mod check_in;
 mod error;
@@ -8,6 +9,7 @@ mod error;
 pub use error::AuthError;
 
 use crate::believed::Believed;
+use crate::folder::{ENDORSEMENT_FILE, ROT_FILE};
 use crate::ipc::{Refusal, serve};
 use crate::roles::{AuthAnswer, AuthQuestion};
 use craton_rot::platform::file::FilePlatform;
@@ -21,11 +23,6 @@ use std::path::Path;
 
 /// The component under which the runtime, this program, is measured and published.
 pub const RUNTIME: ComponentId = ComponentId(*b"craton/runtime-1");
-
-/// The file of the software root of trust in a device's folder.
-pub const ROT_FILE: &str = "rot.bin";
-/// The manufacturer's endorsement in a device's folder.
-pub const ENDORSEMENT_FILE: &str = "endorsement.cbor";
 
 /// The role's main.
 pub fn main(device: &Path) {

@@ -1,6 +1,7 @@
 //! The crash role: keeps failure records until the service has them.
 //!
-//! It has a bounded folder and the link, and sees no app's memory: records have no place for any (FAIL-1).
+//! It has a bounded folder and the link, and sees no app's memory: records have no place for any
+//! (FAIL-1).
 
 mod spool;
 
@@ -45,6 +46,7 @@ fn send(spool: &mut Spool, peer: &Peer, credential: &Credential) -> Result<u64, 
         let mut link = Link::connect(peer, Some(credential)).await?;
         link.post(FAILURES_PATH, body, 4096).await
     })?;
-    // A record is forgotten only here: a power cut before sends it twice, and the service takes it once.
+    // A record is forgotten only here: a power cut before sends it twice, and the service takes it
+    // once.
     Ok(spool.forget(&waiting))
 }

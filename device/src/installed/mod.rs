@@ -6,8 +6,8 @@
 //! sets/<set id>/<component>/payload           as signed
 //! sets/<set id>/<component>/root/             an app's files, unpacked
 //! ```
-//! What is true here: nothing is started from a folder that [`open`] did not verify whole, byte by byte, in the
-//! same boot: signatures, payload, and every unpacked file against the payload.
+//! What is true here: nothing is started from a folder that [`open`] did not verify whole, byte by
+//! byte, in the same boot: signatures, payload, and every unpacked file against the payload.
 
 mod error;
 mod unpack;
@@ -155,7 +155,8 @@ pub fn verify_set<'b>(
 /// Verifies an envelope as the one that a set names, for this device and above its floor.
 ///
 /// # Errors
-/// `SetEnvelopeMismatch`, `ClassMismatch`, `RolledBack`, `AboveCeiling`, and those of [`suit::verify`].
+/// `SetEnvelopeMismatch`, `ClassMismatch`, `RolledBack`, `AboveCeiling`, and those of
+/// [`suit::verify`].
 pub fn verify_member<'b>(
     envelope: &'b [u8],
     member: &Member,

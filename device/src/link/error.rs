@@ -8,8 +8,8 @@ pub enum LinkError {
     ServiceUnreachable(String, String),
     /// Somebody else answers.
     #[error(
-        "E5402 what answers at {0} is not the service: its key is not in the trust store. Check the \
-         address; if the service has a new key, deliver a trust store that names it"
+        "E5402 what answers at {0} is not the service: its key is not in the trust store. Check \
+         the address; if the service has a new key, deliver a trust store that names it"
     )]
     ServiceKeyOther(String),
     /// The TLS library refused.

@@ -1,9 +1,10 @@
 //! The device's end of TLS and HTTP: one connection to the service, whose key is pinned.
 //!
-//! What is true here: the service is believed by its key, which stands in the trust store under the role
-//! Service, and by nothing else. Dates, names and issuers of its certificate are ignored: the device may
-//! have no clock (Off-spec for RFC 5280: belief rests on the key and on the signed reply). No session is
-//! resumed and no early data is sent, so that every exporter is of one full handshake.
+//! What is true here: the service is believed by its key, which stands in the trust store under the
+//! role Service, and by nothing else. Dates, names and issuers of its certificate are ignored: the
+//! device may have no clock (Off-spec for RFC 5280: belief rests on the key and on the signed
+//! reply). No session is resumed and no early data is sent, so that every exporter is of one full
+//! handshake.
 
 mod error;
 mod pin;
@@ -121,8 +122,8 @@ impl Link {
         self.collect(&mut answer, most).await
     }
 
-    /// Sends any request, and returns the answer's status and body, whatever the status: for the command line,
-    /// which speaks to the operator API over the same pinned connection.
+    /// Sends any request, and returns the answer's status and body, whatever the status: for the
+    /// command line, which speaks to the operator API over the same pinned connection.
     ///
     /// # Errors
     /// `ServiceUnreachable`, `AnswerTooLarge`.
@@ -136,8 +137,8 @@ impl Link {
         Ok((status, self.collect(&mut answer, most).await?))
     }
 
-    /// Gets an object from byte `from` on, piece by piece into `take`, which says how many bytes it has room for
-    /// by refusing.
+    /// Gets an object from byte `from` on, piece by piece into `take`, which says how many bytes it
+    /// has room for by refusing.
     ///
     /// # Errors
     /// As [`Link::post`], or what `take` returns.
@@ -185,7 +186,8 @@ impl Link {
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, LinkError> {
         let exchange = async {
-            // The request before may still be on its way out: hyper refuses a sender that is not ready.
+            // The request before may still be on its way out: hyper refuses a sender that is not
+            // ready.
             self.sender.ready().await?;
             self.sender.send_request(request).await
         };

@@ -43,8 +43,8 @@ pub struct Refused {
     pub text: String,
 }
 
-/// Boots. A set on trial that does not verify falls back in the same step; a confirmed one that does not is
-/// left alone and fetched again, with nothing running meanwhile.
+/// Boots. A set on trial that does not verify falls back in the same step; a confirmed one that
+/// does not is left alone and fetched again, with nothing running meanwhile.
 pub fn boot(
     device: &Device,
     runtime: Digest,

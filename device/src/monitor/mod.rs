@@ -1,8 +1,8 @@
 //! The monitor: starts the roles, decides what runs, and writes the slots.
 //!
-//! It speaks to no network and parses nothing foreign but what it verifies itself. A *boot* here is a restart of
-//! the auth and apps roles: the root of trust resets and measures what runs next. What every boot does first is
-//! what a power cut may have left undone.
+//! It speaks to no network and parses nothing foreign but what it verifies itself. A *boot* here is
+//! a restart of the auth and apps roles: the root of trust resets and measures what runs next. What
+//! every boot does first is what a power cut may have left undone.
 
 mod boot;
 mod error;

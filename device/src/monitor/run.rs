@@ -36,7 +36,7 @@ enum Next {
 /// # Errors
 /// As [`MonitorError`]: only what no retry mends.
 pub fn run(device: &Device) -> Result<(), MonitorError> {
-    if !device.folder.join(crate::auth::ROT_FILE).exists() {
+    if !device.folder.join(crate::folder::ROT_FILE).exists() {
         return Err(MonitorError::DeviceMissing(device.folder.clone()));
     }
     let _lock = lock(device)?;

@@ -1,6 +1,6 @@
 //! What `craton device status` shows: written by the monitor, believed by nobody.
 
-use crate::apps::sandbox::Isolation;
+use crate::roles::Isolation;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 

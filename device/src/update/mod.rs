@@ -1,7 +1,8 @@
 //! The update role: fetches an assigned set, verifies it, and stages it.
 //!
-//! It sees untrusted bytes and the network, and has no access to the root of trust. What it leaves behind is a
-//! set's folder, complete or absent; whether it ever runs is the monitor's to decide, who verifies it again.
+//! It sees untrusted bytes and the network, and has no access to the root of trust. What it leaves
+//! behind is a set's folder, complete or absent; whether it ever runs is the monitor's to decide,
+//! who verifies it again.
 
 mod error;
 mod fetch;

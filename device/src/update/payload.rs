@@ -1,5 +1,5 @@
-//! One payload: from a delta where we have its base, else whole; resumed where it stopped; believed only by
-//! the digest that was signed.
+//! One payload: from a delta where we have its base, else whole; resumed where it stopped; believed
+//! only by the digest that was signed.
 
 use super::UpdateError;
 use crate::installed::InstalledError;
@@ -25,7 +25,8 @@ pub struct Base {
 /// Fetches the payload that a verified member names.
 ///
 /// # Errors
-/// `DownloadOther` when neither a delta nor the whole rebuilds it, `TransportMissing`, and the link's.
+/// `DownloadOther` when neither a delta nor the whole rebuilds it, `TransportMissing`, and the
+/// link's.
 pub async fn payload(
     link: &mut Link,
     device: &Path,

@@ -1,5 +1,5 @@
-//! A set's folder in the making. Its `set.cbor`, renamed into place after everything else is on the disk,
-//! makes it complete; a folder without one is swept away at the next try.
+//! A set's folder in the making. Its `set.cbor`, renamed into place after everything else is on the
+//! disk, makes it complete; a folder without one is swept away at the next try.
 
 use crate::installed::{InstalledError, component_folder, set_folder};
 use craton_trust::{ComponentId, SetId};

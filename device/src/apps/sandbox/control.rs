@@ -1,0 +1,167 @@
+//! What the supervisor and the sandbox program say to each other: JSON messages over a
+//! sequenced-packet socket, whose kernel-made credentials translate process ids between
+//! namespaces.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::path::PathBuf;
+
+use rustix::cmsg_space;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
+use rustix::process::Pid;
+use serde::{Deserialize, Serialize};
+
+use super::Limits;
+
+/// Longest message in bytes; an order with its arguments must fit.
+pub const MESSAGE_BYTES_MAX: usize = 60 * 1024;
+
+/// Lets the app proceed to its exec.
+pub const GO: &[u8] = b"go";
+
+/// Asks the init for a socket made inside the network namespace.
+pub const SOCKET_PLEASE: &[u8] = b"socket";
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Order {
+    pub mode: Mode,
+    pub root: PathBuf,
+    pub entry_point: String,
+    pub args: Vec<String>,
+    pub env: Vec<(String, String)>,
+    pub tcp_server_ports: Vec<u16>,
+    pub storage: Option<StorageOrder>,
+    pub limits: Limits,
+    /// User and group the app gets when we are root, in the outer namespace.
+    pub run_as: u32,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StorageOrder {
+    pub file: PathBuf,
+    pub quota_kib: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Mode {
+    Full,
+    Reduced,
+    /// Makes the namespaces and says how that went, without an app.
+    Probe,
+}
+
+/// From the sandbox program to the supervisor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Report {
+    /// The sender is the init; with namespaces, the proxy's listener comes along.
+    Init,
+    /// The sender is the app, which waits for [`GO`].
+    App,
+    /// The app's exec succeeded.
+    Running,
+    Ended(Ended),
+    Failed(Fault),
+}
+
+/// How the app's main process ended: exactly one of the two is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    pub code: Option<i32>,
+    pub signal: Option<i32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    pub area: Area,
+    pub step: String,
+    pub errno: i32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Area {
+    Namespaces,
+    Setup,
+    Package,
+    Storage,
+    EntryPoint,
+    NothingConfines,
+}
+
+impl Fault {
+    pub fn new(area: Area, step: &str, errno: Errno) -> Fault {
+        Fault { area, step: step.to_owned(), errno: errno.raw_os_error() }
+    }
+
+    /// A step that only fails for want of permission where the host restricts namespaces.
+    pub fn in_namespace(step: &str, errno: Errno) -> Fault {
+        let refused = errno == Errno::PERM || errno == Errno::ACCESS;
+        Fault::new(if refused { Area::Namespaces } else { Area::Setup }, step, errno)
+    }
+}
+
+/// One message with what the kernel attached to it.
+#[derive(Debug)]
+pub struct Received {
+    pub bytes: Vec<u8>,
+    pub fd: Option<OwnedFd>,
+    /// The sender, in the receiver's pid namespace.
+    pub sender: Option<Pid>,
+}
+
+impl Received {
+    /// The peer closed its end.
+    pub fn is_end(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    pub fn report(&self) -> Option<Report> {
+        serde_json::from_slice(&self.bytes).ok()
+    }
+}
+
+pub fn send_report(
+    socket: impl AsFd,
+    report: &Report,
+    fd: Option<BorrowedFd<'_>>,
+) -> Result<(), Errno> {
+    let bytes = serde_json::to_vec(report).map_err(|_| Errno::INVAL)?;
+    send(socket, &bytes, fd)
+}
+
+pub fn send(socket: impl AsFd, bytes: &[u8], fd: Option<BorrowedFd<'_>>) -> Result<(), Errno> {
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let fds: Vec<BorrowedFd<'_>> = fd.into_iter().collect();
+    if !fds.is_empty() {
+        control.push(SendAncillaryMessage::ScmRights(&fds));
+    }
+    sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL).map(|_| ())
+}
+
+pub fn receive(socket: impl AsFd) -> Result<Received, Errno> {
+    let mut bytes = vec![0; MESSAGE_BYTES_MAX];
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1), ScmCredentials(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut slices = [IoSliceMut::new(&mut bytes)];
+    let got = loop {
+        match recvmsg(&socket, &mut slices, &mut control, RecvFlags::CMSG_CLOEXEC) {
+            Err(Errno::INTR) => {}
+            other => break other?,
+        }
+    };
+    let (mut fd, mut sender) = (None, None);
+    for message in control.drain() {
+        match message {
+            RecvAncillaryMessage::ScmRights(mut fds) => fd = fds.next(),
+            RecvAncillaryMessage::ScmCredentials(credentials) => sender = Some(credentials.pid),
+            _ => {}
+        }
+    }
+    bytes.truncate(got.bytes);
+    Ok(Received { bytes, fd, sender })
+}
