@@ -61,11 +61,6 @@ impl Client {
         self.json(Method::POST, path, "application/json", body).await
     }
 
-    /// POST without a body, JSON out.
-    pub async fn act<T: DeserializeOwned>(&mut self, path: &str) -> Result<T> {
-        self.json(Method::POST, path, "application/json", Vec::new()).await
-    }
-
     /// POST of a signed object, JSON out.
     pub async fn post_object<T: DeserializeOwned>(
         &mut self,
@@ -75,15 +70,6 @@ impl Client {
         self.json(Method::POST, path, "application/cbor", object.to_vec()).await
     }
 
-    /// PUT of a signed object, JSON out.
-    pub async fn put_object<T: DeserializeOwned>(
-        &mut self,
-        path: &str,
-        object: &[u8],
-    ) -> Result<T> {
-        self.json(Method::PUT, path, "application/cbor", object.to_vec()).await
-    }
-
     /// PUT of bytes, JSON out.
     pub async fn put_bytes<T: DeserializeOwned>(
         &mut self,
@@ -91,16 +77,6 @@ impl Client {
         bytes: Vec<u8>,
     ) -> Result<T> {
         self.json(Method::PUT, path, "application/octet-stream", bytes).await
-    }
-
-    /// PATCH, JSON in and out.
-    pub async fn patch<T: DeserializeOwned>(
-        &mut self,
-        path: &str,
-        body: &impl Serialize,
-    ) -> Result<T> {
-        let body = serde_json::to_vec(body)?;
-        self.json(Method::PATCH, path, "application/json", body).await
     }
 
     /// GET of bytes.

@@ -1,10 +1,8 @@
 //! Where the command line keeps its things: XDG folders, secrets with mode 0600.
 
-use crate::client::Access;
 use anyhow::{Context as _, Result, bail};
-use craton_trust::PublicKey;
 use craton_trust::soft::SoftKey;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -18,7 +16,7 @@ pub struct Home {
 }
 
 /// Which service and catalog the commands speak to.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Profile {
     /// `host:port`.
     pub service: String,
@@ -79,42 +77,10 @@ impl Home {
         self.config.join("profile.json")
     }
 
-    /// Reads the profile.
-    pub fn profile(&self) -> Result<Profile> {
-        let path = self.profile_path();
-        let bytes = fs::read(&path).with_context(|| {
-            format!(
-                "E6102: {} cannot be read. Log in first: craton login --service HOST:PORT \
-                 --token-file FILE",
-                path.display()
-            )
-        })?;
-        serde_json::from_slice(&bytes).with_context(|| {
-            format!("E6103: {} is damaged. Log in again: craton login", path.display())
-        })
-    }
-
     /// Writes the profile.
     pub fn write_profile(&self, profile: &Profile) -> Result<()> {
         make_folder(&self.config)?;
         write_secret(&self.profile_path(), &serde_json::to_vec_pretty(profile)?)
-    }
-
-    /// Who we are at the service.
-    pub fn access(&self) -> Result<Access> {
-        let profile = self.profile()?;
-        let key = craton_trust::id::from_hex::<64>(&profile.service_key);
-        let key = key.context("E6103: the profile is damaged. Log in again: craton login")?;
-        Ok(Access { address: profile.service, service_key: PublicKey(key), token: profile.token })
-    }
-
-    /// The catalog in use.
-    pub fn catalog(&self) -> Result<craton_api::operator::CatalogId> {
-        let catalog = self.profile()?.catalog.context(
-            "E6104: no catalog is chosen. Make one: craton catalog create NAME, or choose one: \
-             craton catalog use ID",
-        )?;
-        Ok(catalog.parse()?)
     }
 
     /// Reads a signing key by name.

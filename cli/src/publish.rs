@@ -16,8 +16,6 @@ use craton_trust::soft::Soft;
 /// What publishing an update cost on the wire, bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
-    /// The payload as it is signed.
-    pub payload: u64,
     /// The whole payload, compressed.
     pub whole: u64,
     /// The delta from the payload before.
@@ -75,11 +73,8 @@ pub async fn publish_set(
     let signed = sign_set(catalog, package, &whole, delta.as_ref(), purpose, publisher)?;
     let path = format!("/v1/catalogs/{catalog}/image-sets");
     let shown = client.post_object(&path, &signed).await?;
-    let sizes = Sizes {
-        payload: package.payload().len() as u64,
-        whole: whole.len() as u64,
-        delta: delta.map(|(delta, _)| delta.len() as u64),
-    };
+    let sizes =
+        Sizes { whole: whole.len() as u64, delta: delta.map(|(delta, _)| delta.len() as u64) };
     Ok((shown, sizes))
 }
 

@@ -12,6 +12,7 @@ pub mod link;
 pub mod monitor;
 pub mod roles;
 pub mod slot_file;
+#[allow(unsafe_code)]
 pub mod sys;
 pub mod trace;
 pub mod update;

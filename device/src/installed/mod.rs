@@ -95,7 +95,6 @@ pub fn open(device: &Path, set: SetId, believed: &Believed) -> Result<Installed,
             apps.push(open_app(&folder, member, &image, &payload)?);
         }
     }
-    drop(verified);
     Ok(Installed { set, signed: bytes, images, apps })
 }
 

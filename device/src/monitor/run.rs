@@ -174,10 +174,10 @@ impl<'d> Session<'d> {
             Err(RoleError::RoleGone(_)) => return Ok(()),
             Err(error) => return Err(error.into()),
         };
-        let youngest = answer.up.iter().map(|(_, up)| up.map(Duration::from_millis));
+        let mut youngest = answer.up.iter().map(|(_, up)| up.map(Duration::from_millis));
         self.health.running = self.since.elapsed();
         self.health.all_up =
-            youngest.fold(Some(self.health.running), |least, up| Some(least?.min(up?)));
+            youngest.try_fold(self.health.running, |least, up| Some(least.min(up?)));
         self.status.isolation = Some(answer.isolation);
         self.status.apps =
             answer.up.into_iter().map(|(name, up_ms)| AppStatus { name, up_ms }).collect();

@@ -1,4 +1,5 @@
 //! A package with the attack program in it, and running it.
+#![allow(dead_code)] // each test file uses the part that it needs
 
 use std::ffi::OsString;
 use std::fs::{self, File};

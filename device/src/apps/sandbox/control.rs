@@ -114,11 +114,6 @@ pub struct Received {
 }
 
 impl Received {
-    /// The peer closed its end.
-    pub fn is_end(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
     pub fn report(&self) -> Option<Report> {
         serde_json::from_slice(&self.bytes).ok()
     }
