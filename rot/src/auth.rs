@@ -1,8 +1,9 @@
 //! What only the auth role may ask for, and what a device-auth key may sign.
 //!
-//! Rules: ROT-3 only the holder of [`AuthRole`] gets evidence for a check-in, so that a back-end cannot pass a
-//! device off as itself, and no pair of boot and check-in is quoted twice; ROT-8 the device-auth key signs
-//! tagged messages or a TLS 1.3 CertificateVerify, so that no message of one protocol is one of another.
+//! Rules: ROT-3 only the holder of [`AuthRole`] gets evidence for a check-in, so that a back-end
+//! cannot pass a device off as itself, and no pair of boot and check-in is quoted twice; ROT-8 the
+//! device-auth key signs tagged messages or a TLS 1.3 CertificateVerify, so that no message of one
+//! protocol is one of another.
 
 use crate::error::{Error, Result};
 use craton_trust::cose::Kind;
@@ -10,7 +11,8 @@ use craton_trust::crypto::Signature;
 use craton_trust::evidence::Purpose;
 use craton_trust::{CatalogId, Digest, PublicKey};
 
-/// The right to check in. A root of trust gives it out once in a reset; it cannot be copied or made.
+/// The right to check in. A root of trust gives it out once in a reset; it cannot be copied or
+/// made.
 pub struct AuthRole {
     pub(crate) session: [u8; 16],
 }
@@ -49,8 +51,8 @@ pub struct Ask<'a> {
 /// A message for the device-auth key.
 #[derive(Clone, Copy)]
 pub enum AuthMessage<'a> {
-    /// `payload` under the kind's own `external_aad`, as the Sig_structure of RFC 9052 §4.4 with a protected
-    /// header of `{1: -7}`.
+    /// `payload` under the kind's own `external_aad`, as the Sig_structure of RFC 9052 §4.4 with a
+    /// protected header of `{1: -7}`.
     Tagged(Kind, &'a [u8]),
     /// The whole content covered by a TLS 1.3 client's CertificateVerify (RFC 8446 §4.4.3).
     CertificateVerify(&'a [u8]),
@@ -75,7 +77,8 @@ pub fn check_certificate_verify(content: &[u8]) -> Result<()> {
 /// The most bytes of a signature in DER.
 pub const DER_MAX: usize = 72;
 
-/// A raw signature as TLS wants it: DER `SEQUENCE { r INTEGER, s INTEGER }` (RFC 3279 §2.2.3), into `out`.
+/// A raw signature as TLS wants it: DER `SEQUENCE { r INTEGER, s INTEGER }` (RFC 3279 §2.2.3), into
+/// `out`.
 #[must_use]
 pub fn signature_to_der<'o>(signature: &Signature, out: &'o mut [u8; DER_MAX]) -> &'o [u8] {
     let mut length = 2;

@@ -11,13 +11,13 @@ use craton_trust::{CatalogId, Digest};
 /// What the root of trust verifies and measures before it runs.
 #[derive(Clone, Copy, Debug)]
 pub struct NextLayer<'a> {
-    /// The runtime: its component, and the SHA-256 of its program. If the set names that component, it must
-    /// be the payload that the set names.
+    /// The runtime: its component, and the SHA-256 of its program. If the set names that component,
+    /// it must be the payload that the set names.
     pub runtime: Measured,
     /// The signed image set; `None` before one is installed.
     pub set: Option<&'a [u8]>,
-    /// Each image of the set as it lies on the device: its component, and the SHA-256 of its payload,
-    /// just computed.
+    /// Each image of the set as it lies on the device: its component, and the SHA-256 of its
+    /// payload, just computed.
     pub images: &'a [Measured],
 }
 

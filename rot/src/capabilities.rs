@@ -31,8 +31,8 @@ impl Limit {
     }
 }
 
-/// What a back-end is, and what it cannot do. It promises nothing to a verifier: the class that counts is
-/// the one of the endorsement (END-1).
+/// What a back-end is, and what it cannot do. It promises nothing to a verifier: the class that
+/// counts is the one of the endorsement (END-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
     /// How the root of trust is kept.

@@ -1,4 +1,5 @@
-//! The refusals of the root of trust, each with its stable number (`spec/errors.toml` has the words).
+//! The refusals of the root of trust, each with its stable number (`spec/errors.toml` has the
+//! words).
 
 use core::fmt;
 
@@ -40,7 +41,9 @@ macro_rules! refusals {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 match self {
                     Self::Trust(error) => error.fmt(f),
-                    $(Self::$name => f.write_str(concat!("E", $code, ": ", $says, ". ", $do, ".")),)*
+                    $(Self::$name => {
+                        f.write_str(concat!("E", $code, ": ", $says, ". ", $do, "."))
+                    })*
                 }
             }
         }
@@ -166,7 +169,7 @@ refusals! {
         "Boot in mode Normal";
     /// Changed, or sealed elsewhere.
     SealBroken = 3402,
-        "the sealed data was changed, or was sealed by another device, owner, mode, component or epoch",
+        "the sealed data was changed, or is of another device, owner, mode, component or epoch",
         "Fetch or make the data again";
     /// Sealed by a newer image.
     SealedByNewer = 3403,

@@ -1,9 +1,9 @@
 //! The root of trust: who a device is, what it booted, and what it may read.
 //!
-//! What is true of this crate: a chip's secret is read only during reset (ROT-1); no command takes a counter
-//! value (ROT-4); every change of state is one write that commits (ROT-7); it allocates nothing beside the
-//! platforms of the `std` feature, and has no `unsafe`. What a back-end cannot do it says itself
-//! ([`RootOfTrust::capabilities`]).
+//! What is true of this crate: a chip's secret is read only during reset (ROT-1); no command takes
+//! a counter value (ROT-4); every change of state is one write that commits (ROT-7); it allocates
+//! nothing beside the platforms of the `std` feature, and has no `unsafe`. What a back-end cannot
+//! do it says itself ([`RootOfTrust::capabilities`]).
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -39,8 +39,8 @@ pub const SECTION_MAX: usize = 8192;
 
 /// A root of trust. Every back-end passes the suite in `tests/conformance`.
 ///
-/// Objects come as the bytes that were signed: a root of trust believes no caller's verification. After a
-/// refusal the state is as before.
+/// Objects come as the bytes that were signed: a root of trust believes no caller's verification.
+/// After a refusal the state is as before.
 pub trait RootOfTrust {
     /// The identity: the key derived from the device secret, which only certifies.
     fn identity(&self) -> PublicKey;
@@ -73,7 +73,8 @@ pub trait RootOfTrust {
     /// `LifecycleStep`, `DevelopmentRoot`, `OrderMismatch`; `Trust`; `StorageFailed`.
     fn advance_lifecycle(&mut self, order: &[u8]) -> Result<()>;
 
-    /// Gives out the right to check in: once in a reset, to whoever asks first, which is the auth role.
+    /// Gives out the right to check in: once in a reset, to whoever asks first, which is the auth
+    /// role.
     ///
     /// # Errors
     /// `AuthRoleTaken`.
@@ -94,8 +95,8 @@ pub trait RootOfTrust {
     /// `NotBooted`; `Trust(MeasuredTwice)`, `Trust(FieldTooLong)`.
     fn extend(&mut self, component: ComponentId, digest: Digest) -> Result<()>;
 
-    /// The entry at `place` of this boot's log; `None` past its end. [`boot::replay`] of all of them gives
-    /// what evidence quotes (ROT-9).
+    /// The entry at `place` of this boot's log; `None` past its end. [`boot::replay`] of all of
+    /// them gives what evidence quotes (ROT-9).
     fn event(&self, place: usize) -> Option<Event>;
 
     /// Writes evidence into `out`. A check-in counts before its token leaves (ROT-3).
@@ -117,16 +118,19 @@ pub trait RootOfTrust {
     /// `NotBooted`, `ResetNeeded`, `StorageFailed`.
     fn renew_client_key(&mut self) -> Result<PublicKey>;
 
-    /// Signs by the device-auth key: tagged messages, or a TLS 1.3 client's CertificateVerify (ROT-8).
+    /// Signs by the device-auth key: tagged messages, or a TLS 1.3 client's CertificateVerify
+    /// (ROT-8).
     ///
     /// # Errors
     /// `NotBooted`, `ResetNeeded`, `MessageKind`, `MessageUntagged`.
     fn sign(&self, message: &AuthMessage<'_>) -> Result<Signature>;
 
-    /// Encrypts `plain` for a component of this boot, at its confirmed security version, into `out`.
+    /// Encrypts `plain` for a component of this boot, at its confirmed security version, into
+    /// `out`.
     ///
     /// # Errors
-    /// `NotBooted`, `ResetNeeded`, `SealInRecovery`, `ComponentNotBooted`, `RoomTooSmall`, `RandomFailed`.
+    /// `NotBooted`, `ResetNeeded`, `SealInRecovery`, `ComponentNotBooted`, `RoomTooSmall`,
+    /// `RandomFailed`.
     fn seal<'o>(
         &mut self,
         component: ComponentId,
@@ -151,22 +155,23 @@ pub trait RootOfTrust {
     /// `NotBooted`, `ResetNeeded`, `NothingToConfirm`, `StorageFailed`.
     fn confirm(&mut self) -> Result<()>;
 
-    /// Takes a first owner, by the one-time claim code; `owner` is a signed first version of a section.
-    /// A boot under way is over.
+    /// Takes a first owner, by the one-time claim code; `owner` is a signed first version of a
+    /// section. A boot under way is over.
     ///
     /// # Errors
-    /// `AlreadyOwned`, `ClaimCodeWrong`, `ClaimCodeUsed`, `DevelopmentRoot`; `Trust`; `StorageFailed`.
+    /// `AlreadyOwned`, `ClaimCodeWrong`, `ClaimCodeUsed`, `DevelopmentRoot`; `Trust`;
+    /// `StorageFailed`.
     fn claim(&mut self, code: &[u8], owner: &[u8]) -> Result<()>;
 
-    /// Replaces a section by its signed successor. `installed` are the signed image sets on the device, signed
-    /// again for the new section before (STORE-4).
+    /// Replaces a section by its signed successor. `installed` are the signed image sets on the
+    /// device, signed again for the new section before (STORE-4).
     ///
     /// # Errors
     /// `Unowned`, `InstalledOmitted`; `Trust` (`SuccessorOrphans` and the like); `StorageFailed`.
     fn replace(&mut self, successor: &[u8], installed: &[&[u8]]) -> Result<()>;
 
-    /// Erases everything sealed, by overwriting the epoch secret, on an [`Order`] of the owner's root. With
-    /// `next_owner` the device goes to that owner. A boot under way is over.
+    /// Erases everything sealed, by overwriting the epoch secret, on an [`Order`] of the owner's
+    /// root. With `next_owner` the device goes to that owner. A boot under way is over.
     ///
     /// # Errors
     /// `OrderMismatch`, `DevelopmentRoot`; `Trust`; `StorageFailed`.
@@ -178,15 +183,15 @@ pub trait RootOfTrust {
     /// `RandomFailed`, `StorageFailed`.
     fn challenge(&mut self) -> Result<Digest>;
 
-    /// Accepts the capability that answers the open challenge: the next normal boot runs in mode Debug
-    /// (CAP-2).
+    /// Accepts the capability that answers the open challenge: the next normal boot runs in mode
+    /// Debug (CAP-2).
     ///
     /// # Errors
     /// `Unowned`, `NoChallenge`; `Trust`; `StorageFailed`.
     fn apply(&mut self, capability: &[u8]) -> Result<()>;
 
-    /// Verifies the signed reply to `request`, raises the time floor to its time, and the size of the last
-    /// checkpoint to its checkpoint's (LOG-2). Neither ever falls.
+    /// Verifies the signed reply to `request`, raises the time floor to its time, and the size of
+    /// the last checkpoint to its checkpoint's (LOG-2). Neither ever falls.
     ///
     /// # Errors
     /// `Unowned`; `Trust` (`OtherRequest`, `CheckpointShrank` and the like); `StorageFailed`.

@@ -1,7 +1,7 @@
 //! Signed orders to a root of trust: a step of the lifecycle, or an erase.
 //!
-//! Rules: ROT-2 an order is for one device in one epoch, so that an erase cannot be replayed; a step of the
-//! lifecycle is one-way anyway.
+//! Rules: ROT-2 an order is for one device in one epoch, so that an erase cannot be replayed; a
+//! step of the lifecycle is one-way anyway.
 
 use craton_trust::cbor::{Reader, Writer};
 use craton_trust::cose::Kind;
@@ -19,8 +19,8 @@ pub const ORDER_MAX: usize = 96;
 pub enum Action {
     /// Move the lifecycle there. Signed by the platform section's `Manufacturer`.
     Lifecycle(Lifecycle),
-    /// Cryptographic erase: a new epoch. With an owner section's digest the device goes to that owner.
-    /// Signed by the owner section's `Root`; of an unowned device by the `Manufacturer`.
+    /// Cryptographic erase: a new epoch. With an owner section's digest the device goes to that
+    /// owner. Signed by the owner section's `Root`; of an unowned device by the `Manufacturer`.
     NewEpoch(Option<Digest>),
 }
 

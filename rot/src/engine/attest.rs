@@ -23,7 +23,8 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
             self.refuse_check_in(role, ask, lifecycle)?;
             let mut state = self.state.clone();
             state.check_in = state.check_in.saturating_add(1);
-            // ROT-3: durable before the token exists; a cut after it loses a number, never repeats one.
+            // ROT-3: durable before the token exists; a cut after it loses a number, never repeats
+            // one.
             self.commit(state)?;
         }
         let claims = Claims {
@@ -58,8 +59,8 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
         Ok(())
     }
 
-    /// The device-auth key: derived, so that it survives a restart without being stored; numbered, so that a
-    /// fresh one is one write away; of this boot's mode, owner and epoch only.
+    /// The device-auth key: derived, so that it survives a restart without being stored; numbered,
+    /// so that a fresh one is one write away; of this boot's mode, owner and epoch only.
     fn device_auth_key(&self) -> Result<SoftKey> {
         let root = &self.booted()?.client_root;
         let number = self.state.client_key.to_be_bytes();

@@ -63,7 +63,7 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
         }
         let measured = self.measure(next, admitted.as_ref())?;
         let rungs = self.rungs(&root, next, admitted.as_ref())?;
-        let client_root = derive_from(&self.crypto, &root, &[b"craton/1/client", &self.bound()]);
+        let client_root = derive_from(&self.crypto, &root, &[b"craton/1/client", &self.bound().0]);
         let mut state = self.state.clone();
         // At one boot a second this is full after 10¹¹ years.
         state.boot = state.boot.saturating_add(1);
@@ -144,17 +144,19 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
         let runtime = next.runtime.component;
         let alone = (!of_set(runtime)).then(|| (runtime, self.state.floors.of(runtime)));
         for (place, (component, version)) in rungs.iter_mut().zip(versions.chain(alone)) {
-            let parts = [&b"craton/1/seal"[..], &self.bound(), &component.0];
+            let bound = self.bound();
+            let parts = [&b"craton/1/seal"[..], &bound.0, &component.0];
             let component_root = derive_from(&self.crypto, root, &parts);
             *place = Some((component, Rung::of(&self.crypto, &component_root, version)?));
         }
         Ok(rungs)
     }
 
-    /// What every key of this boot is bound to beside mode and platform: authority and epoch secret.
-    fn bound(&self) -> [u8; 64] {
+    /// What every key of this boot is bound to beside mode and platform: authority and epoch
+    /// secret.
+    fn bound(&self) -> Secret<64> {
         let authority = self.state.owner.map_or(self.state.platform.genesis, |owner| owner.genesis);
-        self.crypto.sha512(&[&authority.0, &self.state.epoch_secret.0])
+        Secret::new(self.crypto.sha512(&[&authority.0, &self.state.epoch_secret.0]))
     }
 
     pub(super) fn measure_more(&mut self, component: ComponentId, digest: Digest) -> Result<()> {

@@ -1,8 +1,8 @@
 //! Where the state lives: two sectors, of which the newer whole one counts.
 //!
-//! Rule ROT-7: a write goes to the sector that is not in force: erase it, write the body, then its header.
-//! The header names generation, length and digest; it is the write that commits, and whatever a power cut
-//! leaves of it either checks or does not exist.
+//! Rule ROT-7: a write goes to the sector that is not in force: erase it, write the body, then its
+//! header. The header names generation, length and digest; it is the write that commits, and
+//! whatever a power cut leaves of it either checks or does not exist.
 
 use crate::error::{Error, Result};
 use crate::platform::{Platform, SECTOR_SIZE, Sector};

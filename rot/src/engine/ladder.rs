@@ -1,8 +1,9 @@
-//! The ladder of sealing keys: who holds the rung of version n can climb down to every m ≤ n, and never up.
+//! The ladder of sealing keys: who holds the rung of version n can climb down to every m ≤ n, and
+//! never up.
 //!
-//! Rule ROT-5. A version is two digits of base 64. Each digit is a chain of hashes that starts at its top, so
-//! that no version costs more than 126 steps. A rung is the key of the version itself on the low
-//! chain, and on the high chain the one of the next lower high digit.
+//! Rule ROT-5. A version is two digits of base 64. Each digit is a chain of hashes that starts at
+//! its top, so that no version costs more than 126 steps. A rung is the key of the version itself
+//! on the low chain, and on the high chain the one of the next lower high digit.
 
 use crate::error::{Error, Result};
 use crate::secret::Secret;

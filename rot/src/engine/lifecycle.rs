@@ -95,8 +95,8 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
     }
 }
 
-/// The measurement of a trust store: SHA-256 of the platform section's digest, and of the owner section's if
-/// there is one. A section's digest is that of its signed payload.
+/// The measurement of a trust store: SHA-256 of the platform section's digest, and of the owner
+/// section's if there is one. A section's digest is that of its signed payload.
 #[must_use]
 pub fn trust_store_digest(crypto: &impl Crypto, platform: Digest, owner: Option<Digest>) -> Digest {
     match owner {

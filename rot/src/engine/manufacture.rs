@@ -1,7 +1,7 @@
 //! Manufacture: what is burned and written once, before a device has an identity.
 //!
-//! Recovery: the fuse `manufactured` is burned last. Until then everything can be done again with the
-//! same values.
+//! Recovery: the fuse `manufactured` is burned last. Until then everything can be done again with
+//! the same values.
 
 use super::journal::{BODY_MAX, Journal};
 use super::sections;
@@ -31,7 +31,8 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
     /// Gives a blank chip its secret and its platform, and starts it; its lifecycle is `Blank`.
     ///
     /// # Errors
-    /// `AlreadyManufactured`, `FuseMismatch`; `Trust` for the section; `RandomFailed`, `StorageFailed`.
+    /// `AlreadyManufactured`, `FuseMismatch`; `Trust` for the section; `RandomFailed`,
+    /// `StorageFailed`.
     pub fn manufacture(mut platform: P, crypto: C, with: &Manufacture<'_>) -> Result<Self> {
         platform.reset();
         if lifecycle::is_manufactured(&platform)? {

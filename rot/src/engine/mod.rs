@@ -47,6 +47,7 @@ pub struct Engine<P: Platform, C: Crypto = Soft> {
 }
 
 /// How far this reset is.
+#[expect(clippy::large_enum_variant, reason = "there is one, and no heap to put it on")]
 enum Phase {
     /// Nothing booted: the sealing root is still here.
     Fresh(crate::secret::Secret),

@@ -1,8 +1,8 @@
 //! Owners: claim, succession, a new epoch; and what the owner's keys may tell a device.
 //!
-//! Rules: ROT-10 a first owner needs the one-time claim code, and a new epoch overwrites the epoch secret in
-//! the same write that makes it; ROT-4 no command takes a counter value: time and checkpoint size come from
-//! objects that are verified here.
+//! Rules: ROT-10 a first owner needs the one-time claim code, and a new epoch overwrites the epoch
+//! secret in the same write that makes it; ROT-4 no command takes a counter value: time and
+//! checkpoint size come from objects that are verified here.
 
 use super::lifecycle::{is_claim_used, read};
 use super::state::State;
@@ -76,8 +76,8 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
         Ok(())
     }
 
-    /// Writes the other copy of the state, too, which still holds the old epoch secret. Recovery: each reset
-    /// redoes it.
+    /// Writes the other copy of the state, too, which still holds the old epoch secret. Recovery:
+    /// each reset redoes it.
     pub(super) fn finish_erase(&mut self) -> Result<()> {
         if !self.state.erasing {
             return Ok(());

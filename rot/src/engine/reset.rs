@@ -1,9 +1,9 @@
 //! Reset: the only code that sees the device secret, and the one DICE step from it to the engine.
 //!
 //! Rule ROT-1: the device secret is readable only here; its key is the identity and certifies the
-//! engine's layer, whose key attests. Inputs of that layer: code = SHA-512 of [`DESCRIPTOR`]; authority =
-//! SHA-512 of the platform section's genesis; mode; configuration = format 1, lifecycle (2 bytes), class (16
-//! bytes), zeros. Sealing depends on none but authority and mode.
+//! engine's layer, whose key attests. Inputs of that layer: code = SHA-512 of [`DESCRIPTOR`];
+//! authority = SHA-512 of the platform section's genesis; mode; configuration = format 1, lifecycle
+//! (2 bytes), class (16 bytes), zeros. Sealing depends on none but authority and mode.
 
 use super::journal::{BODY_MAX, Journal};
 use super::state::State;

@@ -1,9 +1,9 @@
 //! Sealing: to authority, mode, component and epoch, at a security version.
 //!
-//! Rules: ROT-5 version n opens what m ≤ n sealed, and no other (see `ladder`); ROT-6 data is sealed at the
-//! *confirmed* version, so that a trial can fall back and still read it, and mode Recovery seals and
-//! unseals nothing. Sealed: format (1 byte), version (2), nonce (12), ciphertext, tag (16); AES-256-GCM
-//! with the first 15 bytes as associated data.
+//! Rules: ROT-5 version n opens what m ≤ n sealed, and no other (see `ladder`); ROT-6 data is
+//! sealed at the *confirmed* version, so that a trial can fall back and still read it, and mode
+//! Recovery seals and unseals nothing. Sealed: format (1 byte), version (2), nonce (12),
+//! ciphertext, tag (16); AES-256-GCM with the first 15 bytes as associated data.
 
 use super::Engine;
 use crate::SEAL_OVERHEAD;

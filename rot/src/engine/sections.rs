@@ -1,4 +1,5 @@
-//! The trust store's sections in flash: two places for each, of which the state names the one in force.
+//! The trust store's sections in flash: two places for each, of which the state names the one in
+//! force.
 
 use super::Engine;
 use super::state::{Installed, State};
@@ -30,14 +31,16 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
         Ok(room)
     }
 
-    /// The section in force. Its bytes are those that were believed: their digest stands in the state.
+    /// The section in force. Its bytes are those that were believed: their digest stands in the
+    /// state.
     pub(super) fn load_section(&self, kind: SectionKind) -> Result<Section> {
         let mut room = [0u8; SECTOR_SIZE];
         let bytes = self.read_section(kind, &mut room)?;
         Ok(Section::parse(Signed::parse(bytes)?.unchecked_payload())?)
     }
 
-    /// Writes a believed section into the place that is not in force; `next` names it from its commit on.
+    /// Writes a believed section into the place that is not in force; `next` names it from its
+    /// commit on.
     pub(super) fn stage_section(
         &mut self,
         next: &mut State,

@@ -48,7 +48,8 @@ pub struct State {
     pub challenge: Option<Digest>,
     /// Whether the next normal boot is a Debug one.
     pub debug_next: bool,
-    /// Whether the other copy of the state still holds the epoch secret that was overwritten in this one.
+    /// Whether the other copy of the state still holds the epoch secret that was overwritten in
+    /// this one.
     pub erasing: bool,
     /// The platform section.
     pub platform: Installed,

@@ -1,10 +1,10 @@
 //! The virtual chip: fuses, counters and flash in one file of fixed size.
 //!
-//! What survives what: the file is made whole under another name and linked into place, so that it never
-//! exists half-made; it has its full size from the start, so that a full disk stops the making and not a
-//! later write; every write goes to the copy that is not in force, and `sync` is `fdatasync`. It does not
-//! protect against the host: whoever may read it has the secrets, and whoever may write it can put an old
-//! copy back ([`SOFTWARE`] says so).
+//! What survives what: the file is made whole under another name and linked into place, so that it
+//! never exists half-made; it has its full size from the start, so that a full disk stops the
+//! making and not a later write; every write goes to the copy that is not in force, and `sync` is
+//! `fdatasync`. It does not protect against the host: whoever may read it has the secrets, and
+//! whoever may write it can put an old copy back ([`SOFTWARE`] says so).
 
 extern crate std;
 
@@ -226,8 +226,8 @@ impl<C: Crypto> Engine<FilePlatform, C> {
         Self::reset(FilePlatform::open(path)?, crypto, start)
     }
 
-    /// Makes a virtual chip at `path`, manufactures it and starts the engine on it. A making that was
-    /// interrupted is finished by doing it again with the same values.
+    /// Makes a virtual chip at `path`, manufactures it and starts the engine on it. A making that
+    /// was interrupted is finished by doing it again with the same values.
     ///
     /// # Errors
     /// As [`FilePlatform::create`] and [`Engine::manufacture`].

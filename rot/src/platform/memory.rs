@@ -1,7 +1,7 @@
 //! A chip in memory, whose power a test can cut at any write.
 //!
-//! A value is a probe on the chip: clones see the same chip, so that it outlives the engine that a power
-//! cut stopped.
+//! A value is a probe on the chip: clones see the same chip, so that it outlives the engine that a
+//! power cut stopped.
 
 extern crate std;
 

@@ -1,5 +1,5 @@
-//! What a chip must give to the engine: fuses, a little flash, randomness, and a device secret that hides
-//! itself until the next reset.
+//! What a chip must give to the engine: fuses, a little flash, randomness, and a device secret that
+//! hides itself until the next reset.
 
 #[cfg(feature = "std")]
 pub mod file;
@@ -66,11 +66,12 @@ pub enum Sector {
     OwnerB = 5,
 }
 
-/// What a chip must give. Flash behaves like NOR flash: erasing makes a sector all ones, programming is
-/// allowed once after it. Power may go at any of these calls: what was being written is then whole, torn or
-/// partly erased, and everything before the last [`Platform::sync`] stays.
+/// What a chip must give. Flash behaves like NOR flash: erasing makes a sector all ones,
+/// programming is allowed once after it. Power may go at any of these calls: what was being written
+/// is then whole, torn or partly erased, and everything before the last [`Platform::sync`] stays.
 pub trait Platform {
-    /// What the reset line does: the device secret can be read again, and everything in RAM is gone.
+    /// What the reset line does: the device secret can be read again, and everything in RAM is
+    /// gone.
     fn reset(&mut self);
 
     /// Reads a row of fuses.

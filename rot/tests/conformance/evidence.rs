@@ -108,7 +108,7 @@ fn a_small_buffer_gets_no_token() {
 #[test]
 fn rot_8_the_device_auth_key_signs_tagged_messages_or_tls_only() {
     on_every_back_end(|bench| {
-        let mut rot = running(bench);
+        let rot = running(bench);
         let public = rot.client_key().unwrap();
         let context = b"TLS 1.3, client CertificateVerify\0";
         let content = [&[b' '; 64][..], context, &[9; 32]].concat();
@@ -131,7 +131,7 @@ fn rot_8_the_device_auth_key_signs_tagged_messages_or_tls_only() {
 #[test]
 fn the_client_key_survives_a_restart_until_it_is_renewed() {
     on_every_back_end(|bench| {
-        let mut rot = running(bench);
+        let rot = running(bench);
         let first = rot.client_key().unwrap();
         let mut rot = bench.restart(rot, Start::Normal);
         boot(&mut *rot, &[(APP, 1)]);

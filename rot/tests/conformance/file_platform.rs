@@ -1,4 +1,5 @@
-//! The file platform against its environment: damage, other users, other processes, a full disk, `kill -9`.
+//! The file platform against its environment: damage, other users, other processes, a full disk,
+//! `kill -9`.
 
 use super::bench::*;
 use super::world::*;
