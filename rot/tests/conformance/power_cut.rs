@@ -113,7 +113,8 @@ fn cut_everywhere(base: &MemoryPlatform, boot_writes: u64, command: Command) {
         chip.writes() - from
     };
     for (write, how) in (boot_writes..writes).flat_map(|write| CUTS.map(|how| (write, how))) {
-        for second in 0..=SECOND_CUTS {
+        // Every other second cut: the three ways of the first one take turns.
+        for second in ((write + how as u64) % 2..=SECOND_CUTS).step_by(2) {
             LEFT.with_borrow_mut(Vec::clear);
             let chip = base.duplicate();
             chip.cut_at(write, how);
