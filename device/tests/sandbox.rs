@@ -67,7 +67,7 @@ fn no_call_that_leads_out_succeeds_under_reduced_isolation() {
 fn the_package_cannot_be_written_and_the_host_not_read() {
     let attempts: [&[&str]; 8] = [
         &["read", "/etc/passwd"],
-        &["read", "/root/.profile"],
+        &["read", "/home"],
         &["write", "/bin/app"],
         &["create", "/bin/other"],
         &["truncate", "/data.txt"],
