@@ -4,7 +4,7 @@
 use craton_trust::suit::{FOOTER_SIZE, Footer};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let Some((footer, rest)) = bytes.split_last_chunk::<FOOTER_SIZE>() else { return };
+    let Some((rest, footer)) = bytes.split_last_chunk::<FOOTER_SIZE>() else { return };
     let stated = rest.first_chunk::<8>().map_or(0, |size| u64::from_le_bytes(*size));
     for size in [stated, bytes.len() as u64] {
         if let Ok(parsed) = Footer::parse(footer, size) {
