@@ -17,16 +17,22 @@ use std::process::{Command, Stdio};
 const DEVICE: &str = "CRATON_ROT_TEST_DEVICE";
 
 fn open(path: &Path) -> craton_rot::Result<Engine<FilePlatform>> {
-    // A child that another test starts holds our lock from its fork to its exec.
+    unlocked(|| Engine::<FilePlatform>::open(path, Soft, Start::Normal))
+}
+
+fn create_again(path: &Path, section: &[u8]) -> craton_rot::Result<Engine<FilePlatform>> {
+    unlocked(|| Engine::<FilePlatform>::create(path, Soft, &manufacture(section)))
+}
+
+/// A child that another test starts holds our lock from its fork to its exec: waits half a second.
+fn unlocked<T>(open: impl Fn() -> craton_rot::Result<T>) -> craton_rot::Result<T> {
     for _ in 0..100 {
-        match Engine::<FilePlatform>::open(path, Soft, Start::Normal) {
-            Err(craton_rot::Error::StorageLocked) => {
-                std::thread::sleep(std::time::Duration::from_millis(5));
-            }
+        match open() {
+            Err(Error::StorageLocked) => std::thread::sleep(std::time::Duration::from_millis(5)),
             other => return other,
         }
     }
-    Engine::<FilePlatform>::open(path, Soft, Start::Normal)
+    open()
 }
 
 fn made() -> InFile {
@@ -59,7 +65,7 @@ fn the_file_is_made_once_for_its_user_alone() {
     let about = fs::metadata(bench.path()).unwrap();
     assert_eq!((about.len(), about.permissions().mode() & 0o777), (FILE_SIZE, 0o600));
     let section = platform_section(false);
-    let again = Engine::<FilePlatform>::create(&bench.path(), Soft, &manufacture(&section));
+    let again = create_again(&bench.path(), &section);
     assert_eq!(again.err(), Some(Error::AlreadyManufactured));
     let names = fs::read_dir(bench.path().parent().unwrap()).unwrap().count();
     assert_eq!(names, 1, "nothing unfinished stays beside it");
@@ -108,7 +114,7 @@ fn a_file_of_another_size_is_storage_damaged_and_left_as_it_is() {
         drop(file);
         assert_eq!(open(&bench.path()).err(), Some(Error::StorageDamaged));
         let section = platform_section(false);
-        let again = Engine::<FilePlatform>::create(&bench.path(), Soft, &manufacture(&section));
+        let again = create_again(&bench.path(), &section);
         assert_eq!(again.err(), Some(Error::StorageDamaged));
         assert_eq!(fs::metadata(bench.path()).unwrap().len(), size, "never created anew");
     }
