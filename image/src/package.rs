@@ -160,7 +160,7 @@ pub fn decompress(
     use std::io::Read as _;
     let mut decoder = zstd::Decoder::new(transport).map_err(|_| PackageError::TransportDamaged)?;
     decoder.window_log_max(WINDOW_LOG_MAX).map_err(|_| PackageError::TransportDamaged)?;
-    let mut decoder = decoder.take(size + 1);
+    let mut decoder = decoder.take(size.saturating_add(1));
     let (mut chunk, mut written) = (vec![0u8; 64 * 1024], 0u64);
     loop {
         let n = decoder.read(&mut chunk).map_err(|_| PackageError::TransportDamaged)?;
