@@ -140,6 +140,19 @@ static int threads(void) {
     return 0;
 }
 
+/* Takes memory in MiB steps and touches it. */
+static int eat(int mib) {
+    int got = 0;
+    while (got < mib) {
+        char *block = mmap(0, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (block == MAP_FAILED) break;
+        memset(block, 1, 1 << 20);
+        got++;
+    }
+    printf("mib %d\n", got);
+    return 0;
+}
+
 static int facts(void) {
     printf("pid %d ppid %d uid %d euid %d gid %d sid %d\n", getpid(), getppid(), getuid(),
            geteuid(), getgid(), getsid(0) == getpid());
@@ -250,6 +263,7 @@ int main(int count, char **words) {
     if (!strcmp(name, "fill")) return fill(number);
     if (!strcmp(name, "bomb")) return bomb();
     if (!strcmp(name, "threads")) return threads();
+    if (!strcmp(name, "eat")) return eat(number);
     int done = memory_attack(name);
     if (done == 2) done = call_attack(name, number);
     if (done == 2) done = file_attack(name, word);

@@ -119,12 +119,18 @@ impl Running {
     /// The init's report of the end, or what follows from its silence: it was killed itself.
     fn last_word(&self) -> Ended {
         let killed = Ended { code: None, signal: Some(libc::SIGKILL) };
-        let word = receive(&self.parts.control).ok().and_then(|word| word.report());
-        let ended = match word {
-            Some(Report::Ended(ended)) => ended,
-            _ => killed,
+        let ended = loop {
+            match receive(&self.parts.control).ok().and_then(|word| word.report()) {
+                Some(Report::Ended(ended)) => break ended,
+                // Killed before its exec, the app looks as if it had run.
+                Some(Report::Running) => {}
+                _ => break killed,
+            }
         };
-        reap(self.parts.init_pid);
+        // An init waits for a tracer that has not collected its app yet; we do not.
+        if is_readable(&self.parts.init, Some(KILL_WAIT)) {
+            reap(self.parts.init_pid);
+        }
         ended
     }
 }
@@ -137,9 +143,12 @@ impl Drop for Running {
         if self.ended.is_some() {
             return;
         }
+        // The app first, so that its init collects it where no pid namespace would.
         self.signal(Signal::KILL);
-        let _ = pidfd_send_signal(&self.parts.init, Signal::KILL);
-        self.wait(Some(KILL_WAIT));
+        if self.wait(Some(KILL_WAIT)).is_none() {
+            let _ = pidfd_send_signal(&self.parts.init, Signal::KILL);
+            self.wait(Some(KILL_WAIT));
+        }
     }
 }
 

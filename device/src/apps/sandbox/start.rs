@@ -292,3 +292,17 @@ fn mend(errno: i32) -> &'static str {
         _ => "If it repeats, report it with this line.",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_landlock_and_namespaces_nothing_confines() {
+        let spec = Spec::new(vec!["init".into()], "/package", "/bin/app");
+        let fault = Fault::new(Area::NothingConfines, "Landlock", Errno::NOSYS);
+        let refusal = Names::of(&spec).refusal(fault);
+        assert!(matches!(refusal, SandboxError::NothingConfines { .. }));
+        assert_eq!(refusal.code(), 5112);
+    }
+}
