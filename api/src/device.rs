@@ -78,7 +78,9 @@ impl Storage {
     }
 }
 
-/// What the device's host says beside the evidence. It is shown, and believed for nothing.
+/// What the device's host says beside the evidence, in the request that the evidence answers. It is
+/// shown; and whether a trial failed counts at the rollout's gate, each device once. Nothing is
+/// issued or assigned by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
     /// The set that runs.

@@ -2,7 +2,7 @@
 //! signature.
 
 use super::{Auth, AuthError};
-use crate::link::{Credential, Link, Peer};
+use crate::link::{Link, Peer};
 use crate::roles::{CheckedIn, CredentialBytes, PeerBytes, StatusBytes};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
@@ -97,7 +97,7 @@ fn believe(reply: &[u8], expected: &Expected) -> Result<Reply, AuthError> {
     }
     let Expected { section, address, checkpoint, .. } = expected;
     let assignment = Assignment::verify(&Soft, section, address, &Signed::parse(reply)?)?;
-    let online = assignment.online.ok_or(AuthError::ReplyOffline)?;
+    let online = *assignment.online_for(true)?.ok_or(AuthError::ReplyOffline)?; // ASG-2
     if let Some(target) = &assignment.target {
         target.verify_logged(&Soft, section, address.catalog, *checkpoint)?; // ASG-3
     }
@@ -132,12 +132,5 @@ fn status_of(status: StatusBytes, checkpoint: u64) -> Status {
         },
         storage: Storage::Unpacked,
         checkpoint,
-    }
-}
-
-/// The credential that a role was handed.
-impl From<&CheckedIn> for Credential {
-    fn from(checked_in: &CheckedIn) -> Self {
-        checked_in.credential.clone().into()
     }
 }

@@ -20,9 +20,13 @@ use craton_trust::soft::Soft;
 use craton_trust::store::{Section, SectionKind};
 use craton_trust::{ClassId, ComponentId, Digest, Signed};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// The component under which the runtime, this program, is measured and published.
 pub const RUNTIME: ComponentId = ComponentId(*b"craton/runtime-1");
+
+/// How long an earlier role may keep the root of trust.
+const LOCK_WITHIN: Duration = Duration::from_secs(45);
 
 /// The role's main.
 pub fn main(device: &Path) {
@@ -46,7 +50,7 @@ struct Auth {
 
 impl Auth {
     fn open(device: &Path) -> Result<Self, AuthError> {
-        let platform = FilePlatform::open(&device.join(ROT_FILE))?;
+        let platform = open_platform(&device.join(ROT_FILE))?;
         let mut rot = Engine::reset(platform, Soft, Start::Normal)?;
         let role = rot.take_auth_role()?;
         Ok(Self { role, rot, class: endorsed_class(device)? })
@@ -98,6 +102,20 @@ impl Auth {
         let runtime = Measured { component: RUNTIME, digest: runtime };
         self.rot.boot(&NextLayer { runtime, set, images: &images })?;
         Ok(self.rot.status()?.boot)
+    }
+}
+
+/// Opens the root of trust, waiting for the role of an earlier boot to let go of it: after a
+/// monitor was killed, its auth role ends only when its check-in does.
+fn open_platform(path: &Path) -> Result<FilePlatform, AuthError> {
+    let until = Instant::now() + LOCK_WITHIN;
+    loop {
+        match FilePlatform::open(path) {
+            Err(craton_rot::Error::StorageLocked) if Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            opened => return Ok(opened?),
+        }
     }
 }
 

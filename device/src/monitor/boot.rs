@@ -2,8 +2,8 @@
 
 use super::{Device, MonitorError};
 use crate::believed::Believed;
-use crate::installed::{self, Installed};
-use crate::ipc::Role;
+use crate::installed::{self, Installed, InstalledError};
+use crate::ipc::{Role, RoleError};
 use crate::roles::{AppOrder, AppsAnswer, AppsQuestion, AuthAnswer, AuthQuestion};
 use crate::slot_file::SlotFile;
 use craton_trust::slots::{Run, Slots};
@@ -62,7 +62,7 @@ pub fn boot(
         }
         let installed = match run {
             None => None,
-            Some(run) => match start_of(device, run.set, &believed, &mut auth, runtime) {
+            Some(run) => match start_of(device, run.set, &believed, &mut auth, runtime)? {
                 Ok(installed) => Some(installed),
                 Err(why) => {
                     refused.push(why);
@@ -106,29 +106,33 @@ fn without_set(
 pub fn believed(auth: &mut Role) -> Result<Believed, MonitorError> {
     match auth.ask(&AuthQuestion::Believed, STEP_WITHIN)? {
         AuthAnswer::Believed(bytes) => Ok(Believed::from_bytes(&bytes)?),
-        _ => Err(crate::ipc::RoleError::RoleGone("auth").into()),
+        _ => Err(RoleError::RoleGone("auth").into()),
     }
 }
 
-/// Verifies a set on the disk and has it measured.
+/// Verifies a set on the disk and has it measured. The outer error is none of the set's doing: a
+/// disk that cannot be read, a role that ended. It must not count against a trial.
 fn start_of(
     device: &Device,
     set: SetId,
     believed: &Believed,
     auth: &mut Role,
     runtime: Digest,
-) -> Result<(Installed, u64), Refused> {
-    let installed = installed::open(&device.folder, set, believed).map_err(|error| Refused {
-        set,
-        code: error.code(),
-        text: error.to_string(),
-    })?;
-    let boot = measure(auth, runtime, Some(&installed)).map_err(|error| Refused {
-        set,
-        code: error.code(),
-        text: error.to_string(),
-    })?;
-    Ok((installed, boot))
+) -> Result<Result<(Installed, u64), Refused>, MonitorError> {
+    let installed = match installed::open(&device.folder, set, believed) {
+        Ok(installed) => installed,
+        Err(error @ InstalledError::DeviceIo(..)) => return Err(error.into()),
+        Err(error) => {
+            return Ok(Err(Refused { set, code: error.code(), text: error.to_string() }));
+        }
+    };
+    match measure(auth, runtime, Some(&installed)) {
+        Ok(boot) => Ok(Ok((installed, boot))),
+        Err(MonitorError::Role(RoleError::Refused(why))) => {
+            Ok(Err(Refused { set, code: why.code, text: why.text }))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn measure(
@@ -144,7 +148,7 @@ fn measure(
     };
     match auth.ask(&question, STEP_WITHIN)? {
         AuthAnswer::Booted(boot) => Ok(boot),
-        _ => Err(crate::ipc::RoleError::RoleGone("auth").into()),
+        _ => Err(RoleError::RoleGone("auth").into()),
     }
 }
 
@@ -202,7 +206,7 @@ pub fn finish(
     Ok(finished)
 }
 
-/// Removes the folders of sets that no slot keeps, and downloads of an update that is over.
+/// Removes the folders of sets that no slot keeps.
 pub fn sweep(device: &Path, slots: &Slots) {
     let kept: Vec<String> = slots.kept().map(|set| set.to_string()).collect();
     let entries = std::fs::read_dir(device.join("sets")).into_iter().flatten().flatten();
@@ -213,4 +217,10 @@ pub fn sweep(device: &Path, slots: &Slots) {
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
+}
+
+/// Removes what was downloaded on the way to an update that is over.
+pub fn forget_downloads(device: &Path) {
+    // What cannot be removed now is removed after the next update.
+    let _ = std::fs::remove_dir_all(device.join("downloads"));
 }

@@ -46,9 +46,11 @@ pub fn run(device: &Device) -> Result<(), MonitorError> {
     loop {
         let (events, receiver) = channel();
         let (booted, refused) = boot::boot(device, runtime, &events)?;
+        // From here on only the apps role can send: when it ends, the channel says so.
+        drop(events);
         for why in refused {
             let code = i64::from(why.code);
-            keep(&mut crash, FailureKind::TrialFailed, why.set, code, booted.boot);
+            keep(device, &mut crash, FailureKind::TrialFailed, (why.set, code), booted.boot);
             eprintln!("monitor: set {} was not started: {}", why.set, why.text);
         }
         let mut session = Session::new(device, booted, &mut crash, &mut update, receiver);
@@ -75,13 +77,35 @@ fn runtime_digest(device: &Device) -> Result<Digest, MonitorError> {
     Ok(craton_image::package::sha256(&bytes))
 }
 
-fn keep(crash: &mut Role, kind: FailureKind, set: SetId, code: i64, boot: u64) {
+/// Has a failure of a set, rather than of an app, kept.
+fn keep(
+    device: &Device,
+    crash: &mut Role,
+    kind: FailureKind,
+    (set, code): (SetId, i64),
+    boot: u64,
+) {
     let none = ComponentId([0; 16]);
     let mut failure = Failure::new(kind, none, ImageId([0; 32]), Digest(set.0));
     (failure.code, failure.boot) = (code, boot);
     let mut room = [0u8; RECORD_MAX];
     if let Ok(record) = failure.encode(&mut room) {
-        let _ = crash.ask::<_, u64>(&CrashQuestion::Keep(record.to_vec()), STEP_WITHIN);
+        keep_record(device, crash, record.to_vec());
+    }
+}
+
+/// Has a record kept; a crash role that has ended is started again for it, once.
+fn keep_record(device: &Device, crash: &mut Role, record: Vec<u8>) {
+    let question = CrashQuestion::Keep(record);
+    let mut kept = crash.ask::<_, u64>(&question, STEP_WITHIN);
+    if matches!(kept, Err(RoleError::RoleGone(_)))
+        && let Ok(again) = Role::start(&device.roles, "crash", &device.folder, None)
+    {
+        *crash = again;
+        kept = crash.ask(&question, STEP_WITHIN);
+    }
+    if let Err(error) = kept {
+        eprintln!("monitor: {error}");
     }
 }
 
@@ -142,7 +166,9 @@ impl<'d> Session<'d> {
             if self.device.stop.load(Ordering::Relaxed) {
                 return Ok(Next::Stop);
             }
-            self.look()?;
+            if let Some(next) = self.look()? {
+                return Ok(next);
+            }
             if let Some(next) = self.judge()? {
                 return Ok(next);
             }
@@ -168,10 +194,11 @@ impl<'d> Session<'d> {
         auth.stop(STEP_WITHIN);
     }
 
-    fn look(&mut self) -> Result<(), MonitorError> {
+    /// How the apps are. Without their role everything it ran is gone, too.
+    fn look(&mut self) -> Result<Option<Next>, MonitorError> {
         let answer: AppsAnswer = match self.booted.apps.ask(&AppsQuestion::State, STEP_WITHIN) {
             Ok(answer) => answer,
-            Err(RoleError::RoleGone(_)) => return Ok(()),
+            Err(RoleError::RoleGone(_)) => return Ok(Some(Next::Reboot)),
             Err(error) => return Err(error.into()),
         };
         let mut youngest = answer.up.iter().map(|(_, up)| up.map(Duration::from_millis));
@@ -181,7 +208,7 @@ impl<'d> Session<'d> {
         self.status.isolation = Some(answer.isolation);
         self.status.apps =
             answer.up.into_iter().map(|(name, up_ms)| AppStatus { name, up_ms }).collect();
-        Ok(())
+        Ok(None)
     }
 
     fn event(&mut self, line: &str) {
@@ -189,10 +216,7 @@ impl<'d> Session<'d> {
         eprintln!("monitor: {name} {what}");
         self.health.failures = self.health.failures.saturating_add(1);
         self.status.last_error = Some(format!("{name} {what}"));
-        let kept = self.crash.ask::<_, u64>(&CrashQuestion::Keep(record), STEP_WITHIN);
-        if let Err(error) = kept {
-            eprintln!("monitor: {error}");
-        }
+        keep_record(self.device, self.crash, record);
         self.send_failures();
     }
 
@@ -215,7 +239,7 @@ impl<'d> Session<'d> {
         eprintln!("monitor: set {} falls back", run.set);
         if verdict == Verdict::FallBack {
             let failures = i64::from(self.health.failures);
-            keep(self.crash, FailureKind::TrialFailed, run.set, failures, self.booted.boot);
+            self.keep(FailureKind::TrialFailed, run.set, failures);
         }
         Ok(Some(Next::Reboot))
     }
@@ -229,6 +253,7 @@ impl<'d> Session<'d> {
         let (slots, run) = (self.booted.slots, self.booted.run);
         self.booted.slots = boot::finish(&self.file, slots, run, &mut self.booted.auth)?;
         boot::sweep(&self.device.folder, &self.booted.slots);
+        boot::forget_downloads(&self.device.folder);
         // The service hears of it at once.
         self.next_check_in = Instant::now();
         Ok(())
@@ -302,9 +327,13 @@ impl<'d> Session<'d> {
         self.file.write(&slots)?;
         self.booted.slots = slots;
         if reached {
-            keep(self.crash, FailureKind::TrialFailed, suspect, 0, self.booted.boot);
+            self.keep(FailureKind::TrialFailed, suspect, 0);
         }
         self.status.failed = slots.failed.map(|set| set.to_string());
+        if reached {
+            // The service hears at once that the new set is at fault.
+            self.next_check_in = Instant::now();
+        }
         Ok(None)
     }
 
@@ -358,9 +387,13 @@ impl<'d> Session<'d> {
             *self.update = Role::start(&self.device.roles, "update", &self.device.folder, None)?;
         } else if !error.unreachable() {
             let code = i64::from(error.code());
-            keep(self.crash, FailureKind::UpdateRefused, target, code, self.booted.boot);
+            self.keep(FailureKind::UpdateRefused, target, code);
         }
         Ok(None)
+    }
+
+    fn keep(&mut self, kind: FailureKind, set: SetId, code: i64) {
+        keep(self.device, self.crash, kind, (set, code), self.booted.boot);
     }
 
     fn send_failures(&mut self) {

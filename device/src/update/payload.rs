@@ -6,7 +6,7 @@ use crate::installed::InstalledError;
 use crate::link::{Link, LinkError};
 use craton_api::device::BLOBS_PATH;
 use craton_image::delta;
-use craton_image::package::{decompress, sha256};
+use craton_image::package::{PACKAGE_MAX, decompress, sha256};
 use craton_trust::Digest;
 use craton_trust::set::{Member, Transport};
 use std::fs;
@@ -33,6 +33,9 @@ pub async fn payload(
     member: &Member,
     bases: &[Base],
 ) -> Result<Vec<u8>, UpdateError> {
+    if member.payload_size > PACKAGE_MAX {
+        return Err(craton_trust::Error::FieldTooLong.into());
+    }
     if let Some(kept) = bases.iter().find(|base| base.digest == member.payload)
         && let Some(bytes) = read_exact(&kept.path, member)
     {
