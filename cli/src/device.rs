@@ -105,7 +105,11 @@ pub fn policy(steady_s: Option<u64>, trial_s: Option<u64>) -> Policy {
 pub fn show_status(home: &Home, name: &str, json: bool) -> Result<()> {
     let folder = home.device(name);
     let status = DeviceStatus::read(&folder).with_context(|| {
-        format!("E6201: the device {name} never ran. Start it: craton device run {name}")
+        format!(
+            "E6201: the device {name} never ran. Start it: craton device run --folder \
+             {} --service HOST:PORT",
+            folder.display()
+        )
     })?;
     if json {
         println!("{}", serde_json::to_string_pretty(&status)?);

@@ -159,6 +159,16 @@ pub struct Claims {
     pub measured: Measurements,
 }
 
+/// The measurement of a trust store: SHA-256 of the platform section's digest, and of the owner
+/// section's if there is one. A section's digest is that of its signed payload.
+#[must_use]
+pub fn trust_store_digest(crypto: &impl Crypto, platform: Digest, owner: Option<Digest>) -> Digest {
+    match owner {
+        Some(owner) => crypto.sha256(&[&platform.0, &owner.0]),
+        None => crypto.sha256(&[&platform.0]),
+    }
+}
+
 /// The nonce of a check-in: it binds the token to the catalog, the connection and the request.
 #[must_use]
 pub fn check_in_nonce(

@@ -4,6 +4,7 @@
 use anyhow::{Context as _, Result, bail};
 use craton_image::pack::{Facts, MANIFEST_NAME, Packed};
 use craton_image::package::{Package, sha256};
+use craton_image::sbom::{Component, cyclonedx};
 use craton_trust::crypto::Signer;
 use object::Object as _;
 use std::fs;
@@ -115,5 +116,12 @@ fn build_id(program: &[u8]) -> Result<String> {
 
 /// The sample has no dependencies: its bill of materials is itself.
 fn sbom(sample: &Sample) -> Vec<u8> {
-    format!("blink {}.0.0 {}", sample.number, sha256(sample.source.as_bytes())).into_bytes()
+    let app = Component {
+        name: "blink".into(),
+        version: format!("{}.0.0", sample.number),
+        purl: None,
+        sha256: Some(sha256(sample.source.as_bytes())),
+        licence: Some("Apache-2.0 OR MIT".into()),
+    };
+    cyclonedx(&app, &[])
 }

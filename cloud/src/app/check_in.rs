@@ -17,7 +17,7 @@ use craton_api::operator::{
 };
 use craton_trust::assignment::Target;
 use craton_trust::crypto::Crypto as _;
-use craton_trust::evidence::{IMAGE_SET, TRUST_STORE};
+use craton_trust::evidence::{IMAGE_SET, TRUST_STORE, trust_store_digest};
 use craton_trust::store::Role;
 use craton_trust::{ComponentId, Digest, PublicKey, endorsement};
 use std::sync::atomic::Ordering;
@@ -103,7 +103,13 @@ async fn answer(
         client_key: request.client_key,
         epoch: request.epoch,
     };
-    let decided = core.store.read(|db| decide(db, &request, &asked, check_in.evidence))?;
+    let decided = core.store.read(|db| decide(db, &request, &asked, check_in.evidence));
+    if let Err(AppError::Attest(AttestError::CountersStale)) = &decided {
+        // Authentic evidence for this very connection with an old pair: two devices have one
+        // identity.
+        core.store.write(move |db| db.device_mark_cloned(catalog, device)).await?;
+    }
+    let decided = decided?;
     let now_s = core.clock.now_s();
     let now = UNIX_EPOCH + Duration::from_secs(now_s);
     let certificate = issuer.ca.issue(&decided.appraised, now, issuer.policy.certificate)?;
@@ -215,7 +221,9 @@ impl References {
         let platform = db.trust_store_digests(catalog, 0)?;
         let owner = db.trust_store_digests(catalog, 1)?;
         let pairs = platform.iter().flat_map(|p| owner.iter().map(move |o| (p, o)));
-        let trust_stores = pairs.map(|(p, o)| AwsLc.sha256(&[&p.0, &o.0])).collect();
+        let trust_stores = pairs
+            .map(|(p, o)| trust_store_digest(&AwsLc, (*p).into(), Some((*o).into())))
+            .collect();
         Ok(Self { catalog, trust_stores })
     }
 

@@ -35,6 +35,9 @@ pub enum AttestError {
     /// The device runs in another mode.
     #[error("E4108 the device runs in debug or recovery mode. Restart it without the capability")]
     ModeNotNormal,
+    /// The trust store was not measured.
+    #[error("E4111 the evidence does not say which trust store the device has. Update its runtime")]
+    MeasurementMissing,
     /// The connection shows no certificate.
     #[error("E4109 this needs the certificate of a check-in. Check in first")]
     CertificateMissing,
@@ -56,6 +59,7 @@ impl AttestError {
             Self::RotClassBelow => 4106,
             Self::LifecycleRefused(_) => 4107,
             Self::ModeNotNormal => 4108,
+            Self::MeasurementMissing => 4111,
             Self::CertificateMissing => 4109,
             Self::CertificateReplaced => 4110,
         }

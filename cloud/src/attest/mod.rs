@@ -15,7 +15,9 @@ pub use error::AttestError;
 use crate::crypto::AwsLc;
 use craton_trust::dice::Mode;
 use craton_trust::endorsement::RotClass;
-use craton_trust::evidence::{self, Authentic, IMAGE_SET, Lifecycle, Purpose, check_in_nonce};
+use craton_trust::evidence::{
+    self, Authentic, IMAGE_SET, Lifecycle, Purpose, TRUST_STORE, check_in_nonce,
+};
 use craton_trust::{CatalogId, ComponentId, DeviceId, Digest, PublicKey, SetId};
 
 /// What the service knows of a device before it checks in.
@@ -143,6 +145,9 @@ pub fn appraise(
     check_lifecycle(claims.lifecycle, known.dev)?;
     if claims.mode != Mode::Normal {
         return Err(AttestError::ModeNotNormal); // ATT-4
+    }
+    if claims.measured.of(TRUST_STORE).is_none() {
+        return Err(AttestError::MeasurementMissing); // ATT-2
     }
     let unknown = claims.measured.iter().find(|m| !is_reference(m.component, m.digest));
     if let Some(measured) = unknown {

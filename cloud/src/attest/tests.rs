@@ -11,6 +11,10 @@ use craton_trust::soft::{Soft, SoftKey};
 const CATALOG: CatalogId = CatalogId([1; 32]);
 const APP: ComponentId = ComponentId([7; 16]);
 
+fn store() -> Measured {
+    Measured { component: TRUST_STORE, digest: Digest([10; 32]) }
+}
+
 struct Device {
     identity: SoftKey,
     claims: Claims,
@@ -50,6 +54,7 @@ fn device() -> Device {
         dev: true,
     };
     let mut measured = Measurements::default();
+    measured.push(store()).unwrap();
     measured.push(Measured { component: APP, digest: Digest([8; 32]) }).unwrap();
     let claims = Claims {
         client_key: asked.client_key,
@@ -81,7 +86,7 @@ fn evidence(device: &Device) -> Vec<u8> {
 
 fn verdict(device: &Device) -> Result<Appraised, AttestError> {
     appraise(&device.known, &device.asked, &evidence(device), |component, digest| {
-        component == APP && digest == Digest([8; 32])
+        (component == APP && digest == Digest([8; 32])) || store().digest == digest
     })
 }
 
@@ -110,9 +115,16 @@ fn att_2_refuses_what_was_never_published_as_measurement_unknown() {
     let other = Measured { component: APP, digest: Digest([9; 32]) };
     let error = refused(|d| {
         d.claims.measured = Measurements::default();
+        d.claims.measured.push(store()).unwrap();
         d.claims.measured.push(other).unwrap();
     });
     assert_eq!(error, AttestError::MeasurementUnknown(APP, other.digest));
+}
+
+#[test]
+fn att_2_refuses_what_does_not_measure_its_trust_store_as_measurement_missing() {
+    let error = refused(|d| d.claims.measured = Measurements::default());
+    assert_eq!(error, AttestError::MeasurementMissing);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
     /// No leaf has this hash.
-    #[error("E4251: the log has no leaf with this hash. `craton audit entries` lists the leaves.")]
+    #[error("E4251: the log has no leaf with this hash. GET …/audit/entries lists the leaves.")]
     LeafUnknown,
     /// The log is smaller.
     #[error(

@@ -12,12 +12,10 @@ pub enum CatalogError {
     #[error("E4152: the name is taken. Choose another name, or use the one there is.")]
     NameTaken,
     /// No product of that name.
-    #[error("E4153: there is no such product. `craton product list` shows which there are.")]
+    #[error("E4153: there is no such product. GET …/products lists them.")]
     ProductUnknown,
     /// No device group of that name.
-    #[error(
-        "E4154: there is no such device group. `craton device-group list` shows which there are."
-    )]
+    #[error("E4154: there is no such device group. GET …/device-groups lists them.")]
     GroupUnknown,
     /// Not `product/group`.
     #[error("E4155: a device group is written `product/group`. Correct its spelling.")]
@@ -43,7 +41,7 @@ pub enum CatalogError {
     )]
     BlobSizeMismatch(Digest),
     /// No image of that id.
-    #[error("E4161: there is no such image. `craton image list` shows which there are.")]
+    #[error("E4161: there is no such image. GET …/images lists them.")]
     ImageUnknown,
     /// The set names an image that was not registered.
     #[error(
@@ -57,7 +55,7 @@ pub enum CatalogError {
     )]
     MemberMismatch(craton_api::operator::ImageId),
     /// No set of that id.
-    #[error("E4164: there is no such image set. `craton image set list` shows which there are.")]
+    #[error("E4164: there is no such image set. GET …/image-sets lists them.")]
     SetUnknown,
     /// A production set without approval.
     #[error(
@@ -69,7 +67,7 @@ pub enum CatalogError {
     #[error("E4166: the approval is for another object. Approve the signed bytes of this one.")]
     ApprovalMismatch,
     /// No device of that id.
-    #[error("E4168: there is no such device here. `craton device list` shows which there are.")]
+    #[error("E4168: there is no such device here. GET …/devices lists them.")]
     DeviceUnknown,
     /// The device is claimed with another endorsement.
     #[error(

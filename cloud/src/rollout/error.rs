@@ -4,7 +4,7 @@
 #[derive(Debug, thiserror::Error)]
 pub enum RolloutError {
     /// No deployment of that id.
-    #[error("E4221: there is no such deployment. `craton deployment list` shows which there are.")]
+    #[error("E4221: there is no such deployment. GET …/deployments lists them.")]
     DeploymentUnknown,
     /// The steps are not usable.
     #[error(

@@ -24,7 +24,7 @@ pub enum TenancyError {
         needs: Role,
     },
     /// No catalog of that id is visible to the caller.
-    #[error("E4124: there is no such catalog here. `craton catalog list` shows which there are.")]
+    #[error("E4124: there is no such catalog here. GET /v1/catalogs lists them.")]
     CatalogUnknown,
     /// Only the service's owner may.
     #[error(

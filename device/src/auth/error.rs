@@ -16,7 +16,7 @@ pub enum AuthError {
     #[error("{0}")]
     Link(#[from] LinkError),
     /// Nobody owns the device.
-    #[error("E5410 the device has no owner. Claim it: craton device claim")]
+    #[error("E5410 the device has no owner. Have its owner claim it with its claim code")]
     DeviceUnowned,
     /// The endorsement is missing.
     #[error("E5411 {0}: {1}. Restore the endorsement that the manufacture wrote")]

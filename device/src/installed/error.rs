@@ -24,7 +24,7 @@ pub enum InstalledError {
     #[error("{0}")]
     AppFiles(craton_image::erofs::ErofsError),
     /// The app has no manifest.
-    #[error("E5305 the app has no app_manifest.json. Pack it with `craton image pack`")]
+    #[error("E5305 the app has no app_manifest.json. Pack the folder again with its manifest")]
     AppManifestMissing,
     /// The app's manifest is refused.
     #[error("{0}")]

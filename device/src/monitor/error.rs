@@ -20,7 +20,7 @@ pub enum MonitorError {
     #[error("E5511 {0} is in use: the device runs already. Stop it first")]
     DeviceRuns(PathBuf),
     /// The folder is no device.
-    #[error("E5512 {0} is no device. Make one: craton device create")]
+    #[error("E5512 {0} is no device. Make one with: craton quickstart --keep")]
     DeviceMissing(PathBuf),
 }
 

@@ -19,7 +19,7 @@ pub enum UpdateError {
     DownloadOther,
     /// The set names no way for a payload to travel.
     #[error(
-        "E5311 the set names no whole payload to fetch. Publish it again with `craton image set`"
+        "E5311 the set names no whole payload to fetch. Publish it again, with the whole payload among its transports"
     )]
     TransportMissing,
 }

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::order::{Action, Order};
 use crate::platform::{Platform, Row};
 use craton_trust::crypto::Crypto;
-use craton_trust::evidence::Lifecycle;
+use craton_trust::evidence::{Lifecycle, trust_store_digest};
 use craton_trust::store::{Role, SectionKind};
 use craton_trust::{Digest, Signed};
 
@@ -92,15 +92,5 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
             self.state.platform.section,
             self.state.owner.map(|owner| owner.section),
         )
-    }
-}
-
-/// The measurement of a trust store: SHA-256 of the platform section's digest, and of the owner
-/// section's if there is one. A section's digest is that of its signed payload.
-#[must_use]
-pub fn trust_store_digest(crypto: &impl Crypto, platform: Digest, owner: Option<Digest>) -> Digest {
-    match owner {
-        Some(owner) => crypto.sha256(&[&platform.0, &owner.0]),
-        None => crypto.sha256(&[&platform.0]),
     }
 }

@@ -15,7 +15,6 @@ mod sections;
 mod state;
 
 pub use ladder::SECURITY_VERSION_MAX;
-pub use lifecycle::trust_store_digest;
 pub use manufacture::Manufacture;
 pub use reset::{DESCRIPTOR, Start, implementation};
 

@@ -2,11 +2,11 @@
 
 use super::bench::*;
 use super::world::*;
-use craton_rot::engine::{implementation, trust_store_digest};
+use craton_rot::engine::implementation;
 use craton_rot::{AuthMessage, Error, Start};
 use craton_trust::cose::{Kind, Sign1};
 use craton_trust::crypto::{Crypto as _, Signer as _};
-use craton_trust::evidence::{IMAGE_SET, Lifecycle, Purpose, TRUST_STORE};
+use craton_trust::evidence::{IMAGE_SET, Lifecycle, Purpose, TRUST_STORE, trust_store_digest};
 use craton_trust::soft::Soft;
 use craton_trust::{CatalogId, Signed};
 
