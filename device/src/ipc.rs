@@ -58,10 +58,10 @@ enum Line<R, E> {
 #[derive(Debug, thiserror::Error)]
 pub enum RoleError {
     /// It could not be started.
-    #[error("E5501 the role {0} could not be started: {1}. Is the program still where it was?")]
+    #[error("E5501: the role {0} could not be started: {1}. Is the program still where it was?")]
     RoleNotStarted(&'static str, std::io::Error),
     /// It ended, or does not answer.
-    #[error("E5502 the role {0} ended or hangs; the monitor starts it again")]
+    #[error("E5502: the role {0} ended or hangs; the monitor starts it again")]
     RoleGone(&'static str),
     /// It refused.
     #[error("{0}")]

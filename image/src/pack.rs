@@ -26,25 +26,25 @@ pub enum PackError {
     #[error("{0}")]
     Files(#[from] ErofsError),
     /// The folder has no manifest.
-    #[error("E2411 {0} has no app_manifest.json. Begin with the one of a sample")]
+    #[error("E2411: {0} has no app_manifest.json. Begin with the one of a sample")]
     PackManifestMissing(PathBuf),
     /// The entry point is not a program in the folder.
     #[error(
-        "E2412 the entry point {0} is not an executable file in the folder. Build it, or chmod +x"
+        "E2412: the entry point {0} is not an executable file in the folder. Build it, or chmod +x"
     )]
     PackEntryPoint(String),
     /// Something in the folder is neither file nor folder, or has a mode that an image must not
     /// have.
-    #[error("E2413 {0} is a link, a device or has setuid bits; an image holds plain files only")]
+    #[error("E2413: {0} is a link, a device or has setuid bits; an image holds plain files only")]
     PackFileKind(PathBuf),
     /// A name in the folder is not UTF-8.
-    #[error("E2414 {0} has a name that is not UTF-8. Rename it")]
+    #[error("E2414: {0} has a name that is not UTF-8. Rename it")]
     PackFileName(PathBuf),
     /// A file could not be read.
-    #[error("E2415 {0}: {1}. Check that you may read it")]
+    #[error("E2415: {0}: {1}. Check that you may read it")]
     PackFileUnreadable(PathBuf, std::io::Error),
     /// Name or version is too long.
-    #[error("E2416 the version is longer than 64 bytes. Shorten it")]
+    #[error("E2416: the version is longer than 64 bytes. Shorten it")]
     PackVersionTooLong,
 }
 

@@ -23,16 +23,16 @@ pub enum PackageError {
     #[error("{0}")]
     Trust(#[from] TrustError),
     /// The file is larger than any package may be.
-    #[error("E2401 the file is larger than a package may be (256 MiB)")]
+    #[error("E2401: the file is larger than a package may be (256 MiB)")]
     PackageTooLarge,
     /// The file is shorter than a footer.
-    #[error("E2402 the file is too short to be a package; was its download cut off?")]
+    #[error("E2402: the file is too short to be a package; was its download cut off?")]
     PackageTruncated,
     /// The transport object does not decompress to the signed size.
-    #[error("E2403 the transport object does not rebuild the payload; the full image is fetched")]
+    #[error("E2403: the transport object does not rebuild the payload; the full image is fetched")]
     TransportDamaged,
     /// Reading or writing failed.
-    #[error("E2404 {0}: {1}; check that the path exists and the disk has room")]
+    #[error("E2404: {0}: {1}; check that the path exists and the disk has room")]
     PackageIo(std::path::PathBuf, std::io::Error),
 }
 

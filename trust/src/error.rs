@@ -135,7 +135,7 @@ refusals! {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "E{} {}", self.code(), self.name())
+        write!(f, "E{}: {}", self.code(), self.name())
     }
 }
 

@@ -10,39 +10,43 @@ pub enum AttestError {
     Evidence(#[from] craton_trust::Error),
     /// The pair (boot, check-in) is not above the last one.
     #[error(
-        "E4102 the check-in was seen before, or a clone of the device checked in since. Restart \
+        "E4102: the check-in was seen before, or a clone of the device checked in since. Restart \
          the device; if it happens again, look for the other one"
     )]
     CountersStale,
     /// Something measured is not a reference value.
     #[error(
-        "E4103 component {0} runs {1}, which this catalog never published. Publish that image, or \
+        "E4103: component {0} runs {1}, which this catalog never published. Publish that image, or \
          update the device"
     )]
     MeasurementUnknown(ComponentId, Digest),
     /// The epoch is not the device's.
-    #[error("E4104 the device is in another ownership epoch. Claim it again")]
+    #[error("E4104: the device is in another ownership epoch. Claim it again")]
     EpochOther,
     /// The token names another client key than the request.
-    #[error("E4105 the evidence is for another client key than the request. Check in again")]
+    #[error("E4105: the evidence is for another client key than the request. Check in again")]
     ClientKeyOther,
     /// The product demands a better root of trust.
-    #[error("E4106 the product demands a better root of trust. Move the device to another product")]
+    #[error(
+        "E4106: the product demands a better root of trust. Move the device to another product"
+    )]
     RotClassBelow,
     /// The lifecycle does not permit a certificate.
-    #[error("E4107 the device is {0}. Finish its manufacture, or use a dev catalog")]
+    #[error("E4107: the device is {0}. Finish its manufacture, or use a dev catalog")]
     LifecycleRefused(&'static str),
     /// The device runs in another mode.
-    #[error("E4108 the device runs in debug or recovery mode. Restart it without the capability")]
+    #[error("E4108: the device runs in debug or recovery mode. Restart it without the capability")]
     ModeNotNormal,
     /// The trust store was not measured.
-    #[error("E4111 the evidence does not say which trust store the device has. Update its runtime")]
+    #[error(
+        "E4111: the evidence does not say which trust store the device has. Update its runtime"
+    )]
     MeasurementMissing,
     /// The connection shows no certificate.
-    #[error("E4109 this needs the certificate of a check-in. Check in first")]
+    #[error("E4109: this needs the certificate of a check-in. Check in first")]
     CertificateMissing,
     /// The certificate is not the device's newest.
-    #[error("E4110 the certificate was replaced by a later check-in. Use the newest one")]
+    #[error("E4110: the certificate was replaced by a later check-in. Use the newest one")]
     CertificateReplaced,
 }
 

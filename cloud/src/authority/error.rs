@@ -6,22 +6,22 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
     /// The key file could not be read or written.
-    #[error("E4201 {0}: {1}. Check the path, its owner and that the disk has room")]
+    #[error("E4201: {0}: {1}. Check the path, its owner and that the disk has room")]
     KeyringIo(PathBuf, std::io::Error),
     /// The key file does not open under the master key.
-    #[error("E4202 {0} does not open under its master key. Restore both files from one backup")]
+    #[error("E4202: {0} does not open under its master key. Restore both files from one backup")]
     KeyringSealed(PathBuf),
     /// A file of secrets can be read by others.
-    #[error("E4203 {0} can be read by others. Run: chmod 600 {0}")]
+    #[error("E4203: {0} can be read by others. Run: chmod 600 {0}")]
     KeyringExposed(PathBuf),
     /// A key was refused by the cryptography.
-    #[error("E4204 a key of the service is damaged. Restore the key file from a backup")]
+    #[error("E4204: a key of the service is damaged. Restore the key file from a backup")]
     KeyDamaged,
     /// A certificate could not be made.
-    #[error("E4205 the certificate could not be issued: {0}")]
+    #[error("E4205: the certificate could not be issued: {0}")]
     IssueRefused(String),
     /// An assignment could not be made.
-    #[error("E4206 the assignment could not be signed: {0}")]
+    #[error("E4206: the assignment could not be signed: {0}")]
     AssignRefused(craton_trust::Error),
 }
 

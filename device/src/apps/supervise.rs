@@ -188,7 +188,7 @@ fn run(
     }
     let watcher = std::thread::spawn(move || watch.ending());
     stop_when_told(shared, &running, &watcher);
-    let ended = watcher.join().map_err(|_| Refusal::new(5203, "E5203 the watch was lost"))?;
+    let ended = watcher.join().map_err(|_| Refusal::new(5203, "E5203: the watch was lost"))?;
     let _ = running.wait(Some(GRACE));
     drop(running);
     let _ = log.join();

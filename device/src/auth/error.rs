@@ -16,19 +16,19 @@ pub enum AuthError {
     #[error("{0}")]
     Link(#[from] LinkError),
     /// Nobody owns the device.
-    #[error("E5410 the device has no owner. Have its owner claim it with its claim code")]
+    #[error("E5410: the device has no owner. Have its owner claim it with its claim code")]
     DeviceUnowned,
     /// The endorsement is missing.
-    #[error("E5411 {0}: {1}. Restore the endorsement that the manufacture wrote")]
+    #[error("E5411: {0}: {1}. Restore the endorsement that the manufacture wrote")]
     EndorsementLost(PathBuf, std::io::Error),
     /// The reply took too long.
-    #[error("E5412 the reply came after 60 s and does not count. The device tries again")]
+    #[error("E5412: the reply came after 60 s and does not count. The device tries again")]
     ReplyLate,
     /// The reply has no time or certificate.
-    #[error("E5413 the reply is one for a request without a connection. The device tries again")]
+    #[error("E5413: the reply is one for a request without a connection. The device tries again")]
     ReplyOffline,
     /// The client key could not be made.
-    #[error("E5414 no key could be made for the certificate; is the system out of randomness?")]
+    #[error("E5414: no key could be made for the certificate; is the system out of randomness?")]
     ClientKeyFailed,
 }
 

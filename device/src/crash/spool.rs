@@ -14,10 +14,10 @@ pub const SPOOL_MAX: usize = 64;
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
     /// The disk refused.
-    #[error("E5210 {0}: {1}. The failure is counted, and its record lost; make room on the disk")]
+    #[error("E5210: {0}: {1}. The failure is counted, and its record lost; make room on the disk")]
     SpoolIo(PathBuf, std::io::Error),
     /// The record is not one.
-    #[error("E5211 the failure record is damaged: {0}")]
+    #[error("E5211: the failure record is damaged: {0}")]
     SpoolRecord(craton_trust::Error),
 }
 

@@ -9,28 +9,30 @@ pub enum InstalledError {
     #[error("{0}")]
     Trust(#[from] craton_trust::Error),
     /// The set is not the one that was assigned.
-    #[error("E5301 the service gave another image set than it assigned. The device tries again")]
+    #[error("E5301: the service gave another image set than it assigned. The device tries again")]
     SetOther,
     /// A file of the set is missing.
-    #[error("E5302 {0} is missing: the set was never staged whole. It is fetched again")]
+    #[error("E5302: {0} is missing: the set was never staged whole. It is fetched again")]
     SetIncomplete(PathBuf),
     /// A file of the set is longer than it may be.
-    #[error("E5303 {0} is not what was installed. The set is fetched again")]
+    #[error("E5303: {0} is not what was installed. The set is fetched again")]
     SetDamaged(PathBuf),
     /// An app's payload or its unpacked files are not what was signed.
-    #[error("E5304 an app's files are not what was signed. The set is fetched again")]
+    #[error("E5304: an app's files are not what was signed. The set is fetched again")]
     AppDamaged,
     /// The payload's file system is not canonical.
     #[error("{0}")]
     AppFiles(craton_image::erofs::ErofsError),
     /// The app has no manifest.
-    #[error("E5305 the app has no app_manifest.json. Pack the folder again with its manifest")]
+    #[error("E5305: the app has no app_manifest.json. Pack the folder again with its manifest")]
     AppManifestMissing,
     /// The app's manifest is refused.
     #[error("{0}")]
     AppManifest(craton_image::app_manifest::ManifestError),
     /// The disk refused.
-    #[error("E5306 {0}: {1}. Check that the disk has room and that the folder is the device's own")]
+    #[error(
+        "E5306: {0}: {1}. Check that the disk has room and that the folder is the device's own"
+    )]
     DeviceIo(PathBuf, std::io::Error),
 }
 

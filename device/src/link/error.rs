@@ -4,28 +4,30 @@
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     /// The service does not answer.
-    #[error("E5401 the service at {0} cannot be reached: {1}. Apps run on; the device tries again")]
+    #[error(
+        "E5401: the service at {0} cannot be reached: {1}. Apps run on; the device tries again"
+    )]
     ServiceUnreachable(String, String),
     /// Somebody else answers.
     #[error(
-        "E5402 what answers at {0} is not the service: its key is not in the trust store. Check \
+        "E5402: what answers at {0} is not the service: its key is not in the trust store. Check \
          the address; if the service has a new key, deliver a trust store that names it"
     )]
     ServiceKeyOther(String),
     /// The TLS library refused.
-    #[error("E5403 the connection could not be set up: a defect of craton; report it")]
+    #[error("E5403: the connection could not be set up: a defect of craton; report it")]
     TlsRefused,
     /// The certificate and its key do not belong together.
-    #[error("E5404 the device's certificate is damaged. It gets a new one at its next check-in")]
+    #[error("E5404: the device's certificate is damaged. It gets a new one at its next check-in")]
     CredentialDamaged,
     /// The service said no.
-    #[error("E5405 the service refused ({0}): {1}")]
+    #[error("E5405: the service refused ({0}): {1}")]
     ServiceRefused(u16, String),
     /// The answer is longer than it may be.
-    #[error("E5406 the service's answer is longer than {0} bytes; it was not read further")]
+    #[error("E5406: the service's answer is longer than {0} bytes; it was not read further")]
     AnswerTooLarge(usize),
     /// The receiver of a stream refused it.
-    #[error("E5407 the download stopped: {0}")]
+    #[error("E5407: the download stopped: {0}")]
     DownloadStopped(String),
 }
 

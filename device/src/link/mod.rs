@@ -12,6 +12,7 @@ mod pin;
 pub use error::LinkError;
 
 use craton_api::device::{EXPORTER_LABEL, EXPORTER_SIZE, MEDIA_TYPE};
+use craton_api::problem::Problem;
 use craton_trust::PublicKey;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
@@ -250,12 +251,12 @@ fn cause_of(error: &dyn std::error::Error) -> String {
 /// The most of a refusal's text that is read, bytes.
 const PROBLEM_MAX: usize = 4096;
 
-/// The words of a problem document (RFC 9457), or of any other text.
+/// The words of a problem document (RFC 9457) with their number, or of any other text.
 fn refusal_text(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(body);
-    let problem: Result<serde_json::Value, _> = serde_json::from_str(&text);
-    let detail = problem.ok().and_then(|p| p.get("detail")?.as_str().map(str::to_owned));
-    let said = detail.unwrap_or_else(|| text.into_owned());
+    let said = match serde_json::from_slice::<Problem>(body) {
+        Ok(problem) => format!("E{}: {}. {}", problem.code, problem.title, problem.detail),
+        Err(_) => String::from_utf8_lossy(body).into_owned(),
+    };
     said.chars().filter(|c| !c.is_control()).take(500).collect()
 }
 
@@ -280,4 +281,28 @@ fn tls_config(
     };
     config.resumption = rustls::client::Resumption::disabled();
     Ok((config, pinned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use craton_api::problem::Fault;
+
+    #[test]
+    fn a_refusal_keeps_its_number_and_no_control_character() {
+        let problem = Problem::from_text(4102, 403, Fault::Peer, "E4102: it was seen. Restart it");
+        let body = serde_json::to_vec(&problem).unwrap();
+        assert_eq!(refusal_text(&body), "E4102: it was seen. Restart it");
+        assert_eq!(refusal_text(b"no\x1b[2J\nJSON"), "no[2JJSON");
+        assert!(refusal_text(&[b'x'; 4096]).len() <= 500);
+    }
+
+    #[test]
+    fn nobody_at_the_address_is_service_unreachable() {
+        let peer = Peer { address: "127.0.0.1:1".into(), keys: Vec::new() };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let refused = runtime.block_on(Link::connect(&peer, None)).err().unwrap();
+        assert!(matches!(refused, LinkError::ServiceUnreachable(..)), "{refused}");
+        assert!(refused.unreachable());
+    }
 }

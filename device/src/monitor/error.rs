@@ -14,13 +14,13 @@ pub enum MonitorError {
     #[error("{0}")]
     Installed(#[from] InstalledError),
     /// The runtime could not read itself.
-    #[error("E5510 the program cannot read itself ({0}), so nothing could be measured")]
+    #[error("E5510: the program cannot read itself ({0}), so nothing could be measured")]
     RuntimeUnreadable(std::io::Error),
     /// Another monitor has the folder.
-    #[error("E5511 {0} is in use: the device runs already. Stop it first")]
+    #[error("E5511: {0} is in use: the device runs already. Stop it first")]
     DeviceRuns(PathBuf),
     /// The folder is no device.
-    #[error("E5512 {0} is no device. Make one with: craton quickstart --keep")]
+    #[error("E5512: {0} is no device. Make one with: craton quickstart --keep")]
     DeviceMissing(PathBuf),
 }
 

@@ -14,12 +14,13 @@ pub enum UpdateError {
     Installed(#[from] InstalledError),
     /// What arrived is not what the set names.
     #[error(
-        "E5310 a download is not what the set names, from the service and as a full image alike"
+        "E5310: a download is not what the set names, from the service and as a full image alike"
     )]
     DownloadOther,
     /// The set names no way for a payload to travel.
     #[error(
-        "E5311 the set names no whole payload to fetch. Publish it again, with the whole payload among its transports"
+        "E5311: the set names no whole payload to fetch. Publish it again, with the whole \
+         payload among its transports"
     )]
     TransportMissing,
 }

@@ -45,7 +45,7 @@ fn every_number_of_trust_is_provoked_by_a_vector_or_by_hand() {
 
 #[test]
 fn every_refusal_is_shown_with_its_number_and_name() {
-    assert_eq!(RolledBack.to_string(), "E1305 RolledBack");
+    assert_eq!(RolledBack.to_string(), "E1305: RolledBack");
 }
 
 #[test]
