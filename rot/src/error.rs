@@ -207,6 +207,10 @@ refusals! {
     InstalledOmitted = 3505,
         "the installed sets do not include the one that runs or the confirmed one",
         "Pass every installed set with the successor";
+    /// An id that no image may have.
+    ComponentReserved = 3506,
+        "the ids of the trust store and the image set are measured by the root of trust only",
+        "Measure the program or image under its own component id";
     /// No open challenge.
     NoChallenge = 3601,
         "no capability challenge is open",

@@ -85,14 +85,16 @@ pub trait RootOfTrust {
     ///
     /// # Errors
     /// `AlreadyBooted`, `ResetNeeded`, `Unowned` for a set without an owner, `MemberNotMeasured`,
-    /// `MeasurementMismatch`, `MeasuredNotInSet`, `SecurityVersionTooLarge`; `Trust` for the set's
+    /// `MeasurementMismatch`, `MeasuredNotInSet`, `ComponentReserved` (ROT-12),
+    /// `SecurityVersionTooLarge`; `Trust` for the set's
     /// signatures (`DevelopmentSet`, `RolledBack`, `AboveCeiling` among them); `StorageFailed`.
     fn boot(&mut self, next: &NextLayer<'_>) -> Result<Mode>;
 
-    /// Measures something more, once (EV-3).
+    /// Measures something more, once (EV-3): nothing under an id of what a boot verifies (ROT-12).
     ///
     /// # Errors
-    /// `NotBooted`; `Trust(MeasuredTwice)`, `Trust(FieldTooLong)`.
+    /// `NotBooted`, `ComponentReserved`, `MeasuredNotInSet`; `Trust(MeasuredTwice)`,
+    /// `Trust(FieldTooLong)`.
     fn extend(&mut self, component: ComponentId, digest: Digest) -> Result<()>;
 
     /// The entry at `place` of this boot's log; `None` past its end. [`boot::replay`] of all of

@@ -90,6 +90,9 @@ pub const TRUST_STORE: ComponentId = ComponentId(*b"craton/truststor");
 /// The component id under which the image set is measured.
 pub const IMAGE_SET: ComponentId = ComponentId(*b"craton/image-set");
 
+/// Ids that no image has: a root of trust measures under them only what it verified itself.
+pub const RESERVED: [ComponentId; 2] = [TRUST_STORE, IMAGE_SET];
+
 /// A bounded list of measurements, each component once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Measurements {

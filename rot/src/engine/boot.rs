@@ -1,6 +1,11 @@
 //! Boot: what runs next is verified against the signed set, then measured, then counted.
+//!
+//! Rule ROT-12: under the ids of the trust store, of the image set, and of a component that ever
+//! had a floor stands only what this boot verified. Who calls these commands may lie about digests;
+//! he gets neither the measurement nor the rung of something else by it.
 
 use super::ladder::{Rung, derive_from};
+use super::state::State;
 use super::{Engine, Phase};
 use crate::boot::{Event, NextLayer};
 use crate::error::{Error, Result};
@@ -8,7 +13,7 @@ use crate::platform::Platform;
 use crate::secret::Secret;
 use craton_trust::crypto::Crypto;
 use craton_trust::dice::Mode;
-use craton_trust::evidence::{IMAGE_SET, Measured, Measurements, TRUST_STORE};
+use craton_trust::evidence::{IMAGE_SET, Measured, Measurements, RESERVED, TRUST_STORE};
 use craton_trust::rollback::Floors;
 use craton_trust::set::{COMPONENTS_MAX, ImageSet};
 use craton_trust::store::{Section, SectionKind};
@@ -23,6 +28,8 @@ pub struct Boot {
     pub(super) set: Option<SetId>,
     /// What confirming raises the floors to: the verified versions (ROT-4).
     pub(super) confirmed: Floors,
+    /// The runtime's component, if it is one of the set.
+    runtime: Option<ComponentId>,
     rungs: [Option<(ComponentId, Rung)>; COMPONENTS_MAX + 1],
     /// The root of the device-auth keys.
     pub(super) client_root: Secret,
@@ -49,6 +56,12 @@ struct Admitted<'b> {
     floors: Floors,
 }
 
+impl Admitted<'_> {
+    fn has(&self, component: ComponentId) -> bool {
+        self.set.members().any(|member| member.component == component)
+    }
+}
+
 impl<P: Platform, C: Crypto> Engine<P, C> {
     pub(super) fn start(&mut self, next: &NextLayer<'_>) -> Result<Mode> {
         let root = match &self.phase {
@@ -57,10 +70,15 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
             Phase::Over => return Err(Error::ResetNeeded),
         };
         let mode = self.layer.mode;
+        let images = next.images.iter().chain([&next.runtime]);
+        if images.map(|image| image.component).any(|component| RESERVED.contains(&component)) {
+            return Err(Error::ComponentReserved); // ROT-12
+        }
         let admitted = next.set.map(|bytes| self.admit(bytes, next, mode)).transpose()?;
         if admitted.is_none() && !next.images.is_empty() {
             return Err(Error::MeasuredNotInSet);
         }
+        self.refuse_disguised(next, admitted.as_ref())?;
         let measured = self.measure(next, admitted.as_ref())?;
         let rungs = self.rungs(&root, next, admitted.as_ref())?;
         let client_root = derive_from(&self.crypto, &root, &[b"craton/1/client", &self.bound().0]);
@@ -72,9 +90,11 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
         let number = state.boot;
         self.commit(state)?; // the write that commits: the boot counts, the capability is consumed
         let set = admitted.as_ref().map(|admitted| SetId(admitted.set.digest().0));
+        let runtime = next.runtime.component;
+        let runtime = admitted.as_ref().filter(|set| set.has(runtime)).map(|_| runtime);
         let confirmed = admitted.map_or_else(Floors::default, |admitted| admitted.floors);
-        self.phase =
-            Phase::Booted(Boot { number, mode, measured, set, confirmed, rungs, client_root });
+        let boot = Boot { number, mode, measured, set, confirmed, runtime, rungs, client_root };
+        self.phase = Phase::Booted(boot);
         Ok(mode)
     }
 
@@ -94,11 +114,11 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
                 return Err(Error::MeasurementMismatch);
             }
         }
-        let of_set = |image: &Measured| set.members().any(|m| m.component == image.component);
-        if !next.images.iter().all(of_set) {
+        let admitted = Admitted { set, floors };
+        if !next.images.iter().all(|image| admitted.has(image.component)) {
             return Err(Error::MeasuredNotInSet);
         }
-        Ok(Admitted { set, floors })
+        Ok(admitted)
     }
 
     /// ROLL-1, ROLL-2, and that confirming will have room for every floor.
@@ -129,7 +149,25 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
         Ok(measured)
     }
 
-    /// The rung of each component's booted version; of a runtime outside the set, version 0's.
+    /// A runtime outside the set is one that nothing verified: it may not call itself an app that
+    /// was confirmed once (ROT-12).
+    fn refuse_disguised(
+        &self,
+        next: &NextLayer<'_>,
+        admitted: Option<&Admitted<'_>>,
+    ) -> Result<()> {
+        let runtime = next.runtime.component;
+        let verified = admitted.is_some_and(|admitted| admitted.has(runtime));
+        let known = self.has_floor(runtime) && self.state.runtime != Some(runtime);
+        if known && !verified { Err(Error::MeasuredNotInSet) } else { Ok(()) }
+    }
+
+    fn has_floor(&self, component: ComponentId) -> bool {
+        self.state.floors.iter().any(|(id, _)| id == component)
+    }
+
+    /// The rung of each component's booted version. A runtime outside the set gets the lowest of a
+    /// ladder of its own: what a verified component sealed, at whatever version, it cannot open.
     fn rungs(
         &self,
         root: &Secret,
@@ -138,14 +176,13 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
     ) -> Result<[Option<(ComponentId, Rung)>; COMPONENTS_MAX + 1]> {
         let mut rungs = [const { None }; COMPONENTS_MAX + 1];
         let members = admitted.into_iter().flat_map(|admitted| admitted.set.members());
-        let versions = members.map(|member| (member.component, member.security_version));
-        let of_set =
-            |component| admitted.is_some_and(|a| a.set.members().any(|m| m.component == component));
+        let verified = members.map(|m| (&b"craton/1/seal"[..], m.component, m.security_version));
         let runtime = next.runtime.component;
-        let alone = (!of_set(runtime)).then(|| (runtime, self.state.floors.of(runtime)));
-        for (place, (component, version)) in rungs.iter_mut().zip(versions.chain(alone)) {
+        let of_set = admitted.is_some_and(|admitted| admitted.has(runtime));
+        let alone = (!of_set).then_some((&b"craton/1/seal-unverified"[..], runtime, 0));
+        for (place, (label, component, version)) in rungs.iter_mut().zip(verified.chain(alone)) {
             let bound = self.bound();
-            let parts = [&b"craton/1/seal"[..], &bound.0, &component.0];
+            let parts = [label, &bound.0, &component.0];
             let component_root = derive_from(&self.crypto, root, &parts);
             *place = Some((component, Rung::of(&self.crypto, &component_root, version)?));
         }
@@ -160,7 +197,12 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
     }
 
     pub(super) fn measure_more(&mut self, component: ComponentId, digest: Digest) -> Result<()> {
+        let known = self.has_floor(component);
         match &mut self.phase {
+            Phase::Booted(_) if RESERVED.contains(&component) => Err(Error::ComponentReserved),
+            Phase::Booted(boot) if known && boot.measured.of(component).is_none() => {
+                Err(Error::MeasuredNotInSet) // ROT-12
+            }
             Phase::Booted(boot) => Ok(boot.measured.push(Measured { component, digest })?),
             Phase::Fresh(_) => Err(Error::NotBooted),
             Phase::Over => Err(Error::ResetNeeded),
@@ -178,7 +220,9 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
             state.floors.raise(component, version)?;
         }
         state.confirmed = boot.set;
-        if state.floors == self.state.floors && state.confirmed == self.state.confirmed {
+        state.runtime = boot.runtime.or(state.runtime);
+        let told = |state: &State| (state.floors.clone(), state.confirmed, state.runtime);
+        if told(&state) == told(&self.state) {
             return Ok(());
         }
         self.commit(state)

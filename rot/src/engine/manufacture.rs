@@ -71,6 +71,7 @@ fn first_state(epoch_secret: Secret, platform: super::state::Installed) -> State
         checkpoint_size: 0,
         floors: Floors::default(),
         confirmed: None,
+        runtime: None,
         challenge: None,
         debug_next: false,
         erasing: false,

@@ -6,7 +6,7 @@ use crate::secret::Secret;
 use craton_trust::cbor::{Reader, Writer};
 use craton_trust::rollback::Floors;
 use craton_trust::store::SectionKind;
-use craton_trust::{Digest, SetId};
+use craton_trust::{ComponentId, Digest, SetId};
 
 /// Where an installed section of the trust store lies.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,9 @@ pub struct State {
     pub floors: Floors,
     /// The last confirmed image set.
     pub confirmed: Option<SetId>,
+    /// The component of the runtime that was confirmed as part of a set; its floor is the
+    /// platform's.
+    pub runtime: Option<ComponentId>,
     /// The open capability challenge.
     pub challenge: Option<Digest>,
     /// Whether the next normal boot is a Debug one.
@@ -57,7 +60,7 @@ pub struct State {
     pub owner: Option<Installed>,
 }
 
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 impl State {
     /// Reads a state.
@@ -70,7 +73,7 @@ impl State {
 
     fn read(bytes: &[u8]) -> craton_trust::error::Result<Self> {
         let mut reader = Reader::new(bytes)?;
-        reader.array(15)?;
+        reader.array(16)?;
         if reader.u64()? != FORMAT {
             return Err(craton_trust::Error::VersionUnknown);
         }
@@ -84,6 +87,7 @@ impl State {
             checkpoint_size: reader.u64()?,
             floors: Floors::read(&mut reader)?,
             confirmed: reader.optional(|r| Ok(SetId(r.fixed()?)))?,
+            runtime: reader.optional(|r| Ok(ComponentId(r.fixed()?)))?,
             challenge: reader.optional(Reader::digest)?,
             debug_next: reader.bool()?,
             erasing: reader.bool()?,
@@ -100,11 +104,12 @@ impl State {
     /// `BufferTooSmall`, which no state reaches: floors are bounded.
     pub fn encode(&self, out: &mut [u8; BODY_MAX]) -> Result<usize> {
         let mut writer = Writer::new(out);
-        writer.array(15)?.u64(FORMAT)?.u64(self.boot)?.u64(self.check_in)?;
+        writer.array(16)?.u64(FORMAT)?.u64(self.boot)?.u64(self.check_in)?;
         writer.u64(self.epoch)?.bytes(&self.epoch_secret.0)?.u64(self.client_key)?;
         writer.u64(self.time_floor)?.u64(self.checkpoint_size)?;
         self.floors.write(&mut writer)?;
         writer.bytes_or_null(self.confirmed.as_ref().map(|set| &set.0[..]))?;
+        writer.bytes_or_null(self.runtime.as_ref().map(|component| &component.0[..]))?;
         writer.bytes_or_null(self.challenge.as_ref().map(|digest| &digest.0[..]))?;
         writer.bool(self.debug_next)?.bool(self.erasing)?;
         write_installed(&self.platform, &mut writer)?;

@@ -7,8 +7,9 @@ use craton_rot::engine::SECURITY_VERSION_MAX;
 use craton_rot::{Error, NextLayer, Start};
 use craton_trust::Error as Refusal;
 use craton_trust::dice::Mode;
-use craton_trust::evidence::{IMAGE_SET, TRUST_STORE};
+use craton_trust::evidence::{IMAGE_SET, Measured, RESERVED, TRUST_STORE};
 use craton_trust::set::Purpose;
+use craton_trust::soft::Soft;
 use craton_trust::{CatalogId, ComponentId, Digest};
 
 #[test]
@@ -156,5 +157,43 @@ fn rot_9_the_replayed_log_is_what_evidence_quotes() {
         let order: Vec<_> = claims.measured.iter().map(|m| m.component).collect();
         assert_eq!(order, [TRUST_STORE, RUNTIME, IMAGE_SET, APP, OTHER_APP, later]);
         assert_eq!(claims.measured.of(OTHER_APP), Some(payload(OTHER_APP, 2)));
+    });
+}
+
+#[test]
+fn rot_12_nobody_measures_a_set_or_trust_store_of_his_own_component_reserved() {
+    on_every_back_end(|bench| {
+        let mut rot = owned(bench);
+        let verified = set(&[(APP, 1)]);
+        let id = craton_trust::Signed::parse(&verified).unwrap().digest(&Soft);
+        for component in RESERVED {
+            let named = Measured { component, digest: id };
+            let next = NextLayer { runtime: named, set: None, images: &[] };
+            assert_eq!(rot.boot(&next), Err(Error::ComponentReserved));
+            let images = [measured(APP, 1), named];
+            let next = NextLayer { runtime: runtime(), set: Some(&verified), images: &images };
+            assert_eq!(rot.boot(&next), Err(Error::ComponentReserved));
+        }
+        boot_bare(&mut *rot).unwrap();
+        for component in RESERVED {
+            assert_eq!(rot.extend(component, id), Err(Error::ComponentReserved));
+        }
+        let evidence = report(&mut *rot).unwrap();
+        assert_eq!(authentic(&*rot, &evidence).claims.measured.of(IMAGE_SET), None);
+    });
+}
+
+#[test]
+fn rot_12_an_app_with_a_floor_is_not_measured_outside_its_set() {
+    on_every_back_end(|bench| {
+        let mut rot = running(bench);
+        rot.confirm().unwrap();
+        let mut rot = bench.restart(rot, Start::Normal);
+        boot(&mut *rot, &[(OTHER_APP, 1)]);
+        assert_eq!(rot.extend(APP, payload(APP, 1)), Err(Error::MeasuredNotInSet));
+        let twice = rot.extend(OTHER_APP, payload(OTHER_APP, 2));
+        assert_eq!(twice, Err(Error::Trust(Refusal::MeasuredTwice)));
+        let evidence = report(&mut *rot).unwrap();
+        assert_eq!(authentic(&*rot, &evidence).claims.measured.of(APP), None);
     });
 }

@@ -2,7 +2,9 @@
 
 use super::bench::*;
 use super::world::*;
-use craton_rot::{Action, Error, SEAL_OVERHEAD, Start};
+use craton_rot::{Action, Error, NextLayer, SEAL_OVERHEAD, Start};
+use craton_trust::Digest;
+use craton_trust::evidence::Measured;
 
 #[test]
 fn rot_5_a_newer_version_opens_older_data_and_never_the_other_way() {
@@ -109,5 +111,58 @@ fn rot_10_a_new_epoch_erases_what_was_sealed() {
         assert_eq!(unseal(&*rot, APP, &sealed), Err(Error::SealBroken));
         let again = rot.new_epoch(&erase, None);
         assert_eq!(again, Err(Error::Trust(craton_trust::Error::OtherEpoch)));
+    });
+}
+
+/// Any program, under the id of an app.
+fn disguised() -> NextLayer<'static> {
+    let runtime = Measured { component: APP, digest: Digest([9; 32]) };
+    NextLayer { runtime, set: None, images: &[] }
+}
+
+#[test]
+fn rot_12_a_runtime_named_as_a_confirmed_app_does_not_boot() {
+    on_every_back_end(|bench| {
+        let mut rot = running(bench);
+        rot.confirm().unwrap();
+        let sealed = seal(&mut *rot, APP).unwrap();
+        let mut rot = bench.restart(rot, Start::Normal);
+        assert_eq!(rot.boot(&disguised()), Err(Error::MeasuredNotInSet));
+        assert_eq!(unseal(&*rot, APP, &sealed), Err(Error::NotBooted));
+        let (other, images) = (set(&[(OTHER_APP, 1)]), [measured(OTHER_APP, 1)]);
+        let next = NextLayer { set: Some(&other), images: &images, ..disguised() };
+        assert_eq!(rot.boot(&next), Err(Error::MeasuredNotInSet));
+        assert_eq!(rot.status().unwrap().boot, 1);
+    });
+}
+
+#[test]
+fn rot_12_a_runtime_named_as_an_app_on_trial_opens_nothing_of_it() {
+    on_every_back_end(|bench| {
+        let mut rot = running(bench);
+        let sealed = seal(&mut *rot, APP).unwrap();
+        let mut rot = bench.restart(rot, Start::Normal);
+        rot.boot(&disguised()).unwrap();
+        assert_eq!(unseal(&*rot, APP, &sealed), Err(Error::SealBroken));
+    });
+}
+
+#[test]
+fn rot_12_a_runtime_outside_the_set_opens_nothing_of_a_verified_one() {
+    on_every_back_end(|bench| {
+        let mut rot = owned(bench);
+        let (with, images) = (set(&[(APP, 1), (RUNTIME, 3)]), [measured(APP, 1)]);
+        let verified =
+            NextLayer { runtime: measured(RUNTIME, 3), set: Some(&with), images: &images };
+        rot.boot(&verified).unwrap();
+        let on_trial = seal(&mut *rot, RUNTIME).unwrap();
+        rot.confirm().unwrap();
+        let confirmed = seal(&mut *rot, RUNTIME).unwrap();
+        let mut rot = bench.restart(rot, Start::Normal);
+        boot_bare(&mut *rot).unwrap();
+        assert_eq!(unseal(&*rot, RUNTIME, &on_trial), Err(Error::SealBroken));
+        assert_eq!(unseal(&*rot, RUNTIME, &confirmed), Err(Error::SealedByNewer));
+        let own = seal(&mut *rot, RUNTIME).unwrap();
+        assert_eq!(unseal(&*rot, RUNTIME, &own).unwrap(), b"secret");
     });
 }
