@@ -117,11 +117,25 @@ impl Role {
         Ok(Self { name, child, input, answers })
     }
 
-    /// Asks, and waits for the answer.
+    /// Asks, and waits for the answer. A role that gives none in time is killed: what it may still
+    /// say must not pass for the answer to a later question.
     ///
     /// # Errors
     /// `RoleGone`, or the role's own refusal.
     pub fn ask<Q: Serialize, R: DeserializeOwned>(
+        &mut self,
+        question: &Q,
+        within: Duration,
+    ) -> Result<R, RoleError> {
+        let answer = self.exchange(question, within);
+        if matches!(answer, Err(RoleError::RoleGone(_))) {
+            drop(self.input.take());
+            self.kill();
+        }
+        answer
+    }
+
+    fn exchange<Q: Serialize, R: DeserializeOwned>(
         &mut self,
         question: &Q,
         within: Duration,
@@ -154,17 +168,21 @@ impl Role {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
+    }
+
+    /// Ends the process, if it has not, and collects it.
+    fn kill(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
     }
 }
 
 impl Drop for Role {
     fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
+        self.kill();
     }
 }
 
@@ -228,5 +246,80 @@ pub fn serve<Q: DeserializeOwned, R: Serialize>(mut answer: impl FnMut(Q) -> Res
             Ok(done) => write_line(&Line::<R, ()>::Done(done)),
             Err(refusal) => write_line(&Line::<R, ()>::Refused(refusal)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(30);
+
+    /// A role that is a line of shell.
+    fn role(folder: &Path, script: &str, events: Option<Sender<String>>) -> Role {
+        let arguments = vec!["-c".into(), script.into()];
+        let program = RoleProgram { program: "/bin/sh".into(), arguments };
+        Role::start(&program, "auth", folder, events).unwrap()
+    }
+
+    fn alive(role: &Role) -> bool {
+        Path::new("/proc").join(role.child.id().to_string()).exists()
+    }
+
+    #[test]
+    fn role_not_started_names_the_role_whose_program_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = RoleProgram { program: folder.path().join("gone"), arguments: Vec::new() };
+        let refused = Role::start(&program, "auth", folder.path(), None).err().unwrap();
+        assert!(matches!(refused, RoleError::RoleNotStarted("auth", _)), "{refused}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn role_gone_is_one_that_ended_without_an_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut role = role(folder.path(), "read question", None);
+        let refused = role.ask::<_, u64>(&"question", SOON).unwrap_err();
+        assert!(matches!(refused, RoleError::RoleGone("auth")), "{refused}");
+        assert!(!refused.unreachable(), "it is no outage of the service");
+    }
+
+    #[test]
+    fn role_gone_is_one_that_hangs_and_its_late_answer_is_never_heard() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = r#"read question; read question; echo '{"Done":7}'; exec sleep 600"#;
+        let mut role = role(folder.path(), script, None);
+        let hung = role.ask::<_, u64>(&"first", Duration::from_millis(50)).unwrap_err();
+        assert!(matches!(hung, RoleError::RoleGone(_)), "{hung}");
+        assert!(!alive(&role), "a hanging role is ended, not left behind");
+        let second = role.ask::<_, u64>(&"second", SOON);
+        assert!(matches!(second, Err(RoleError::RoleGone(_))), "{second:?}");
+    }
+
+    #[test]
+    fn role_gone_is_one_whose_words_cannot_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = r#"read question; echo 'no JSON'; echo '{"Done":7}'; exec sleep 600"#;
+        let mut role = role(folder.path(), script, None);
+        let refused = role.ask::<_, u64>(&"question", SOON).unwrap_err();
+        assert!(matches!(refused, RoleError::RoleGone(_)), "{refused}");
+        assert!(!alive(&role));
+    }
+
+    #[test]
+    fn a_role_answers_refuses_and_tells_events_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let (events, told) = channel();
+        let script = r#"read q; echo '{"Event":1}'; echo '{"Done":7}'; read q
+            echo '{"Refused":{"code":5306,"text":"E5306: full","unreachable":true}}'; read q"#;
+        let mut role = role(folder.path(), script, Some(events));
+        assert_eq!(role.ask::<_, u64>(&"question", SOON).unwrap(), 7);
+        let refused = role.ask::<_, u64>(&"question", SOON).unwrap_err();
+        assert_eq!((refused.code(), refused.unreachable()), (5306, true));
+        assert_eq!(event::<u64>(&told.recv_timeout(SOON).unwrap()), Some(1));
+        assert!(alive(&role), "a refusal ends no role");
+        let process = role.child.id();
+        role.stop(SOON);
+        assert!(!Path::new("/proc").join(process.to_string()).exists());
     }
 }

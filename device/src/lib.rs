@@ -14,5 +14,7 @@ pub mod roles;
 pub mod slot_file;
 #[allow(unsafe_code)]
 pub mod sys;
+#[cfg(test)]
+mod tests;
 pub mod trace;
 pub mod update;

@@ -2,7 +2,7 @@
 //! signature.
 
 use super::{Auth, AuthError};
-use crate::link::{Link, Peer};
+use crate::link::{self, Link, Peer};
 use crate::roles::{CheckedIn, CredentialBytes, PeerBytes, StatusBytes};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
@@ -22,11 +22,11 @@ const REPLY_WITHIN: Duration = Duration::from_secs(60);
 const REPLY_MAX: usize = 16 * 1024;
 
 /// What a reply must be, and what it is judged by.
-struct Expected {
-    section: Section,
-    address: Address,
-    checkpoint: u64,
-    sent: Instant,
+pub(super) struct Expected {
+    pub section: Section,
+    pub address: Address,
+    /// The size of the last checkpoint that was believed.
+    pub checkpoint: u64,
 }
 
 impl Auth {
@@ -36,8 +36,8 @@ impl Auth {
         status: StatusBytes,
     ) -> Result<CheckedIn, AuthError> {
         let now = self.rot.status()?;
-        let section = self.owner_section()?;
         let catalog = now.owner.ok_or(AuthError::DeviceUnowned)?;
+        let section = self.owner_section()?;
         let peer =
             Peer { address: service.to_owned(), keys: section.role(Role::Service).keys().to_vec() };
         let (key, client_key) = client_key()?;
@@ -47,17 +47,15 @@ impl Auth {
         let digest = Soft.sha256(&[&request]);
         let address = Address { catalog, device, epoch: now.epoch, request: digest };
         let sent = Instant::now();
-        let expected = Expected { section, address, checkpoint: now.checkpoint_size, sent };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|_| AuthError::ClientKeyFailed)?;
-        let reply = runtime.block_on(async {
+        let expected = Expected { section, address, checkpoint: now.checkpoint_size };
+        let reply = link::runtime()?.block_on(async {
             let mut link = Link::connect(&peer, None).await?;
             let freshness = *link.exporter();
             let evidence = self.evidence(catalog, &freshness, &digest, client_key)?;
             let body = CheckIn { request: &request, evidence: &evidence }.encode()?;
             Ok::<_, AuthError>(link.post(CHECK_IN_PATH, body, REPLY_MAX).await?)
         })?;
-        let believed = believe(&reply, &expected)?;
+        let believed = believe(&reply, &expected, sent.elapsed())?;
         self.rot.accept_reply(&reply, &digest)?;
         Ok(CheckedIn {
             credential: CredentialBytes { certificate: believed.certificate, key },
@@ -83,19 +81,25 @@ impl Auth {
 }
 
 /// What a verified reply says.
-struct Reply {
+#[derive(Debug)]
+pub(super) struct Reply {
     time: u64,
     certificate: Vec<u8>,
     next_s: u64,
     target: Option<SetId>,
 }
 
-/// Believes a reply: signed by the online role, addressed to this request, in time, its set logged.
-fn believe(reply: &[u8], expected: &Expected) -> Result<Reply, AuthError> {
-    if expected.sent.elapsed() > REPLY_WITHIN {
+/// Believes a reply that came `after` its request: signed by the online role, addressed to this
+/// request, in time, its set logged.
+pub(super) fn believe(
+    reply: &[u8],
+    expected: &Expected,
+    after: Duration,
+) -> Result<Reply, AuthError> {
+    if after > REPLY_WITHIN {
         return Err(AuthError::ReplyLate);
     }
-    let Expected { section, address, checkpoint, .. } = expected;
+    let Expected { section, address, checkpoint } = expected;
     let assignment = Assignment::verify(&Soft, section, address, &Signed::parse(reply)?)?;
     let online = *assignment.online_for(true)?.ok_or(AuthError::ReplyOffline)?; // ASG-2
     if let Some(target) = &assignment.target {
@@ -111,11 +115,12 @@ fn believe(reply: &[u8], expected: &Expected) -> Result<Reply, AuthError> {
 
 /// A fresh key for the certificate: PKCS#8, and its public half.
 fn client_key() -> Result<(Vec<u8>, PublicKey), AuthError> {
-    let failed = |_| AuthError::ClientKeyFailed;
+    // The library has no way to fail here that we could provoke; if it ever does, there is no key.
+    let failed = |_| craton_trust::Error::KeyInvalid;
     let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
     let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new()).map_err(failed)?;
     let pair = EcdsaKeyPair::from_pkcs8(algorithm, pkcs8.as_ref());
-    let pair = pair.map_err(|_| AuthError::ClientKeyFailed)?;
+    let pair = pair.map_err(|_| craton_trust::Error::KeyInvalid)?;
     let public = PublicKey::from_sec1(pair.public_key().as_ref())?;
     Ok((pkcs8.as_ref().to_vec(), public))
 }

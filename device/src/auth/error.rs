@@ -27,9 +27,6 @@ pub enum AuthError {
     /// The reply has no time or certificate.
     #[error("E5413: the reply is one for a request without a connection. The device tries again")]
     ReplyOffline,
-    /// The client key could not be made.
-    #[error("E5414: no key could be made for the certificate; is the system out of randomness?")]
-    ClientKeyFailed,
 }
 
 impl AuthError {
@@ -44,7 +41,6 @@ impl AuthError {
             Self::EndorsementLost(..) => 5411,
             Self::ReplyLate => 5412,
             Self::ReplyOffline => 5413,
-            Self::ClientKeyFailed => 5414,
         }
     }
 

@@ -5,6 +5,8 @@
 
 mod check_in;
 mod error;
+#[cfg(test)]
+mod tests;
 
 pub use error::AuthError;
 
@@ -81,8 +83,8 @@ impl Auth {
 
     fn believed(&self) -> Result<Believed, AuthError> {
         let status = self.rot.status()?;
-        let owner = self.owner_section()?;
         let catalog = status.owner.ok_or(AuthError::DeviceUnowned)?;
+        let owner = self.owner_section()?;
         let debug = status.mode == craton_trust::dice::Mode::Debug;
         let development = owner.dev || debug; // SET-4
         Ok(Believed { owner, catalog, class: self.class, development, floors: status.floors })

@@ -75,12 +75,13 @@ impl Spool {
         Ok(failure.number)
     }
 
-    /// All records with their numbers, oldest first.
+    /// The records with their numbers, oldest first: as many as one report holds.
     #[must_use]
     pub fn waiting(&self) -> Vec<(u64, Vec<u8>)> {
         let read = |number: &u64| Some((*number, fs::read(self.path(*number)).ok()?));
         let intact = |(_, bytes): &(u64, Vec<u8>)| Failure::parse(bytes).is_ok();
-        self.numbers().iter().filter_map(read).filter(intact).collect()
+        // A cut between writing a record and dropping the oldest leaves one too many.
+        self.numbers().iter().filter_map(read).filter(intact).take(SPOOL_MAX).collect()
     }
 
     /// Forgets records that the service has; returns how many.
@@ -136,6 +137,14 @@ mod tests {
         assert_eq!(waiting.len(), SPOOL_MAX);
         assert_eq!(waiting.first().map(|(number, _)| *number), Some(6));
         assert_eq!(spool.forget(&waiting), SPOOL_MAX as u64);
+        let kept = record();
+        for number in 100..=100 + SPOOL_MAX {
+            fs::write(spool.path(number as u64), &kept).unwrap();
+        }
+        assert_eq!(spool.waiting().len(), SPOOL_MAX, "what a cut left fits a report");
+        for number in 100..=100 + SPOOL_MAX {
+            fs::remove_file(spool.path(number as u64)).unwrap();
+        }
         drop(spool);
         let mut again = Spool::open(folder.path()).unwrap();
         assert_eq!(again.keep(&record()).unwrap(), SPOOL_MAX as u64 + 6);

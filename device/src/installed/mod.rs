@@ -10,6 +10,8 @@
 //! byte, in the same boot: signatures, payload, and every unpacked file against the payload.
 
 mod error;
+#[cfg(test)]
+mod tests;
 mod unpack;
 
 pub use error::InstalledError;

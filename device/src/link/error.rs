@@ -29,6 +29,12 @@ pub enum LinkError {
     /// The receiver of a stream refused it.
     #[error("E5407: the download stopped: {0}")]
     DownloadStopped(String),
+    /// The system has no descriptor or memory for a connection.
+    #[error(
+        "E5408: the system has no room for a connection: {0}. Raise its limit of open files; the \
+         device tries again"
+    )]
+    SystemExhausted(std::io::Error),
 }
 
 impl LinkError {
@@ -43,6 +49,7 @@ impl LinkError {
             Self::ServiceRefused(..) => 5405,
             Self::AnswerTooLarge(_) => 5406,
             Self::DownloadStopped(_) => 5407,
+            Self::SystemExhausted(_) => 5408,
         }
     }
 

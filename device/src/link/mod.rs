@@ -8,6 +8,8 @@
 
 mod error;
 mod pin;
+#[cfg(test)]
+mod tests;
 
 pub use error::LinkError;
 
@@ -24,11 +26,21 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, Serve
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 /// How long the service may take to accept a connection, or to answer.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+
+/// What one exchange runs on: the calling thread.
+///
+/// # Errors
+/// `SystemExhausted`.
+pub fn runtime() -> Result<Runtime, LinkError> {
+    let builder = &mut tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().map_err(LinkError::SystemExhausted)
+}
 
 /// Where the service is, and which keys it may have.
 #[derive(Clone, Debug)]
@@ -281,28 +293,4 @@ fn tls_config(
     };
     config.resumption = rustls::client::Resumption::disabled();
     Ok((config, pinned))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use craton_api::problem::Fault;
-
-    #[test]
-    fn a_refusal_keeps_its_number_and_no_control_character() {
-        let problem = Problem::from_text(4102, 403, Fault::Peer, "E4102: it was seen. Restart it");
-        let body = serde_json::to_vec(&problem).unwrap();
-        assert_eq!(refusal_text(&body), "E4102: it was seen. Restart it");
-        assert_eq!(refusal_text(b"no\x1b[2J\nJSON"), "no[2JJSON");
-        assert!(refusal_text(&[b'x'; 4096]).len() <= 500);
-    }
-
-    #[test]
-    fn nobody_at_the_address_is_service_unreachable() {
-        let peer = Peer { address: "127.0.0.1:1".into(), keys: Vec::new() };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let refused = runtime.block_on(Link::connect(&peer, None)).err().unwrap();
-        assert!(matches!(refused, LinkError::ServiceUnreachable(..)), "{refused}");
-        assert!(refused.unreachable());
-    }
 }

@@ -9,6 +9,8 @@ mod error;
 mod health;
 mod run;
 mod status;
+#[cfg(test)]
+mod tests;
 
 pub use error::MonitorError;
 pub use health::{Health, Policy, Verdict};

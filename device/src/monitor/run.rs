@@ -403,8 +403,12 @@ impl<'d> Session<'d> {
             credential: checked_in.credential.clone(),
         };
         // What was not sent stays in the spool until the next check-in.
-        if let Err(error) = self.crash.ask::<_, u64>(&question, NETWORK_WITHIN) {
-            eprintln!("monitor: {error}");
+        let Err(error) = self.crash.ask::<_, u64>(&question, NETWORK_WITHIN) else { return };
+        eprintln!("monitor: {error}");
+        if matches!(error, RoleError::RoleGone(_))
+            && let Ok(again) = Role::start(&self.device.roles, "crash", &self.device.folder, None)
+        {
+            *self.crash = again;
         }
     }
 }

@@ -8,6 +8,8 @@ mod error;
 mod fetch;
 mod payload;
 mod stage;
+#[cfg(test)]
+mod tests;
 
 pub use error::UpdateError;
 pub use fetch::fetch;
@@ -17,7 +19,7 @@ pub use stage::Staged;
 use crate::believed::Believed;
 use crate::installed::set_folder;
 use crate::ipc::{Refusal, serve};
-use crate::link::{Link, Peer};
+use crate::link::{self, Link, Peer};
 use crate::roles::UpdateQuestion;
 use craton_image::package::sha256;
 use craton_trust::SetId;
@@ -38,9 +40,7 @@ fn answer(device: &Path, question: UpdateQuestion) -> Result<[u8; 32], UpdateErr
     let believed = Believed::from_bytes(&believed)?;
     let bases: Vec<Base> = installed.iter().flat_map(|set| bases(device, SetId(*set))).collect();
     let (peer, credential): (Peer, _) = (peer.into(), credential.into());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|_| crate::link::LinkError::TlsRefused)?;
-    runtime.block_on(async {
+    link::runtime()?.block_on(async {
         let mut link = Link::connect(&peer, Some(&credential)).await?;
         let staged = fetch(&mut link, device, SetId(set), &believed, &bases).await?;
         Ok(staged.set().0)

@@ -113,7 +113,8 @@ async fn download(
         let mut file = fs::OpenOptions::new().create(true).append(true).open(&path).map_err(io)?;
         let mut room = way.size - had;
         let take = |piece: &[u8]| {
-            room = room.checked_sub(piece.len() as u64).ok_or(LinkError::AnswerTooLarge(0))?;
+            let too_large = LinkError::AnswerTooLarge(way.size as usize);
+            room = room.checked_sub(piece.len() as u64).ok_or(too_large)?;
             file.write_all(piece).map_err(|error| LinkError::DownloadStopped(error.to_string()))
         };
         link.fetch(&format!("{BLOBS_PATH}{}", way.digest), had, take).await?;
