@@ -203,10 +203,10 @@ refusals! {
     NothingToConfirm = 3504,
         "this boot has nothing to confirm: it has no image set, or is not in mode Normal",
         "Boot an image set in mode Normal";
-    /// An installed set was left out.
+    /// An installed set, or an envelope of one, was left out.
     InstalledOmitted = 3505,
-        "the installed sets do not include the one that runs or the confirmed one",
-        "Pass every installed set with the successor";
+        "a set that runs or was confirmed, or an envelope of an installed set, was left out",
+        "Pass every installed set and the envelopes of its images with the successor";
     /// An id that no image may have.
     ComponentReserved = 3506,
         "the ids of the trust store and the image set are measured by the root of trust only",

@@ -165,12 +165,13 @@ pub trait RootOfTrust {
     /// `StorageFailed`.
     fn claim(&mut self, code: &[u8], owner: &[u8]) -> Result<()>;
 
-    /// Replaces a section by its signed successor. `installed` are the signed image sets on the
-    /// device, signed again for the new section before (STORE-4).
+    /// Replaces a section of either kind by its signed successor. `sets` are the signed image sets
+    /// on the device, and `envelopes` those of all their images, both signed again for the new
+    /// section before (STORE-4).
     ///
     /// # Errors
     /// `Unowned`, `InstalledOmitted`; `Trust` (`SuccessorOrphans` and the like); `StorageFailed`.
-    fn replace(&mut self, successor: &[u8], installed: &[&[u8]]) -> Result<()>;
+    fn replace(&mut self, successor: &[u8], sets: &[&[u8]], envelopes: &[&[u8]]) -> Result<()>;
 
     /// Erases everything sealed, by overwriting the epoch secret, on an [`Order`] of the owner's
     /// root. With `next_owner` the device goes to that owner. A boot under way is over.

@@ -3,9 +3,9 @@
 //! Rules: STORE-1 a section follows its predecessor only at version + 1, signed by a threshold of
 //! the old root and of its own; STORE-2 it keeps the genesis and its kind; STORE-3 it never turns a
 //! production root into a development one; STORE-4 it is refused if an installed set or image, its
-//! fallback or the recovery image would lose its signers, or stand above the ceiling; STORE-5 what
-//! an owner signs is believed by an `owner` section only; STORE-6 two roles that must approve
-//! independently share no key.
+//! fallback or the recovery image would lose its signers, stand above the ceiling, or be a
+//! development set under a production root; STORE-5 what an owner signs is believed by an `owner`
+//! section only; STORE-6 two roles that must approve independently share no key.
 
 use crate::cbor::{Reader, Writer};
 use crate::cose::Kind;
@@ -13,7 +13,7 @@ use crate::crypto::Crypto;
 use crate::error::{Error, Result};
 use crate::id::{CatalogId, Digest};
 use crate::key::PublicKey;
-use crate::set::ImageSet;
+use crate::set::{ImageSet, Purpose};
 use crate::signed::{Signed, Verified};
 use crate::suit;
 
@@ -344,7 +344,8 @@ pub fn accept_chain<'b>(
 }
 
 /// Refuses an owner's successor under which one of `installed` sets would no longer verify, or
-/// could no longer boot because it is above the new ceiling (STORE-4).
+/// could no longer boot, because it is above the new ceiling, or a development set under a
+/// production root (STORE-4).
 ///
 /// # Errors
 /// `SuccessorOrphans`.
@@ -356,6 +357,9 @@ pub fn keeps_installed<'b>(
     let roles = [new.role(Role::Publisher), new.role(Role::Catalog)];
     let keeps = |bytes: &'b [u8]| {
         let set = Signed::parse(bytes)?.verify(crypto, Kind::ImageSet, &roles, ImageSet::parse)?;
+        if set.purpose == Purpose::Development && !new.dev {
+            return Err(Error::DevelopmentSet); // SET-4 would refuse it from the next boot on
+        }
         let bootable = set.members().all(|member| member.security_version <= new.ceiling);
         if bootable { Ok(()) } else { Err(Error::AboveCeiling) }
     };
@@ -364,7 +368,8 @@ pub fn keeps_installed<'b>(
 }
 
 /// Refuses a successor of either kind under which one of the `installed` envelopes would no longer
-/// verify, or stand above the new ceiling (STORE-4): envelopes are signed again first.
+/// verify, or stand above the new ceiling (STORE-4): envelopes are signed again first. Those whose
+/// type belongs to the other section are not its concern.
 ///
 /// # Errors
 /// `SuccessorOrphans`.
@@ -374,6 +379,10 @@ pub fn keeps_images<'b>(
     installed: impl IntoIterator<Item = &'b [u8]>,
 ) -> Result<()> {
     let keeps = |envelope: &'b [u8]| {
+        let (_, claimed) = suit::unchecked_parse(crypto, envelope)?;
+        if claimed.image_type.section() != new.kind {
+            return Ok(());
+        }
         let image = suit::verify(crypto, new.role(Role::Publisher), envelope)?;
         if image.security_version <= new.ceiling { Ok(()) } else { Err(Error::AboveCeiling) }
     };

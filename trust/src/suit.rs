@@ -13,7 +13,7 @@ use crate::crypto::{Crypto, Signer};
 use crate::error::{Error, Result};
 use crate::id::{ClassId, ComponentId, Digest, ImageId, TIME_MAX};
 use crate::signed::{SIGNATURES_MAX, Signatures, Verified};
-use crate::store::RoleKeys;
+use crate::store::{RoleKeys, SectionKind};
 
 /// The largest envelope, bytes.
 pub const ENVELOPE_MAX: usize = 4096;
@@ -39,6 +39,17 @@ pub enum ImageType {
     Runtime = 9,
     /// An application: EROFS and its verity tree.
     Application = 10,
+}
+
+impl ImageType {
+    /// Whose publisher signs it: the runtime is the platform's, an application the owner's.
+    #[must_use]
+    pub const fn section(self) -> SectionKind {
+        match self {
+            Self::Runtime => SectionKind::Platform,
+            Self::Application => SectionKind::Owner,
+        }
+    }
 }
 
 /// An ABI by number, and the least or the provided version.

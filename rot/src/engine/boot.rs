@@ -105,7 +105,7 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
         let development = owner.dev || mode == Mode::Debug;
         let signed = Signed::parse(bytes)?;
         let set = ImageSet::verify(&self.crypto, &owner, catalog, development, &signed)?;
-        let floors = self.admit_versions(&set, &owner)?;
+        let floors = self.admit_versions(&set, &owner, next.runtime.component)?;
         for member in set.members() {
             let is_runtime = member.component == next.runtime.component;
             let found = if is_runtime { Some(&next.runtime) } else { only(next, member.component) };
@@ -122,11 +122,22 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
     }
 
     /// ROLL-1, ROLL-2, and that confirming will have room for every floor.
-    fn admit_versions(&self, set: &ImageSet<'_>, owner: &Section) -> Result<Floors> {
+    /// The runtime's version stands below both ceilings: its floor outlives the owner.
+    fn admit_versions(
+        &self,
+        set: &ImageSet<'_>,
+        owner: &Section,
+        runtime: ComponentId,
+    ) -> Result<Floors> {
         let mut raised = self.state.floors.clone();
         for member in set.members() {
             let (component, version) = (member.component, member.security_version);
-            self.state.floors.admit(component, version, owner.ceiling)?;
+            let ceiling = if component == runtime {
+                owner.ceiling.min(self.load_section(SectionKind::Platform)?.ceiling)
+            } else {
+                owner.ceiling
+            };
+            self.state.floors.admit(component, version, ceiling)?;
             raised.raise(component, version)?;
         }
         Ok(raised)

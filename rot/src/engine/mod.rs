@@ -189,8 +189,8 @@ impl<P: Platform, C: Crypto> RootOfTrust for Engine<P, C> {
         self.take_owner(code, owner)
     }
 
-    fn replace(&mut self, successor: &[u8], installed: &[&[u8]]) -> Result<()> {
-        self.replace_section(successor, installed)
+    fn replace(&mut self, successor: &[u8], sets: &[&[u8]], envelopes: &[&[u8]]) -> Result<()> {
+        self.replace_section(successor, sets, envelopes)
     }
 
     fn new_epoch(&mut self, order: &[u8], next_owner: Option<&[u8]>) -> Result<()> {

@@ -15,11 +15,12 @@ use craton_trust::capability::Capability;
 use craton_trust::crypto::Crypto;
 use craton_trust::evidence::Lifecycle;
 use craton_trust::merkle::Checkpoint;
-use craton_trust::set::ImageSet;
+use craton_trust::set::{ImageSet, Member};
 use craton_trust::store::{
-    Role, Section, SectionKind, accept_genesis, accept_successor, keeps_installed,
+    Role, Section, SectionKind, accept_genesis, accept_successor, keeps_images, keeps_installed,
 };
-use craton_trust::{Digest, Error as Refusal, SetId, Signed, Verified};
+use craton_trust::suit;
+use craton_trust::{ComponentId, Digest, Error as Refusal, SetId, Signed, Verified};
 
 impl<P: Platform, C: Crypto> Engine<P, C> {
     pub(super) fn take_owner(&mut self, code: &[u8], owner: &[u8]) -> Result<()> {
@@ -94,41 +95,70 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
         Ok(())
     }
 
-    pub(super) fn replace_section(&mut self, successor: &[u8], installed: &[&[u8]]) -> Result<()> {
+    pub(super) fn replace_section(
+        &mut self,
+        successor: &[u8],
+        sets: &[&[u8]],
+        envelopes: &[&[u8]],
+    ) -> Result<()> {
         let signed = Signed::parse(successor)?;
         let kind = Section::parse(signed.unchecked_payload())?.kind;
         let old = self.load_section(kind)?;
         let genesis = self.state.installed(kind).ok_or(Error::Unowned)?.genesis;
         let section = accept_successor(&self.crypto, &old, genesis, &signed)?;
-        if kind == SectionKind::Owner {
-            self.keeps(&section, installed)?;
-        }
+        self.refuse_omitted(sets, envelopes)?;
+        self.keeps(&section, sets, envelopes)?;
         let mut next = self.state.clone();
         self.stage_section(&mut next, &section, genesis, successor)?;
         self.commit(next) // the write that commits
     }
 
-    /// STORE-4: the sets stay believed, and no floor is above the new ceiling.
-    fn keeps(&self, section: &Section, installed: &[&[u8]]) -> Result<()> {
+    /// Refuses a caller who leaves out what a successor might orphan: the set that runs, the
+    /// confirmed one, or an envelope of any set. An image is known by the digest of its manifest,
+    /// which signing its envelope again does not change.
+    fn refuse_omitted(&self, sets: &[&[u8]], envelopes: &[&[u8]]) -> Result<()> {
         let running = self.booted().ok().and_then(|boot| boot.set);
         for needed in [running, self.state.confirmed].into_iter().flatten() {
-            let mut all = installed.iter().filter_map(|bytes| Signed::parse(bytes).ok());
+            let mut all = sets.iter().filter_map(|bytes| Signed::parse(bytes).ok());
             if !all.any(|signed| SetId(signed.digest(&self.crypto).0) == needed) {
                 return Err(Error::InstalledOmitted);
             }
         }
-        keeps_installed(&self.crypto, section, installed.iter().copied())?;
-        let above = |version: u64| version > section.ceiling;
-        for bytes in installed {
-            let set = ImageSet::parse(Signed::parse(bytes)?.unchecked_payload())?;
-            if set.members().any(|member| above(member.security_version)) {
-                return Err(Error::Trust(Refusal::SuccessorOrphans));
+        for set in sets {
+            let set = ImageSet::parse(Signed::parse(set)?.unchecked_payload())?;
+            let is = |envelope: &[u8], member: &Member| {
+                let read = suit::unchecked_parse(&self.crypto, envelope);
+                read.is_ok_and(|(image, _)| image == member.image)
+            };
+            if !set.members().all(|member| envelopes.iter().any(|bytes| is(bytes, member))) {
+                return Err(Error::InstalledOmitted);
             }
         }
-        if self.state.floors.iter().any(|(_, floor)| above(floor)) {
+        Ok(())
+    }
+
+    /// STORE-4: sets and images stay believed, and no floor is above the new ceiling.
+    fn keeps(&self, section: &Section, sets: &[&[u8]], envelopes: &[&[u8]]) -> Result<()> {
+        if section.kind == SectionKind::Owner {
+            keeps_installed(&self.crypto, section, sets.iter().copied())?;
+        }
+        keeps_images(&self.crypto, section, envelopes.iter().copied())?;
+        let orphaned = |(component, floor): (ComponentId, u64)| {
+            self.floor_kind(component) == section.kind && floor > section.ceiling
+        };
+        if self.state.floors.iter().any(orphaned) {
             return Err(Error::Trust(Refusal::SuccessorOrphans));
         }
         Ok(())
+    }
+
+    /// Whose ceiling binds a floor.
+    fn floor_kind(&self, component: ComponentId) -> SectionKind {
+        if self.state.runtime == Some(component) {
+            SectionKind::Platform
+        } else {
+            SectionKind::Owner
+        }
     }
 
     pub(super) fn erase(&mut self, order: &[u8], next_owner: Option<&[u8]>) -> Result<()> {

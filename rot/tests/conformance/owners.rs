@@ -2,9 +2,10 @@
 
 use super::bench::*;
 use super::world::*;
-use craton_rot::{Action, Error, SECTION_MAX, Start};
+use craton_rot::{Action, Error, NextLayer, SECTION_MAX, Start};
 use craton_trust::Error as Refusal;
 use craton_trust::assignment::Address;
+use craton_trust::crypto::Signer as _;
 use craton_trust::dice::Mode;
 use craton_trust::set::Purpose;
 use craton_trust::store::{Role, RoleKeys, SectionKind, catalog_id};
@@ -58,24 +59,26 @@ fn a_successor_needs_the_old_root_and_keeps_the_installed_sets() {
     on_every_back_end(|bench| {
         let mut rot = running(bench);
         let (first, running) = (owner_section(false), set(&[(APP, 1)]));
+        let app = envelope(APP, 1);
         let good = successor(&first, OWNER_ROOT, |_| {});
         let stranger = successor(&first, STRANGER, |_| {});
-        let refused = rot.replace(&stranger, &[&running]);
+        let refused = rot.replace(&stranger, &[&running], &[&app]);
         assert_eq!(refused, Err(Error::Trust(Refusal::SignerUnknown)));
-        assert_eq!(rot.replace(&good, &[]), Err(Error::InstalledOmitted));
+        assert_eq!(rot.replace(&good, &[], &[&app]), Err(Error::InstalledOmitted));
+        assert_eq!(rot.replace(&good, &[&running], &[]), Err(Error::InstalledOmitted));
         let orphaning = successor(&first, OWNER_ROOT, |section| {
             section.set_role(Role::Publisher, RoleKeys::of(section.role(Role::Root).keys()[0]));
         });
         let orphans = Err(Error::Trust(Refusal::SuccessorOrphans));
-        assert_eq!(rot.replace(&orphaning, &[&running]), orphans);
+        assert_eq!(rot.replace(&orphaning, &[&running], &[&app]), orphans);
         let low = successor(&first, OWNER_ROOT, |section| section.ceiling = 0);
-        assert_eq!(rot.replace(&low, &[&running]), orphans);
+        assert_eq!(rot.replace(&low, &[&running], &[&app]), orphans);
         let skipping = successor(&first, OWNER_ROOT, |section| section.version = 3);
-        let refused = rot.replace(&skipping, &[&running]);
+        let refused = rot.replace(&skipping, &[&running], &[&app]);
         assert_eq!(refused, Err(Error::Trust(Refusal::SuccessorVersion)));
         let sealed = seal(&mut *rot, APP).unwrap();
-        rot.replace(&good, &[&running]).unwrap();
-        let again = rot.replace(&good, &[&running]);
+        rot.replace(&good, &[&running], &[&app]).unwrap();
+        let again = rot.replace(&good, &[&running], &[&app]);
         assert_eq!(again, Err(Error::Trust(Refusal::SuccessorVersion)));
         let mut rot = bench.restart(rot, Start::Normal);
         assert_eq!(rot.status().unwrap().owner, Some(catalog(false)));
@@ -92,11 +95,12 @@ fn the_confirmed_set_counts_as_installed() {
     let mut rot = bench.restart(rot, Start::Normal);
     boot_bare(&mut *rot).unwrap();
     let good = successor(&owner_section(false), OWNER_ROOT, |_| {});
-    assert_eq!(rot.replace(&good, &[]), Err(Error::InstalledOmitted));
+    assert_eq!(rot.replace(&good, &[], &[]), Err(Error::InstalledOmitted));
     // The floor of a component that left the sets still binds the ceiling.
     let low = successor(&owner_section(false), OWNER_ROOT, |section| section.ceiling = 0);
-    assert!(rot.replace(&low, &[&set(&[(APP, 1)])]).is_err());
-    assert_eq!(rot.replace(&good, &[&set(&[(APP, 1)])]), Ok(()));
+    let (set, app) = (set(&[(APP, 1)]), envelope(APP, 1));
+    assert!(rot.replace(&low, &[&set], &[&app]).is_err());
+    assert_eq!(rot.replace(&good, &[&set], &[&app]), Ok(()));
 }
 
 #[test]
@@ -106,12 +110,95 @@ fn a_platform_successor_is_accepted_by_its_own_root() {
         let next = successor(&platform_section(false), PLATFORM_ROOT, |section| {
             section.set_role(Role::Manufacturer, RoleKeys::new(0));
         });
-        rot.replace(&next, &[]).unwrap();
+        rot.replace(&next, &[], &[]).unwrap();
         let rot = bench.restart(rot, Start::Normal);
         assert_eq!(rot.status().unwrap().sections.0, digest(&next));
         let mut room = [0; SECTION_MAX];
         assert_eq!(rot.section(SectionKind::Platform, &mut room).unwrap(), next);
     });
+}
+
+/// A device whose runtime came in its set, confirmed.
+fn with_runtime(bench: &mut dyn Bench) -> (Rot, Vec<u8>) {
+    let mut rot = owned(bench);
+    let (with, images) = (set(&[(APP, 1), (RUNTIME, 3)]), [measured(APP, 1)]);
+    let runtime = measured(RUNTIME, 3);
+    rot.boot(&NextLayer { runtime, set: Some(&with), images: &images }).unwrap();
+    rot.confirm().unwrap();
+    (rot, with)
+}
+
+#[test]
+fn store_4_a_platform_successor_keeps_the_runtime_that_runs() {
+    on_every_back_end(|bench| {
+        let (mut rot, with) = with_runtime(bench);
+        let (app, runtime) = (envelope(APP, 1), envelope(RUNTIME, 3));
+        let first = platform_section(false);
+        let publisher = successor(&first, PLATFORM_ROOT, |section| {
+            section.set_role(Role::Publisher, RoleKeys::of(key(STRANGER).public_key()));
+        });
+        let low = successor(&first, PLATFORM_ROOT, |section| section.ceiling = 0);
+        let good = successor(&first, PLATFORM_ROOT, |section| section.ceiling = 3);
+        let orphans = Err(Error::Trust(Refusal::SuccessorOrphans));
+        let omitted = Err(Error::InstalledOmitted);
+        assert_eq!(rot.replace(&publisher, &[&with], &[&app, &runtime]), orphans);
+        assert_eq!(rot.replace(&low, &[&with], &[&app, &runtime]), orphans);
+        assert_eq!(rot.replace(&publisher, &[&with], &[&app]), omitted, "the runtime's");
+        assert_eq!(rot.replace(&publisher, &[], &[]), omitted);
+        assert_eq!(rot.status().unwrap().sections.0, digest(&first));
+        rot.replace(&good, &[&with], &[&app, &runtime]).unwrap();
+        assert_eq!(rot.status().unwrap().sections.0, digest(&good));
+    });
+}
+
+#[test]
+fn store_4_a_floor_binds_the_ceiling_of_its_own_section_only() {
+    let bench = &mut InMemory::default();
+    let (rot, _) = with_runtime(bench);
+    let mut rot = bench.restart(rot, Start::Normal);
+    let (only, app) = (set(&[(APP, 1)]), envelope(APP, 1));
+    boot(&mut *rot, &[(APP, 1)]);
+    rot.confirm().unwrap();
+    let low = |first: &[u8], root, ceiling| successor(first, root, |s| s.ceiling = ceiling);
+    let owners = low(&owner_section(false), OWNER_ROOT, 2);
+    assert_eq!(rot.replace(&owners, &[&only], &[&app]), Ok(()), "3 is the runtime's floor");
+    let orphans = Err(Error::Trust(Refusal::SuccessorOrphans));
+    let platforms = low(&platform_section(false), PLATFORM_ROOT, 2);
+    assert_eq!(rot.replace(&platforms, &[&only], &[&app]), orphans);
+    let platforms = low(&platform_section(false), PLATFORM_ROOT, 3);
+    assert_eq!(rot.replace(&platforms, &[&only], &[&app]), Ok(()));
+}
+
+#[test]
+fn store_4_a_production_root_keeps_no_development_set() {
+    on_every_back_end(|bench| {
+        let mut rot = owned_by(bench, true);
+        let members = [(APP, 1)];
+        let development = set_for(catalog(true), Purpose::Development, &members);
+        boot_set(&mut *rot, &development, &members).unwrap();
+        rot.confirm().unwrap();
+        let production = successor(&owner_section(true), OWNER_ROOT, |section| section.dev = false);
+        let app = envelope(APP, 1);
+        let refused = rot.replace(&production, &[&development], &[&app]);
+        assert_eq!(refused, Err(Error::Trust(Refusal::SuccessorOrphans)));
+        let mut rot = bench.restart(rot, Start::Normal);
+        let set = set_for(catalog(true), Purpose::Production, &members);
+        boot_set(&mut *rot, &set, &members).unwrap();
+        rot.confirm().unwrap();
+        rot.replace(&production, &[&set], &[&app]).unwrap();
+    });
+}
+
+#[test]
+fn roll_2_a_runtime_above_the_platforms_ceiling_does_not_boot() {
+    let bench = &mut InMemory::default();
+    let mut rot = owned(bench);
+    let low = successor(&platform_section(false), PLATFORM_ROOT, |section| section.ceiling = 2);
+    rot.replace(&low, &[], &[]).unwrap();
+    let (with, images) = (set(&[(APP, 1), (RUNTIME, 3)]), [measured(APP, 1)]);
+    let next = NextLayer { runtime: measured(RUNTIME, 3), set: Some(&with), images: &images };
+    assert_eq!(rot.boot(&next), Err(Error::Trust(Refusal::AboveCeiling)));
+    boot(&mut *rot, &[(APP, 3)]);
 }
 
 #[test]

@@ -185,10 +185,11 @@ fn rot_7_a_cut_in_a_claim_leaves_the_device_unowned_or_owned() {
 #[test]
 fn rot_7_a_cut_in_a_succession_leaves_one_of_both_sections() {
     let (next, running) = (successor(&owner_section(false), OWNER_ROOT, |_| {}), set(&[(APP, 1)]));
-    let replace: Command = Box::new(move |rot| rot.replace(&next, &[&running]));
+    let app = envelope(APP, 1);
+    let replace: Command = Box::new(move |rot| rot.replace(&next, &[&running], &[&app]));
     cut_everywhere(&owned_chip(), BOOT_WRITES, replace);
     let next = successor(&platform_section(false), PLATFORM_ROOT, |_| {});
-    cut_everywhere(&owned_chip(), BOOT_WRITES, Box::new(move |rot| rot.replace(&next, &[])));
+    cut_everywhere(&owned_chip(), BOOT_WRITES, Box::new(move |rot| rot.replace(&next, &[], &[])));
 }
 
 #[test]

@@ -4,15 +4,15 @@ use craton_rot::{Action, Order};
 use craton_trust::assignment::{Address, Assignment, Online, Target};
 use craton_trust::capability::{Capability, Permission};
 use craton_trust::cose::Kind;
-use craton_trust::crypto::Signer;
+use craton_trust::crypto::{Crypto as _, Signer};
 use craton_trust::evidence::Measured;
 use craton_trust::merkle::Checkpoint;
 use craton_trust::set::{ImageSet, Member, Purpose};
 use craton_trust::signed::seal;
 use craton_trust::soft::{Soft, SoftKey};
 use craton_trust::store::{Role, RoleKeys, Section, SectionKind, catalog_id};
-use craton_trust::suit::{Abis, Image, ImageType};
-use craton_trust::{CatalogId, ClassId, ComponentId, DeviceId, Digest, ImageId, SetId, Signed};
+use craton_trust::suit::{self, Abis, Image, ImageType};
+use craton_trust::{CatalogId, ClassId, ComponentId, DeviceId, Digest, SetId, Signed};
 
 pub const CODE: &[u8] = b"claim-me";
 pub const RUNTIME: ComponentId = ComponentId([0xaa; 16]);
@@ -29,6 +29,7 @@ pub const CATALOG: u8 = 5;
 pub const ONLINE: u8 = 6;
 pub const LOG: u8 = 7;
 pub const STRANGER: u8 = 9;
+pub const PLATFORM_PUBLISHER: u8 = 10;
 
 pub fn key(seed: u8) -> SoftKey {
     SoftKey::from_bytes(&[seed; 32]).unwrap()
@@ -57,6 +58,7 @@ pub fn platform_section(dev: bool) -> Vec<u8> {
     let mut section = Section::genesis(SectionKind::Platform, dev, CEILING);
     section.set_role(Role::Root, one(PLATFORM_ROOT));
     section.set_role(Role::Manufacturer, one(MANUFACTURER));
+    section.set_role(Role::Publisher, one(PLATFORM_PUBLISHER));
     sign(Kind::TrustStore, &encoded(&section), &[PLATFORM_ROOT])
 }
 
@@ -96,11 +98,12 @@ pub fn measured(component: ComponentId, version: u64) -> Measured {
     Measured { component, digest: payload(component, version) }
 }
 
-fn member(component: ComponentId, version: u64) -> Member {
+fn image(component: ComponentId, version: u64) -> Image<'static> {
     let none = Abis::new(&[]).unwrap();
-    let image = Image {
+    let of_platform = component == RUNTIME;
+    Image {
         component,
-        image_type: ImageType::Application,
+        image_type: if of_platform { ImageType::Runtime } else { ImageType::Application },
         vendor: [8; 16],
         class: CLASS,
         sequence: version,
@@ -114,8 +117,21 @@ fn member(component: ComponentId, version: u64) -> Member {
         depends: none,
         sbom: Digest([0; 32]),
         support_until: 0,
-    };
-    Member::of(ImageId([version as u8; 32]), &image, Digest([3; 32]), 400)
+    }
+}
+
+/// The image's envelope as its publisher signs it: the platform's for the runtime.
+pub fn envelope(component: ComponentId, version: u64) -> Vec<u8> {
+    let by = if component == RUNTIME { PLATFORM_PUBLISHER } else { PUBLISHER };
+    let mut room = [0; suit::MANIFEST_MAX];
+    let manifest = image(component, version).encode(&mut room).unwrap().to_vec();
+    suit::sign(&Soft, &manifest, &[&key(by)], &mut [0; suit::ENVELOPE_MAX]).unwrap().to_vec()
+}
+
+fn member(component: ComponentId, version: u64) -> Member {
+    let envelope = envelope(component, version);
+    let (id, image) = suit::unchecked_parse(&Soft, &envelope).unwrap();
+    Member::of(id, &image, Soft.sha256(&[&envelope]), envelope.len() as u64)
 }
 
 /// A signed set of these components, each with its security version.

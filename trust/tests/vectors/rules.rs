@@ -145,6 +145,15 @@ fn store_4_refuses_a_successor_that_orphans_what_is_installed() {
     refuses("successor", &ways.map(|way| (way, SuccessorOrphans)));
     let ways = ["orphans-an-image", "orphans-an-image-by-ceiling"];
     refuses("successor", &ways.map(|way| (way, SuccessorOrphans)));
+    accepts(&["successor/good-platform"]);
+    let ways = ["orphans-the-runtime", "orphans-the-runtime-by-ceiling"];
+    refuses("successor", &ways.map(|way| (way, SuccessorOrphans)));
+}
+
+#[test]
+fn store_4_refuses_a_production_root_over_a_running_development_set() {
+    accepts(&["successor/good-dev-to-production"]);
+    refuses("successor", &[("orphans-a-development-set", SuccessorOrphans)]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::world::{self, PLATFORM_ROOT, PUBLISHER, ROOTS, STRANGER, encoded, own
 use crate::world::{public, resealed, role, seal, second};
 use craton_trust::cose::Kind;
 use craton_trust::error::Error;
+use craton_trust::set::Purpose;
 use craton_trust::store::{Role, Section};
 
 const TWO: &[u8] = &[ROOTS[0], ROOTS[1]];
@@ -236,7 +237,7 @@ fn keeping(judge: &Judge) -> Vec<Vector> {
     };
     let mut below = second();
     below.ceiling = 4;
-    vec![
+    let mut all = vec![
         judge.good("successor", "good-keeps", "the running set verifies", world::successor()),
         bad("orphans-by-publisher", "the set's publisher is gone", &with(Role::Publisher, 0x71)),
         bad("orphans-by-catalog", "the set's catalog is gone", &with(Role::Catalog, 0x72)),
@@ -255,5 +256,62 @@ fn keeping(judge: &Judge) -> Vec<Vector> {
             Error::SuccessorOrphans,
             signed(&below, TWO),
         ),
+        from_dev("orphans-a-development-set", Purpose::Development),
+        from_dev("good-dev-to-production", Purpose::Production),
+    ];
+    all.extend(keeping_the_runtime());
+    all
+}
+
+/// A development root becomes a production one while a set of this purpose runs.
+fn from_dev(way: &'static str, purpose: Purpose) -> Vector {
+    let mut old = owner();
+    old.dev = true;
+    let genesis = world::sha256(&encoded(&old));
+    let mut new = second();
+    new.genesis = Some(genesis);
+    let judge = Judge::default()
+        .with("old", &encoded(&old)[..])
+        .with("genesis", &genesis.0[..])
+        .with("installed_sets", &[world::image_set_of(purpose)][..]);
+    let bytes = signed(&new, TWO);
+    match purpose {
+        Purpose::Development => {
+            let says = "a production root, and the running set is a development one";
+            judge.bad("successor", way, says, Error::SuccessorOrphans, bytes)
+        }
+        Purpose::Production => judge.good("successor", way, "the running set stays", bytes),
+    }
+}
+
+/// Successors of the platform section while one of its runtimes is installed.
+fn keeping_the_runtime() -> Vec<Vector> {
+    let first = world::platform();
+    let genesis = world::sha256(&encoded(&first));
+    let runtime = world::envelope_of(
+        &world::written(|out| world::runtime().encode(out)),
+        &[world::PLATFORM_PUBLISHER],
+    );
+    let judge = Judge::default()
+        .with("old", &encoded(&first)[..])
+        .with("genesis", &genesis.0[..])
+        .with("installed_images", &[runtime, world::envelope(&world::image())][..]);
+    let with = |change: &dyn Fn(&mut Section)| {
+        let mut section = first.clone();
+        (section.genesis, section.version) = (Some(genesis), 2);
+        change(&mut section);
+        signed(&section, &[PLATFORM_ROOT])
+    };
+    let bad = |way, says, change: &dyn Fn(&mut Section)| {
+        judge.bad("successor", way, says, Error::SuccessorOrphans, with(change))
+    };
+    vec![
+        judge.good("successor", "good-platform", "the runtime verifies", with(&|_| ())),
+        bad("orphans-the-runtime", "the runtime's publisher is gone", &|section| {
+            section.set_role(Role::Publisher, role(1, &[0x71]));
+        }),
+        bad("orphans-the-runtime-by-ceiling", "the runtime is above the ceiling", &|section| {
+            section.ceiling = 4;
+        }),
     ]
 }
