@@ -267,7 +267,6 @@ fn an_unknown_capability_is_refused() {
 #[test]
 fn each_capability_that_is_not_enforced_is_refused_by_name() {
     let cases = [
-        ("AllowedTcpServerPorts", "[80, 443]"),
         ("AllowedUdpServerPorts", "[53]"),
         ("AllowedApplicationConnections", "[\"5d6fb3a8-2c1e-4f0b-9a57-6b1f0c3e8d21\"]"),
         ("Adc", "[\"ADC-CONTROLLER-0\"]"),
@@ -294,11 +293,18 @@ fn each_capability_that_is_not_enforced_is_refused_by_name() {
         ("TimeSyncConfig", "true"),
         ("WifiConfig", "true"),
     ];
-    // With AllowedConnections and MutableStorage, which are granted, these are all 28.
-    assert_eq!(cases.len() + 2, 28);
+    // With the three that are granted these are all 28.
+    assert_eq!(cases.len() + 3, 28);
     for (name, value) in cases {
         assert_eq!(capability(&format!("\"{name}\": {value}")), not_enforced(name));
     }
+}
+
+#[test]
+fn tcp_server_ports_are_granted_as_they_are_listed() {
+    let both = "\"AllowedTcpServerPorts\": [8080, 1], \"MutableStorage\"";
+    let manifest = app_manifest::parse(GOOD.replace("\"MutableStorage\"", both).as_bytes());
+    assert_eq!(manifest.expect("a manifest").capabilities.allowed_tcp_server_ports, [8080, 1]);
 }
 
 #[test]
@@ -324,6 +330,12 @@ fn a_port_out_of_range_is_refused() {
         let text = format!("\"AllowedTcpServerPorts\": [1, {found}]");
         assert_eq!(capability(&text), (refusal, 11, 30));
     }
+}
+
+#[test]
+fn the_proxys_port_cannot_be_served() {
+    let refusal = Refusal::ManifestPortReserved { port: 1080 };
+    assert_eq!(capability("\"AllowedTcpServerPorts\": [80, 1080]"), (refusal, 11, 31));
 }
 
 #[test]

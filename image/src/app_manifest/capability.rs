@@ -1,4 +1,4 @@
-//! The 28 capabilities of Azure Sphere's manifest: all read and checked, two granted today.
+//! The 28 capabilities of Azure Sphere's manifest: all read and checked, three granted today.
 //!
 //! Nothing is on by default. A capability that nothing enforces is refused, because a manifest that
 //! says more than the device does would be believed by its author.
@@ -12,6 +12,8 @@ use std::net::Ipv4Addr;
 pub struct Capabilities {
     /// Where it may connect to; nowhere if empty.
     pub allowed_connections: Vec<Host>,
+    /// The TCP ports that it may serve on every address of the device; none if empty.
+    pub allowed_tcp_server_ports: Vec<u16>,
     /// Size of its one private file in KiB; none without the capability.
     pub mutable_storage_kib: Option<u32>,
 }
@@ -37,6 +39,8 @@ impl std::fmt::Display for Host {
 pub const MUTABLE_STORAGE_KIB_MAX: u32 = 65_536;
 pub const CONNECTIONS_MAX: usize = 64;
 const PORTS_MAX: usize = 10;
+/// Where an app finds its proxy, on its own loopback.
+pub const PROXY_PORT: u16 = 1080;
 const PERIPHERALS_MAX: usize = 64;
 const PERIPHERAL_NAME_BYTES_MAX: usize = 64;
 /// RFC 1035 §2.3.4, without the root's dot.
@@ -49,7 +53,8 @@ const POWER_CONTROLS: [&str; 3] = ["ForceReboot", "ForcePowerDown", "SetPowerPro
 enum Form {
     Connections,
     Storage,
-    Ports,
+    TcpPorts,
+    UdpPorts,
     Components,
     Catalog,
     /// Names only.
@@ -62,8 +67,8 @@ enum Form {
 
 const CAPABILITIES: [(&str, Form); 28] = [
     ("AllowedConnections", Form::Connections),
-    ("AllowedTcpServerPorts", Form::Ports),
-    ("AllowedUdpServerPorts", Form::Ports),
+    ("AllowedTcpServerPorts", Form::TcpPorts),
+    ("AllowedUdpServerPorts", Form::UdpPorts),
     ("AllowedApplicationConnections", Form::Components),
     ("Adc", Form::Peripherals),
     ("Gpio", Form::Pins),
@@ -106,6 +111,10 @@ pub(super) fn read(value: &Value) -> Result<Capabilities, Refused> {
                 granted.allowed_connections = connections(&field.value)?;
                 continue;
             }
+            Form::TcpPorts => {
+                granted.allowed_tcp_server_ports = field.value.distinct(PORTS_MAX, tcp_port)?;
+                continue;
+            }
             Form::Storage => {
                 granted.mutable_storage_kib = Some(storage(&field.value)?);
                 continue;
@@ -124,12 +133,12 @@ fn asks_for_something(form: Form, value: &Value) -> Result<bool, Refused> {
     let count = match form {
         Form::Switch => return value.boolean(),
         Form::Catalog => uuid(value).map(|_| 1)?,
-        Form::Ports => value.distinct(PORTS_MAX, port)?.len(),
+        Form::UdpPorts => value.distinct(PORTS_MAX, port)?.len(),
         Form::Components => value.distinct(PERIPHERALS_MAX, uuid)?.len(),
         Form::Peripherals => value.distinct(PERIPHERALS_MAX, peripheral)?.len(),
         Form::Pins => value.distinct(PERIPHERALS_MAX, pin)?.len(),
         Form::PowerControls => power_controls(value)?.len(),
-        Form::Connections | Form::Storage => 1,
+        Form::Connections | Form::TcpPorts | Form::Storage => 1,
     };
     Ok(count > 0)
 }
@@ -179,6 +188,14 @@ fn port(value: &Value) -> Result<u16, Refused> {
     let found = value.integer()?;
     let port = u16::try_from(found).ok().filter(|port| *port > 0);
     port.ok_or(Refused { at: value.at, refusal: Refusal::ManifestPortInvalid { found } })
+}
+
+/// Whoever reached the proxy's port from outside would dial as the app.
+fn tcp_port(value: &Value) -> Result<u16, Refused> {
+    match port(value)? {
+        PROXY_PORT => Refused::err(value.at, Refusal::ManifestPortReserved { port: PROXY_PORT }),
+        port => Ok(port),
+    }
 }
 
 fn uuid(value: &Value) -> Result<[u8; 16], Refused> {

@@ -93,6 +93,8 @@ pub enum Refusal {
     ManifestConnectionInvalid { found: String },
     #[error("{found} is not a port. Use 1 to 65535.")]
     ManifestPortInvalid { found: i64 },
+    #[error("port {port} is taken inside every sandbox, by its proxy. Serve another port.")]
+    ManifestPortReserved { port: u16 },
     #[error("the list has more than {max} entries. Shorten it.")]
     ManifestListTooLong { max: usize },
     #[error("the list has this entry twice. Keep one.")]
@@ -138,6 +140,7 @@ impl Refusal {
             Self::ManifestUuidInvalid { .. } => 2127,
             Self::ManifestStorageSizeInvalid { .. } => 2128,
             Self::ManifestPowerControlInvalid => 2129,
+            Self::ManifestPortReserved { .. } => 2130,
         }
     }
 }

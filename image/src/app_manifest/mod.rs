@@ -9,7 +9,7 @@ mod error;
 mod fields;
 mod json;
 
-pub use capability::{CONNECTIONS_MAX, Capabilities, Host, MUTABLE_STORAGE_KIB_MAX};
+pub use capability::{CONNECTIONS_MAX, Capabilities, Host, MUTABLE_STORAGE_KIB_MAX, PROXY_PORT};
 use craton_trust::ComponentId;
 pub use error::{ManifestError, Refusal};
 use error::{Refused, shown};
