@@ -127,6 +127,9 @@ pub fn show_status(home: &Home, name: &str, json: bool) -> Result<()> {
     for app in &status.apps {
         let up = app.up_ms.map_or("down".into(), |ms| format!("up {} s", ms / 1000));
         println!("app        {} {up}", app.name);
+        if let Some(refusal) = &app.last_refusal {
+            println!("refused    {} of its connections, the last: {refusal}", app.refused);
+        }
     }
     if let Some(error) = &status.last_error {
         println!("last error {error}");

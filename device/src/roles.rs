@@ -3,6 +3,7 @@
 
 pub use crate::apps::sandbox::Isolation;
 use crate::believed::BelievedBytes;
+use crate::installed::InstalledApp;
 use crate::link::{Credential, Peer};
 use craton_trust::PublicKey;
 use serde::{Deserialize, Serialize};
@@ -164,8 +165,30 @@ pub struct AppOrder {
     pub arguments: Vec<String>,
     /// The names and addresses that it may dial.
     pub allowed_connections: Vec<String>,
+    /// The TCP ports that it serves, forwarded from every address of the device.
+    pub tcp_server_ports: Vec<u16>,
     /// Its storage file's bound, KiB.
     pub storage_kib: Option<u32>,
+}
+
+impl AppOrder {
+    /// What an installed app's verified manifest orders.
+    #[must_use]
+    pub fn of(app: &InstalledApp) -> Self {
+        let capabilities = &app.manifest.capabilities;
+        let hosts = capabilities.allowed_connections.iter();
+        Self {
+            component: app.component.0,
+            image: app.image.0,
+            name: app.manifest.name_in_package().to_owned(),
+            root: app.root.clone(),
+            entry_point: app.manifest.entry_point.clone(),
+            arguments: app.manifest.cmd_args.clone(),
+            allowed_connections: hosts.map(ToString::to_string).collect(),
+            tcp_server_ports: capabilities.allowed_tcp_server_ports.clone(),
+            storage_kib: capabilities.mutable_storage_kib,
+        }
+    }
 }
 
 /// What the apps role understands.
@@ -193,8 +216,21 @@ pub enum AppsQuestion {
 pub struct AppsAnswer {
     /// How apps are kept apart.
     pub isolation: Isolation,
-    /// Each app: its name, and for how long it has been up, milliseconds.
-    pub up: Vec<(String, Option<u64>)>,
+    /// Each app.
+    pub apps: Vec<AppStatus>,
+}
+
+/// How one app is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppStatus {
+    /// Its name.
+    pub name: String,
+    /// How long it has been up, milliseconds; `None` while it is down.
+    pub up_ms: Option<u64>,
+    /// How many connections its proxy refused in this boot.
+    pub refused: u64,
+    /// The last of them: host and reason.
+    pub last_refusal: Option<String>,
 }
 
 /// What the apps role says by itself.

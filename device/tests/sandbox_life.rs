@@ -305,7 +305,7 @@ fn reduced_isolation_says_why_and_how_to_allow_more() {
 
 /// A sandbox program for whom the kernel makes no user namespace.
 fn refused_namespaces(app: &mut App) {
-    let script = "echo 0 > /proc/sys/user/max_user_namespaces; exec \"$0\"";
+    let script = "echo 0 > /proc/sys/user/max_user_namespaces; exec \"$0\" \"$@\"";
     let mut words = ["/usr/bin/unshare", "-U", "--map-user=1001", "--map-group=1001"].to_vec();
     words.extend(["--keep-caps", "/bin/sh", "-c", script]);
     let init = std::mem::take(&mut app.spec.init_program);

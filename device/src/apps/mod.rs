@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod proxy;
+mod refusal_log;
 pub mod sandbox;
 pub mod start_cost;
 pub mod supervise;

@@ -2,9 +2,12 @@
 //! ended, and starts it again after a while.
 
 use super::backoff::Backoff;
-use super::sandbox::{Isolation, Running, SandboxError, Spec, Storage, probe, spawn};
+use super::refusal_log::RefusalLog;
+use super::sandbox::{
+    GRACE, Isolation, RUN_AS_DEFAULT, Running, SandboxError, Spec, Storage, probe, spawn,
+};
 use crate::ipc::{Refusal, send_event, serve};
-use crate::roles::{AppOrder, AppsAnswer, AppsEvent, AppsQuestion};
+use crate::roles::{AppOrder, AppStatus, AppsAnswer, AppsEvent, AppsQuestion};
 use crate::trace::{About, Ended, Ending, Watch};
 use craton_trust::failure::{Failure, FailureKind, RECORD_MAX};
 use craton_trust::{ComponentId, Digest, ImageId};
@@ -13,7 +16,7 @@ use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, PipeReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -21,12 +24,11 @@ use std::time::{Duration, Instant};
 const LOG_LINE_MAX: u64 = 1024;
 /// How often a waiting thread looks whether it shall stop.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// From SIGTERM to SIGKILL.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// The role's main. `init_program` re-executes this program as a sandbox's init.
 pub fn main(device: &Path, init_program: Vec<OsString>) {
-    let mut apps = Apps { device: device.to_owned(), init_program, running: Vec::new() };
+    let mut apps =
+        Apps { device: device.to_owned(), init_program, running: Vec::new(), probed: None };
     serve(|question: AppsQuestion| match question {
         AppsQuestion::Probe | AppsQuestion::State => apps.state(),
         AppsQuestion::Start { apps: orders, set, boot } => {
@@ -46,12 +48,37 @@ struct Apps {
     device: PathBuf,
     init_program: Vec<OsString>,
     running: Vec<App>,
+    probed: Option<Isolation>,
 }
 
 /// One app under supervision.
 struct App {
     shared: Arc<Shared>,
     thread: JoinHandle<()>,
+}
+
+/// What one app's thread starts again and again.
+struct Order {
+    order: AppOrder,
+    /// Its own user and group, where the role is root.
+    run_as: u32,
+    storage: Option<Storage>,
+    init: Vec<OsString>,
+    about: About,
+}
+
+impl Order {
+    fn spec(&self) -> Spec {
+        let order = &self.order;
+        Spec {
+            args: order.arguments.clone(),
+            allowed_connections: order.allowed_connections.clone(),
+            tcp_server_ports: order.tcp_server_ports.clone(),
+            storage: self.storage.clone(),
+            run_as: self.run_as,
+            ..Spec::new(self.init.clone(), &order.root, &order.entry_point)
+        }
+    }
 }
 
 /// What an app's thread and the role share.
@@ -65,34 +92,56 @@ struct Shared {
 struct Now {
     since: Option<Instant>,
     isolation: Option<Isolation>,
+    refused: u64,
+    last_refusal: Option<String>,
+}
+
+impl Shared {
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn status(&self) -> AppStatus {
+        let now = self.now();
+        AppStatus {
+            name: self.name.clone(),
+            up_ms: now.since.map(|since| since.elapsed().as_millis() as u64),
+            refused: now.refused,
+            last_refusal: now.last_refusal.clone(),
+        }
+    }
 }
 
 impl Apps {
-    fn state(&self) -> Result<AppsAnswer, Refusal> {
-        let mut isolation = None;
-        let mut up = Vec::new();
-        for app in &self.running {
-            let now = app.shared.now.lock().unwrap_or_else(PoisonError::into_inner);
-            let since = now.since.map(|since| since.elapsed().as_millis() as u64);
-            up.push((app.shared.name.clone(), since));
-            if let Some(of_app) = &now.isolation {
-                isolation = Some(of_app.clone());
-            }
-        }
-        let probed = || {
-            // Nothing is started: an empty package is enough to find out what the host allows.
-            let empty = self.device.join("empty");
-            std::fs::create_dir_all(&empty).map_err(|error| Refusal::new(5306, error))?;
-            let spec = Spec::new(self.init_program.clone(), empty, "/none");
-            probe(&spec).map_err(|error| refusal(&error))
+    fn state(&mut self) -> Result<AppsAnswer, Refusal> {
+        let of_apps: Vec<Isolation> =
+            self.running.iter().filter_map(|app| app.shared.now().isolation.clone()).collect();
+        // The least of them counts.
+        let least = of_apps.iter().find(|of_app| **of_app != Isolation::Full);
+        let isolation = match least.or(of_apps.first()) {
+            Some(isolation) => isolation.clone(),
+            None => self.probed()?,
         };
-        Ok(AppsAnswer { isolation: isolation.map_or_else(probed, Ok)?, up })
+        let apps = self.running.iter().map(|app| app.shared.status()).collect();
+        Ok(AppsAnswer { isolation, apps })
+    }
+
+    /// What the host allows, found out once: an empty package is enough.
+    fn probed(&mut self) -> Result<Isolation, Refusal> {
+        if let Some(probed) = &self.probed {
+            return Ok(probed.clone());
+        }
+        let empty = self.device.join("empty");
+        std::fs::create_dir_all(&empty).map_err(|error| Refusal::new(5306, error))?;
+        let spec = Spec::new(self.init_program.clone(), empty, "/none");
+        let probed = probe(&spec).map_err(|error| refusal(&error))?;
+        Ok(self.probed.insert(probed).clone())
     }
 
     fn start(&mut self, orders: Vec<AppOrder>, set: Digest, boot: u64) -> Result<(), Refusal> {
         let folder = self.device.join("storage");
         std::fs::create_dir_all(&folder).map_err(|error| Refusal::new(5306, error))?;
-        for order in orders {
+        for (run_as, order) in (RUN_AS_DEFAULT..).zip(orders) {
             let about = About {
                 component: ComponentId(order.component),
                 image: ImageId(order.image),
@@ -108,10 +157,9 @@ impl Apps {
                 file: folder.join(about.component.to_string()),
                 quota_kib,
             });
-            let (init, of_thread) = (self.init_program.clone(), shared.clone());
-            let thread = std::thread::spawn(move || {
-                supervise(&of_thread, &init, &order, storage.as_ref(), about);
-            });
+            let app = Order { order, run_as, storage, init: self.init_program.clone(), about };
+            let of_thread = shared.clone();
+            let thread = std::thread::spawn(move || supervise(&of_thread, &app));
             self.running.push(App { shared, thread });
         }
         Ok(())
@@ -131,26 +179,20 @@ fn refusal(error: &SandboxError) -> Refusal {
     Refusal::new(error.code(), error)
 }
 
-fn supervise(
-    shared: &Shared,
-    init: &[OsString],
-    order: &AppOrder,
-    storage: Option<&Storage>,
-    about: About,
-) {
+fn supervise(shared: &Shared, app: &Order) {
     let mut backoff = Backoff::new();
     while !shared.stop.load(Ordering::Relaxed) {
         let started = Instant::now();
-        let told = match run(shared, init, order, storage, about) {
-            Ok(ended) => told_of(&ended, about),
-            Err(error) => Some((error.text, not_started(about, error.code))),
+        let told = match run(shared, app) {
+            Ok(ended) => told_of(&ended, app.about),
+            Err(error) => Some((error.text, not_started(app.about, error.code))),
         };
-        shared.now.lock().unwrap_or_else(PoisonError::into_inner).since = None;
+        shared.now().since = None;
         if shared.stop.load(Ordering::Relaxed) {
             return;
         }
         if let Some((what, record)) = told {
-            send_event(&AppsEvent::Failed { name: order.name.clone(), what, record });
+            send_event(&AppsEvent::Failed { name: shared.name.clone(), what, record });
         }
         let again = Instant::now() + backoff.after(started.elapsed());
         while Instant::now() < again && !shared.stop.load(Ordering::Relaxed) {
@@ -160,34 +202,26 @@ fn supervise(
 }
 
 /// One run of an app, from its start to its end.
-fn run(
-    shared: &Shared,
-    init: &[OsString],
-    order: &AppOrder,
-    storage: Option<&Storage>,
-    about: About,
-) -> Result<Ended, Refusal> {
+fn run(shared: &Shared, app: &Order) -> Result<Ended, Refusal> {
     let io = |error: std::io::Error| Refusal::new(5306, error);
     let (reader, writer) = std::io::pipe().map_err(io)?;
-    let mut spec = Spec::new(init.to_vec(), &order.root, &order.entry_point);
-    spec.args.clone_from(&order.arguments);
-    spec.allowed_connections.clone_from(&order.allowed_connections);
-    spec.storage = storage.cloned();
+    let mut spec = app.spec();
     spec.stderr = Some(writer.try_clone().map_err(io)?.into());
     spec.stdout = Some(writer.into());
     let mut running = spawn(&spec).map_err(|error| refusal(&error))?;
     drop(spec);
-    let name = order.name.clone();
+    let name = shared.name.clone();
     let log = std::thread::spawn(move || show_log(&name, reader));
-    let watch = Watch::seize(running.app_pid().as_raw_nonzero().get(), about)
+    let watch = Watch::seize(running.app_pid().as_raw_nonzero().get(), app.about)
         .map_err(|error| Refusal::new(error.code(), error))?;
     running.release().map_err(|error| refusal(&error))?;
     {
-        let mut now = shared.now.lock().unwrap_or_else(PoisonError::into_inner);
-        *now = Now { since: Some(Instant::now()), isolation: Some(running.isolation().clone()) };
+        let mut now = shared.now();
+        now.since = Some(Instant::now());
+        now.isolation = Some(running.isolation().clone());
     }
     let watcher = std::thread::spawn(move || watch.ending());
-    stop_when_told(shared, &running, &watcher);
+    attend(shared, &running, &watcher);
     let ended = watcher.join().map_err(|_| Refusal::new(5203, "E5203: the watch was lost"))?;
     let _ = running.wait(Some(GRACE));
     drop(running);
@@ -195,10 +229,19 @@ fn run(
     ended.map_err(|error| Refusal::new(error.code(), error))
 }
 
-/// Waits until the app has ended, and asks it to when the role stops.
-fn stop_when_told<T>(shared: &Shared, running: &Running, watcher: &JoinHandle<T>) {
-    let mut kill_at = None;
-    while !watcher.is_finished() {
+/// Waits until the app has ended, telling what its proxy refused, and asks it to end when the role
+/// stops.
+fn attend<T>(shared: &Shared, running: &Running, watcher: &JoinHandle<T>) {
+    let (mut kill_at, mut told, mut log) = (None, 0, RefusalLog::default());
+    loop {
+        // Looked at before the refusals, so that the last look sees all of them.
+        let ended = watcher.is_finished();
+        if running.refused() > told {
+            told = tell_refusals(shared, running, told, &mut log);
+        }
+        if ended {
+            return;
+        }
         if shared.stop.load(Ordering::Relaxed) && kill_at.is_none() {
             running.signal(Signal::TERM);
             kill_at = Some(Instant::now() + GRACE);
@@ -208,6 +251,19 @@ fn stop_when_told<T>(shared: &Shared, running: &Running, watcher: &JoinHandle<T>
         }
         std::thread::sleep(LOOK_EVERY);
     }
+}
+
+/// Logs and counts what was refused beyond the first `told`; returns how many that are by now.
+fn tell_refusals(shared: &Shared, running: &Running, told: u64, log: &mut RefusalLog) -> u64 {
+    let tally = running.network();
+    let fresh = tally.refused.saturating_sub(told);
+    for line in log.lines(fresh, &tally.recent, Instant::now()) {
+        eprintln!("{}: {line}", shared.name);
+    }
+    let mut now = shared.now();
+    now.refused = now.refused.saturating_add(fresh);
+    now.last_refusal = tally.recent.back().map(ToString::to_string);
+    tally.refused
 }
 
 /// The words and the record of an end that is a failure.

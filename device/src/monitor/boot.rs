@@ -162,31 +162,13 @@ fn start_apps(
     let question = match installed {
         None => AppsQuestion::Probe,
         Some(installed) => AppsQuestion::Start {
-            apps: installed.apps.iter().map(order).collect(),
+            apps: installed.apps.iter().map(AppOrder::of).collect(),
             set: installed.set.0,
             boot,
         },
     };
     let started = apps.ask(&question, STEP_WITHIN)?;
     Ok((apps, started))
-}
-
-fn order(app: &installed::InstalledApp) -> AppOrder {
-    let capabilities = &app.manifest.capabilities;
-    AppOrder {
-        component: app.component.0,
-        image: app.image.0,
-        name: app.manifest.name_in_package().to_owned(),
-        root: app.root.clone(),
-        entry_point: app.manifest.entry_point.clone(),
-        arguments: app.manifest.cmd_args.clone(),
-        allowed_connections: capabilities
-            .allowed_connections
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
-        storage_kib: capabilities.mutable_storage_kib,
-    }
 }
 
 /// Raises the floors of a confirm that a cut interrupted, then frees the old slot (SLOT-3).

@@ -12,10 +12,11 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+pub use crate::roles::AppStatus;
 pub use error::MonitorError;
 pub use health::{Health, Policy, Verdict};
 pub use run::run;
-pub use status::{AppStatus, DeviceStatus, STATUS_FILE};
+pub use status::{DeviceStatus, STATUS_FILE};
 
 use crate::ipc::RoleProgram;
 use std::ffi::OsString;

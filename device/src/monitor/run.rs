@@ -1,7 +1,7 @@
 //! The monitor's loop: check in, fetch, arm, try, confirm or fall back.
 
 use super::boot::{self, Booted, STEP_WITHIN};
-use super::{AppStatus, Device, DeviceStatus, Health, MonitorError, Verdict};
+use super::{Device, DeviceStatus, Health, MonitorError, Verdict};
 use crate::installed::InstalledError;
 use crate::ipc::{self, Role, RoleError};
 use crate::roles::{
@@ -201,13 +201,12 @@ impl<'d> Session<'d> {
             Err(RoleError::RoleGone(_)) => return Ok(Some(Next::Reboot)),
             Err(error) => return Err(error.into()),
         };
-        let mut youngest = answer.up.iter().map(|(_, up)| up.map(Duration::from_millis));
+        let mut youngest = answer.apps.iter().map(|app| app.up_ms.map(Duration::from_millis));
         self.health.running = self.since.elapsed();
         self.health.all_up =
             youngest.try_fold(self.health.running, |least, up| Some(least.min(up?)));
         self.status.isolation = Some(answer.isolation);
-        self.status.apps =
-            answer.up.into_iter().map(|(name, up_ms)| AppStatus { name, up_ms }).collect();
+        self.status.apps = answer.apps;
         Ok(None)
     }
 

@@ -1,20 +1,11 @@
 //! What `craton device status` shows: written by the monitor, believed by nobody.
 
-use crate::roles::Isolation;
+use crate::roles::{AppStatus, Isolation};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// The file in the device's folder.
 pub const STATUS_FILE: &str = "status.json";
-
-/// One app.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AppStatus {
-    /// Its name.
-    pub name: String,
-    /// How long it has been up, milliseconds; `None` while it is down.
-    pub up_ms: Option<u64>,
-}
 
 /// How a device is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

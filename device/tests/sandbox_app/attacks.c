@@ -111,6 +111,13 @@ static int fill(long kib) {
     return 0;
 }
 
+/* Says in its storage that it does not care for SIGTERM any more. */
+static int stubborn_and_tell(void) {
+    int fd = open(getenv("CRATON_STORAGE"), O_RDWR);
+    if (fd < 0 || write(fd, "x", 1) != 1) return say(-1);
+    for (;;) pause();
+}
+
 static int bomb(void) {
     int children = 0;
     while (children < 5000) {
@@ -243,6 +250,8 @@ int main(int count, char **words) {
     if (!strcmp(name, "facts")) return facts();
     if (!strcmp(name, "sleep")) { say(0); for (;;) pause(); }
     if (!strcmp(name, "stubborn")) { signal(SIGTERM, ignore); say(0); for (;;) pause(); }
+    if (!strcmp(name, "stubborn-and-tell")) { signal(SIGTERM, ignore); return stubborn_and_tell(); }
+    if (!strcmp(name, "proxy-and-sleep")) { through_proxy(word, number); for (;;) pause(); }
     if (!strcmp(name, "daemon")) { if (fork() == 0) for (;;) pause(); return say(0); }
     if (!strcmp(name, "abort")) abort();
     if (!strcmp(name, "socket-raw")) return sock(AF_INET, SOCK_RAW, IPPROTO_ICMP);

@@ -35,15 +35,8 @@ impl App {
         let folder = tempfile::tempdir().expect("a temporary folder");
         open_to_all(folder.path());
         let root = folder.path().join("package");
-        let program = root.join("bin/app");
-        fs::create_dir_all(root.join("bin")).expect("the package folder");
-        fs::copy(program_built(), &program).expect("the program");
-        fs::write(root.join("data.txt"), "data of the package").expect("a file");
-        for path in [&root, &root.join("bin"), &program] {
-            open_to_all(path);
-        }
-        let init = vec![OsString::from(env!("CARGO_BIN_EXE_craton-sandbox-init"))];
-        let mut spec = Spec::new(init, root, "/bin/app");
+        package(&root);
+        let mut spec = Spec::new(init_program(), root, "/bin/app");
         spec.accept = Accept::FullOnly;
         App { spec, folder }
     }
@@ -90,6 +83,22 @@ impl App {
     }
 }
 
+/// The unpacked package, in a new folder.
+pub fn package(root: &Path) {
+    let program = root.join("bin/app");
+    fs::create_dir_all(root.join("bin")).expect("the package folder");
+    fs::copy(program_built(), &program).expect("the program");
+    fs::write(root.join("data.txt"), "data of the package").expect("a file");
+    for path in [root, &root.join("bin"), &program] {
+        open_to_all(path);
+    }
+}
+
+/// How the sandbox program is started.
+pub fn init_program() -> Vec<OsString> {
+    vec![env!("CARGO_BIN_EXE_craton-apps").into(), "sandbox-init".into()]
+}
+
 impl Outcome {
     /// The call answered with this errno.
     #[track_caller]
@@ -105,7 +114,7 @@ impl Outcome {
     }
 }
 
-fn open_to_all(path: &Path) {
+pub fn open_to_all(path: &Path) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("permissions");
 }
 

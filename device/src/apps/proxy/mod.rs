@@ -15,11 +15,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub use refusal::ProxyRefusal;
-pub use relay::{Places, relay, small_thread};
+pub use relay::{Places, is_closed, relay, small_thread};
 pub use rules::Rules;
 
 /// Inside the app's network namespace, on 127.0.0.1.
-pub const PROXY_PORT: u16 = 1080;
+pub use craton_image::app_manifest::PROXY_PORT;
 
 const CONNECTIONS_MAX: usize = 32;
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
@@ -62,6 +62,10 @@ impl Proxy {
         Proxy { listener: kept, tally }
     }
 
+    pub fn refused(&self) -> u64 {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).refused
+    }
+
     pub fn tally(&self) -> Tally {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -86,7 +90,11 @@ fn accept(listener: &TcpListener, desk: &Desk) {
     let places = Places::new(CONNECTIONS_MAX);
     loop {
         let place = places.take();
-        let Ok((app, _)) = listener.accept() else { return };
+        let app = match listener.accept() {
+            Ok((app, _)) => app,
+            Err(why) if is_closed(&why) => return,
+            Err(_) => continue,
+        };
         let desk = desk.clone();
         small_thread("app-dial", move || {
             let _place = place;

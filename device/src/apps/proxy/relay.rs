@@ -4,9 +4,11 @@ use std::io;
 use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 /// Enough for the system's resolver, which is the hungriest caller.
 const STACK_BYTES: usize = 256 * 1024;
+const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 
 /// Runs `work` on a thread with a small stack. Where no thread can be had the work is dropped,
 /// and with it the connection it holds.
@@ -33,6 +35,17 @@ fn one_way(mut from: &TcpStream, mut to: &TcpStream) {
         let _ = from.shutdown(Shutdown::Both);
         let _ = to.shutdown(Shutdown::Both);
     }
+}
+
+/// Whether a listener that failed to accept was shut down. Anything else, as a connection that was
+/// given up or descriptors that ran out, passes; it is waited for here, since the loop of one app
+/// must survive what another app uses up.
+pub fn is_closed(why: &io::Error) -> bool {
+    if why.raw_os_error() == Some(libc::EINVAL) {
+        return true;
+    }
+    thread::sleep(ACCEPT_AGAIN);
+    false
 }
 
 /// A bound on how many connections are served at once.

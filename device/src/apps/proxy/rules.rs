@@ -76,20 +76,22 @@ fn canonical(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
-/// RFC 1123 §2.1; a last label of digits would be a number that resolvers read as an address.
+/// RFC 1123 §2.1, and `_` before a label as in `_http._tcp.local`: what a manifest may list. A last
+/// label of digits would be a number that resolvers read as an address.
 fn is_name(entry: &str) -> bool {
     let name = canonical(entry);
     let is_label = |label: &str| {
-        !label.is_empty()
+        let body = label.strip_prefix('_').unwrap_or(label);
+        !body.is_empty()
             && label.len() <= LABEL_BYTES_MAX
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
+            && body.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !body.starts_with('-')
+            && !body.ends_with('-')
     };
     let last = name.rsplit('.').next().unwrap_or_default();
     name.len() <= NAME_BYTES_MAX
         && name.split('.').all(is_label)
-        && last.bytes().any(|byte| byte.is_ascii_alphabetic())
+        && !last.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -147,6 +149,20 @@ mod tests {
         assert!(matches!(none, Err(ProxyRefusal::NameUnresolved { .. })));
         let failed = rules.addresses("example.com", 80, |_| Err(io::Error::other("down")));
         assert!(matches!(failed, Err(ProxyRefusal::NameUnresolved { .. })));
+    }
+
+    #[test]
+    fn whatever_a_manifest_may_list_is_a_rule() {
+        let hosts = "[\"a.example\", \"_http._tcp.local\", \"h-1.1a\", \"a.1-2\", \"192.0.2.1\"]";
+        let manifest = format!(
+            "{{\"SchemaVersion\": 1, \"Name\": \"a\", \"EntryPoint\": \"/a\", \
+             \"ComponentId\": \"5d6fb3a8-2c1e-4f0b-9a57-6b1f0c3e8d21\", \
+             \"Capabilities\": {{\"AllowedConnections\": {hosts}}}}}"
+        );
+        let manifest = craton_image::app_manifest::parse(manifest.as_bytes()).expect("accepted");
+        let listed = manifest.capabilities.allowed_connections;
+        let entries: Vec<String> = listed.iter().map(ToString::to_string).collect();
+        assert_eq!(Rules::parse(&entries).map(|rules| rules.names.len()), Ok(4));
     }
 
     #[test]

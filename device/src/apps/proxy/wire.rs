@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::refusal::ProxyRefusal;
 
 const HEAD_BYTES_MAX: usize = 4096;
+const HOST_BYTES_MAX: usize = 255;
 
 const SOCKS_VERSION: u8 = 5;
 const SOCKS_CONNECT: u8 = 1;
@@ -31,7 +32,13 @@ pub fn read_request(mut app: impl Read + Write) -> Result<Request, ProxyRefusal>
         Ok(b'C') => read_connect(&mut app),
         _ => Err(malformed()),
     };
-    request.map_err(|_| ProxyRefusal::RequestMalformed)
+    let request = request.map_err(|_| ProxyRefusal::RequestMalformed)?;
+    if is_plain(&request.host) { Ok(request) } else { Err(ProxyRefusal::RequestMalformed) }
+}
+
+/// No name or address has other characters, and these would move a log's cursor or forge a line.
+fn is_plain(host: &str) -> bool {
+    host.len() <= HOST_BYTES_MAX && host.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// `refusal` is `None` when the connection stands.
@@ -189,7 +196,11 @@ mod tests {
     fn anything_else_is_malformed() {
         let mut endless = b"CONNECT ".to_vec();
         endless.resize(2 * HEAD_BYTES_MAX, b'a');
-        let broken: [&[u8]; 9] = [
+        let long = [b"CONNECT ".as_slice(), &[b'a'; 300], b":80 HTTP/1.1\r\n\r\n"].concat();
+        let broken: [&[u8]; 12] = [
+            b"\x05\x01\x00\x05\x01\x00\x03\x05a\x1b[2J\x00\x50",
+            b"CONNECT a\tb:80 HTTP/1.1\r\n\r\n",
+            &long,
             b"",
             b"GET / HTTP/1.1\r\n\r\n",
             b"\x04\x01\x00\x50\x7f\x00\x00\x01\x00",

@@ -10,7 +10,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use super::SandboxError;
 use super::control::{SOCKET_PLEASE, receive, send};
-use crate::apps::proxy::{Places, relay, small_thread};
+use crate::apps::proxy::{Places, is_closed, relay, small_thread};
 
 /// The open host ports of one app; dropping closes them.
 #[derive(Debug, Default)]
@@ -63,7 +63,11 @@ impl Drop for Inbound {
 fn serve(listener: &TcpListener, port: u16, channel: &Arc<Mutex<OwnedFd>>, places: &Places) {
     loop {
         let place = places.take();
-        let Ok((outside, _)) = listener.accept() else { return };
+        let outside = match listener.accept() {
+            Ok((outside, _)) => outside,
+            Err(why) if is_closed(&why) => return,
+            Err(_) => continue,
+        };
         let channel = Arc::clone(channel);
         small_thread("app-inbound", move || {
             let _place = place;

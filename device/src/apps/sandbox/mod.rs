@@ -39,7 +39,7 @@ pub use control::Ended;
 pub use error::SandboxError;
 pub use init::sandbox_init_main;
 pub use limits::Limits;
-pub use running::Running;
+pub use running::{GRACE, Running};
 pub use start::{probe, spawn};
 pub use tree::STORAGE_INSIDE;
 

@@ -71,6 +71,11 @@ impl Running {
         self.proxy.as_ref().map(Proxy::tally).unwrap_or_default()
     }
 
+    /// How many connections that proxy refused so far.
+    pub fn refused(&self) -> u64 {
+        self.proxy.as_ref().map_or(0, Proxy::refused)
+    }
+
     /// Lets the app proceed to its exec and waits for that.
     pub fn release(&mut self) -> Result<(), SandboxError> {
         let silent = |during: String| SandboxError::InitSilent { during };

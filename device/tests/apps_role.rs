@@ -1,0 +1,196 @@
+//! The apps role as the monitor runs it: a process of its own that starts what verified manifests
+//! order, starts it again, counts what it was refused, and stops it.
+
+mod sandbox_app;
+
+use craton_device::installed::InstalledApp;
+use craton_device::ipc::{Role, RoleProgram, event};
+use craton_device::roles::{AppOrder, AppStatus, AppsAnswer, AppsEvent, AppsQuestion, Isolation};
+use craton_image::app_manifest;
+use craton_trust::{ComponentId, Digest, ImageId};
+use sandbox_app::package;
+use std::io::Read;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+/// Generous: the machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A device's folder with an apps role at work.
+struct Apps {
+    role: Role,
+    events: Receiver<String>,
+    folder: tempfile::TempDir,
+}
+
+impl Apps {
+    fn new() -> Apps {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        sandbox_app::open_to_all(folder.path());
+        package(&folder.path().join("package"));
+        let program = env!("CARGO_BIN_EXE_craton-apps").into();
+        let program = RoleProgram { program, arguments: Vec::new() };
+        let (sender, events) = channel();
+        let role = Role::start(&program, "apps", folder.path(), Some(sender));
+        Apps { role: role.expect("the role starts"), events, folder }
+    }
+
+    /// An app of that number, as its manifest with these arguments and capabilities orders it.
+    fn order(&self, number: u8, arguments: &[&str], capabilities: &str) -> AppOrder {
+        let text = format!(
+            "{{\"SchemaVersion\": 1, \"Name\": \"app{number}\", \"EntryPoint\": \"/bin/app\", \
+             \"ComponentId\": \"00000000-0000-0000-0000-0000000000{number:02x}\", \
+             \"CmdArgs\": {arguments:?}, \"Capabilities\": {{{capabilities}}}}}"
+        );
+        let manifest = app_manifest::parse(text.as_bytes()).expect("a manifest");
+        AppOrder::of(&InstalledApp {
+            component: ComponentId([number; 16]),
+            image: ImageId([number; 32]),
+            payload: Digest([number; 32]),
+            root: self.folder.path().join("package"),
+            manifest,
+        })
+    }
+
+    fn start(&mut self, apps: Vec<AppOrder>) -> AppsAnswer {
+        self.ask(&AppsQuestion::Start { apps, set: [1; 32], boot: 1 })
+    }
+
+    fn ask(&mut self, question: &AppsQuestion) -> AppsAnswer {
+        self.role.ask(question, PATIENCE).expect("an answer")
+    }
+
+    /// The state of the only app, once `wanted` is true of it.
+    fn await_app(&mut self, wanted: impl Fn(&AppStatus) -> bool) -> AppStatus {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let state = self.ask(&AppsQuestion::State);
+            let app = state.apps.into_iter().next().expect("an app");
+            if wanted(&app) {
+                return app;
+            }
+            assert!(Instant::now() < until, "{app:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// What the next failed app's event says.
+    fn failure(&self) -> String {
+        let line = self.events.recv_timeout(PATIENCE).expect("an event");
+        let Some(AppsEvent::Failed { what, record, .. }) = event(&line) else { panic!("{line}") };
+        assert!(!record.is_empty());
+        what
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("0.0.0.0:0").expect("a port");
+    listener.local_addr().expect("an address").port()
+}
+
+/// Whether this host gives full isolation; says so where it does not, and what is not tested then.
+fn full(answer: &AppsAnswer, otherwise: &str) -> bool {
+    if let Isolation::Reduced { reason, .. } = &answer.isolation {
+        eprintln!("isolation is reduced here ({reason}): {otherwise}");
+    }
+    answer.isolation == Isolation::Full
+}
+
+#[test]
+fn a_manifests_server_port_is_open_while_its_app_runs() {
+    let mut apps = Apps::new();
+    let port = free_port();
+    let listed = format!("\"AllowedTcpServerPorts\": [{port}]");
+    let order = apps.order(1, &["serve", &port.to_string()], &listed);
+    let started = apps.start(vec![order]);
+    if !full(&started, "server ports are not opened, so they are not tried") {
+        return;
+    }
+    let until = Instant::now() + PATIENCE;
+    // The app may not listen yet; then the connection is closed without a word.
+    let mut said = String::new();
+    while said.is_empty() {
+        assert!(Instant::now() < until, "nobody answers");
+        if let Ok(mut client) = TcpStream::connect(("127.0.0.1", port)) {
+            // A connection that is reset is tried again.
+            let _ = client.read_to_string(&mut said);
+        }
+    }
+    assert_eq!(said, "hello from inside");
+    assert!(apps.ask(&AppsQuestion::Stop).apps.is_empty());
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "the port stays open");
+}
+
+#[test]
+fn what_the_proxy_refuses_is_counted_with_host_and_reason() {
+    let mut apps = Apps::new();
+    let listed = "\"AllowedConnections\": [\"example.com\"]";
+    let order = apps.order(1, &["proxy-and-sleep", "evil.example", "443"], listed);
+    let started = apps.start(vec![order]);
+    if !full(&started, "there is no proxy, so its refusals are not counted") {
+        return;
+    }
+    let app = apps.await_app(|app| app.refused > 0);
+    let why = app.last_refusal.expect("the reason");
+    assert!(app.refused == 1 && why.contains("E5120") && why.contains("evil.example:443"), "{why}");
+}
+
+#[test]
+fn an_app_that_ends_is_started_again_after_a_growing_while() {
+    let mut apps = Apps::new();
+    let order = apps.order(1, &["exit", "", "3"], "");
+    apps.start(vec![order]);
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        assert_eq!(apps.failure(), "ended with status 3");
+        seen.push(Instant::now());
+    }
+    let waits: Vec<Duration> = seen.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    // One second, then two; the first event may have been read late, never early.
+    assert!(waits[1] > Duration::from_millis(1500), "{waits:?}");
+}
+
+#[test]
+fn a_stubborn_app_gets_its_ten_seconds_and_is_killed() {
+    let mut apps = Apps::new();
+    let listed = "\"MutableStorage\": {\"SizeKB\": 1}";
+    let order = apps.order(1, &["stubborn-and-tell"], listed);
+    apps.start(vec![order]);
+    let told = apps.folder.path().join("storage").join(ComponentId([1; 16]).to_string());
+    let until = Instant::now() + PATIENCE;
+    while !std::fs::metadata(&told).is_ok_and(|file| file.len() > 0) {
+        assert!(Instant::now() < until, "it never began");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let asked = Instant::now();
+    assert!(apps.ask(&AppsQuestion::Stop).apps.is_empty());
+    assert!(asked.elapsed() >= Duration::from_secs(10), "{:?}", asked.elapsed());
+}
+
+#[test]
+fn each_app_has_a_user_of_its_own_where_the_role_is_root() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not root here: every app runs as this user, in a user namespace of its own");
+        return;
+    }
+    let mut apps = Apps::new();
+    let listed = "\"MutableStorage\": {\"SizeKB\": 1}";
+    let orders = [1, 2].map(|number| apps.order(number, &["sleep"], listed));
+    apps.start(orders.into());
+    let until = Instant::now() + PATIENCE;
+    let owners = loop {
+        let state = apps.ask(&AppsQuestion::State);
+        if state.apps.len() == 2 && state.apps.iter().all(|app| app.up_ms.is_some()) {
+            let storage = apps.folder.path().join("storage");
+            break [1, 2].map(|number| {
+                let file = storage.join(ComponentId([number; 16]).to_string());
+                std::fs::metadata(file).expect("its storage").uid()
+            });
+        }
+        assert!(Instant::now() < until, "{:?}", state.apps);
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert!(owners[0] != owners[1] && !owners.contains(&0), "{owners:?}");
+}
