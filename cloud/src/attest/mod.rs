@@ -8,7 +8,7 @@
 
 mod error;
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 pub use error::AttestError;
 

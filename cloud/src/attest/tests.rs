@@ -90,6 +90,13 @@ fn verdict(device: &Device) -> Result<Appraised, AttestError> {
     })
 }
 
+/// A good device that asks for a certificate of this key.
+pub fn appraised(client_key: PublicKey) -> Appraised {
+    let mut device = device();
+    (device.claims.client_key, device.asked.client_key) = (client_key, client_key);
+    verdict(&device).unwrap()
+}
+
 fn refused(change: impl FnOnce(&mut Device)) -> AttestError {
     let mut device = device();
     change(&mut device);

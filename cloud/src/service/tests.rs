@@ -1,5 +1,7 @@
 //! The service as it runs: real sockets, real TLS, real refusals to come up.
 
+mod certificates;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
