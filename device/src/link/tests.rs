@@ -136,6 +136,19 @@ fn an_answer_that_is_cut_off_is_service_unreachable_and_not_a_short_object() {
     assert!(matches!(refused, LinkError::ServiceUnreachable(..)), "{refused}");
 }
 
+/// The same as a device clock at 1970 or 2100: the certificate is of another time than now.
+#[test]
+fn a_service_certificate_of_any_century_is_believed_by_its_key() {
+    for (from, to) in [(1971, 1972), (2100, 2101)] {
+        let server = Server::of_years(from, to);
+        let got = block_on(async { Link::connect(&server.peer(), None).await?.get(SET, 10).await });
+        assert_eq!(got.unwrap(), b"ok", "{from}");
+        let stranger = Peer { keys: vec![key(9).public_key()], ..server.peer() };
+        let refused = refused(block_on(Link::connect(&stranger, None)));
+        assert!(matches!(refused, LinkError::ServiceKeyOther(_)), "{refused}");
+    }
+}
+
 const CHILD: &str = "CRATON_TEST_WITHOUT_DESCRIPTORS";
 
 #[test]

@@ -42,9 +42,29 @@ impl Server {
     }
 
     fn serving(serve: impl Fn(&mut Stream, &Mutex<Vec<Asked>>) + Send + 'static) -> Self {
+        Self::dated((1975, 4096), serve)
+    }
+
+    /// Says `ok` under a certificate that is good from one year to another.
+    pub fn of_years(from: i32, to: i32) -> Self {
+        Self::dated((from, to), |stream, _| {
+            if read_request(stream).is_some() {
+                let _ = stream.write_all(&answer(200, b"ok"));
+                let _ = stream.flush();
+            }
+        })
+    }
+
+    fn dated(
+        (from, to): (i32, i32),
+        serve: impl Fn(&mut Stream, &Mutex<Vec<Asked>>) + Send + 'static,
+    ) -> Self {
         let pair = rcgen::KeyPair::generate().unwrap();
         let key = PublicKey::from_sec1(pair.der_bytes()).unwrap();
-        let certificate = rcgen::CertificateParams::default().self_signed(&pair).unwrap();
+        let mut parameters = rcgen::CertificateParams::default();
+        parameters.not_before = rcgen::date_time_ymd(from, 1, 1);
+        parameters.not_after = rcgen::date_time_ymd(to, 1, 1);
+        let certificate = parameters.self_signed(&pair).unwrap();
         let private = PrivatePkcs8KeyDer::from(pair.serialize_der());
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ServerConfig::builder_with_provider(provider)

@@ -10,6 +10,7 @@ mod layers;
 mod modules;
 mod nesting;
 mod ratchet;
+mod refusals;
 mod rules;
 mod shape;
 mod source;
@@ -72,6 +73,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("unsafe only where it may be, with its reason", unsafe_code::check),
     ("error numbers", errors::check),
     ("rules and their tests", rules::check),
+    ("what bad input gets, and the tests that show it", refusals::check),
     ("a reason for each dependency", dependencies::check),
 ];
 

@@ -13,6 +13,9 @@ pub struct Source {
     pub comments: String,
 }
 
+/// How an attribute begins that keeps an item for tests.
+const TEST_ONLY: &[&str] = &["#[cfg(test)]", "#[cfg(all(test,"];
+
 /// One function: its name and its first and last line, counted from 1.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Function {
@@ -46,14 +49,16 @@ impl Source {
             || parts.any(|p| matches!(p, "tests" | "benches" | "fuzz" | "vectors"))
     }
 
-    /// Byte ranges of items under `#[cfg(test)]`, or the whole file if it is a test file.
+    /// Byte ranges of items under an attribute of [`TEST_ONLY`], or the whole file if it is a test
+    /// file.
     pub fn test_ranges(&self) -> Vec<(usize, usize)> {
         if self.is_test_file() {
             return vec![(0, self.code.len())];
         }
         let mut ranges = Vec::new();
         let mut from = 0;
-        while let Some(at) = self.code[from..].find("#[cfg(test)]").map(|i| i + from) {
+        let next = |from: usize| TEST_ONLY.iter().filter_map(|a| self.code[from..].find(a)).min();
+        while let Some(at) = next(from).map(|i| i + from) {
             let end = item_end(&self.code, at);
             ranges.push((at, end));
             from = end;
@@ -350,5 +355,7 @@ mod tests {
         assert!(production.contains("fn b") && !production.contains("fn t"));
         assert!(source.tests(&source.code).contains("fn t"));
         assert!(Source::read("x/tests/a.rs", "fn a() {}").is_test_file());
+        let by_feature = "fn a() {}\n#[cfg(all(test, feature = \"x\"))]\nmod tests { fn t() {} }\n";
+        assert_eq!(Source::read("a.rs", by_feature).test_ranges().len(), 1);
     }
 }
