@@ -91,6 +91,14 @@ refusals! {
     FuseMismatch = 3110,
         "the fuses hold other values than those to be burned",
         "Finish with the same values as the first time, or take a blank chip";
+    /// The header of a new state may be on the disk, or not.
+    StateUncertain = 3111,
+        "a write of the root of trust's state failed midway: only a reset shows if it counts",
+        "Check the disk and reset; then look at the state before trying again";
+    /// A link, where the file should be.
+    StorageLinked = 3112,
+        "the root of trust's file is a symbolic link, and its secrets would go where that points",
+        "Name the file itself; if nobody of yours made the link, find out who did";
     /// Nothing was manufactured here yet.
     NotManufactured = 3201,
         "this root of trust is not manufactured",
@@ -109,7 +117,7 @@ refusals! {
         "Reset before the next boot";
     /// The boot ended with a change of lifecycle or owner.
     ResetNeeded = 3205,
-        "the lifecycle or the owner changed, and this boot is over",
+        "the lifecycle or the owner changed or a write failed midway, and this boot is over",
         "Reset and boot again";
     /// No owner yet.
     Unowned = 3206,

@@ -40,7 +40,8 @@ pub const SECTION_MAX: usize = 8192;
 /// A root of trust. Every back-end passes the suite in `tests/conformance`.
 ///
 /// Objects come as the bytes that were signed: a root of trust believes no caller's verification.
-/// After a refusal the state is as before.
+/// After a refusal the state is as before, except after `StateUncertain`: it is then as before or
+/// as after, and the next reset shows which.
 pub trait RootOfTrust {
     /// The identity: the key derived from the device secret, which only certifies.
     fn identity(&self) -> PublicKey;

@@ -2,7 +2,10 @@
 //!
 //! Rule ROT-7: a write goes to the sector that is not in force: erase it, write the body, then its
 //! header. The header names generation, length and digest; it is the write that commits, and
-//! whatever a power cut leaves of it either checks or does not exist.
+//! whatever a power cut leaves of it either checks or does not exist. An error from the header on
+//! is like a cut whose outcome nobody has seen: memory may be a generation behind the disk, and the
+//! next write would take away what that generation names. Nothing is written then until a reset
+//! has read which one counts.
 
 use crate::error::{Error, Result};
 use crate::platform::{Platform, SECTOR_SIZE, Sector};
@@ -21,12 +24,14 @@ const _: () = assert!(HEADER_SIZE + BODY_MAX <= SECTOR_SIZE);
 pub struct Journal {
     newest: Sector,
     generation: u64,
+    /// Whether the last header may stand on the disk although its write failed.
+    uncertain: bool,
 }
 
 impl Journal {
     /// Before the first write.
     pub const fn blank() -> Self {
-        Self { newest: Sector::StateB, generation: 0 }
+        Self { newest: Sector::StateB, generation: 0, uncertain: false }
     }
 
     /// Finds the newer whole copy and reads it into `body`; returns its length, too.
@@ -40,7 +45,8 @@ impl Journal {
     ) -> Result<(Self, usize)> {
         let copies = [Sector::StateA, Sector::StateB].map(|sector| {
             let found = read(platform, crypto, sector, body);
-            found.map(|found| found.map(|(generation, _)| Self { newest: sector, generation }))
+            let copy = |(generation, _)| Self { newest: sector, generation, uncertain: false };
+            found.map(|found| found.map(copy))
         });
         let [a, b] = copies;
         let newest = [a?, b?].into_iter().flatten().max_by_key(|copy| copy.generation);
@@ -50,10 +56,20 @@ impl Journal {
         Ok((newest, length))
     }
 
+    /// Refuses any write before the reset that shows which generation counts.
+    ///
+    /// # Errors
+    /// `ResetNeeded`.
+    pub const fn check_certain(&self) -> Result<()> {
+        if self.uncertain { Err(Error::ResetNeeded) } else { Ok(()) }
+    }
+
     /// Writes `body` as the next generation (ROT-7).
     ///
     /// # Errors
-    /// `StorageFailed`, `StorageFull`: then the old copy is still in force.
+    /// `StorageFailed`, `StorageFull`: then the old copy is still in force; `StateUncertain`: then
+    /// only a reset shows which one is, and until it each write is `ResetNeeded`. `StorageDamaged`
+    /// after the last generation there is.
     pub fn write(
         &mut self,
         platform: &mut impl Platform,
@@ -64,14 +80,16 @@ impl Journal {
             Sector::StateA => Sector::StateB,
             _ => Sector::StateA,
         };
-        let generation = self.generation + 1;
+        self.check_certain()?;
+        let generation = self.generation.checked_add(1).ok_or(Error::StorageDamaged)?;
         let length = u32::try_from(body.len()).map_err(|_| Error::StorageFull)?;
         let header = header(crypto, generation, length, body);
         platform.erase(free)?;
         platform.program(free, HEADER_SIZE, body)?;
-        platform.program(free, 0, &header)?; // the write that commits
-        platform.sync()?;
-        *self = Self { newest: free, generation };
+        self.uncertain = true;
+        let committed = platform.program(free, 0, &header); // the write that commits
+        committed.and_then(|()| platform.sync()).map_err(|_| Error::StateUncertain)?;
+        *self = Self { newest: free, generation, uncertain: false };
         Ok(())
     }
 }

@@ -52,7 +52,8 @@ enum Phase {
     Fresh(crate::secret::Secret),
     /// Booted: only the rungs that this boot may use are left.
     Booted(boot::Boot),
-    /// Lifecycle or owner changed: nothing attests or unseals until the next reset.
+    /// Lifecycle or owner changed, or what the storage holds is not known: nothing attests, unseals
+    /// or commits until the next reset.
     Over,
 }
 
@@ -70,6 +71,9 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
         let bytes = body.get(..length).ok_or(Error::StorageFull)?;
         let written = self.journal.write(&mut self.platform, &self.crypto, bytes);
         body.zeroize();
+        if self.journal.check_certain().is_err() {
+            self.phase = Phase::Over;
+        }
         written?;
         self.state = next;
         Ok(())

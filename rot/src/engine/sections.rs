@@ -48,6 +48,8 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
         genesis: Digest,
         bytes: &[u8],
     ) -> Result<()> {
+        // The place that is not in force by this state may be in force by the one on the disk.
+        self.journal.check_certain()?;
         let now = self.state.installed(section.kind);
         let second = now.is_some_and(|installed| !installed.second);
         let installed = write(&mut self.platform, &self.crypto, second, section, genesis, bytes)?;

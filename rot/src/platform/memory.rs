@@ -1,4 +1,4 @@
-//! A chip in memory, whose power a test can cut at any write.
+//! A chip in memory, whose power a test can cut at any write, and whose cache only a sync empties.
 //!
 //! A value is a probe on the chip: clones see the same chip, so that it outlives the engine that a
 //! power cut stopped.
@@ -11,23 +11,38 @@ use crate::error::{Error, Result};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::vec::Vec;
 
-/// What a cut leaves of the write under way.
+/// What a cut, or a failure, leaves of the writes that no sync made durable yet. Storage may keep
+/// them in a cache, and write that back in any order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
-    /// All of it: the power goes just after.
+    /// All: the power goes just after the write.
     Whole,
-    /// Its first half.
+    /// All, and the first half of the one under way.
     Torn,
-    /// Every second byte of it: an erase that did not finish, bits that did not take.
+    /// All, and every second byte of the one under way: an erase that did not finish, bits that
+    /// did not take.
     Partial,
+    /// None.
+    Unsynced,
+    /// The later half of them.
+    LaterFirst,
+    /// The one under way alone.
+    LastFirst,
 }
 
 struct Chip {
     fuses: [u8; FUSES_SIZE],
+    /// As a reader finds it: cache and medium.
     flash: Vec<u8>,
+    /// What a cut leaves.
+    medium: Vec<u8>,
+    /// What the cache holds since the last sync: each write's place, and the bytes after it.
+    cache: Vec<(usize, Vec<u8>)>,
     uds_locked: bool,
     writes: u64,
     cut: Option<(u64, Cut)>,
+    fault: Option<(u64, Cut)>,
+    unsynced: &'static [Sector],
     dead: bool,
     random_fails: bool,
 }
@@ -41,9 +56,13 @@ impl Default for MemoryPlatform {
         Self(Arc::new(Mutex::new(Chip {
             fuses: [0; FUSES_SIZE],
             flash: std::vec![0xff; SECTORS * SECTOR_SIZE],
+            medium: std::vec![0xff; SECTORS * SECTOR_SIZE],
+            cache: Vec::new(),
             uds_locked: false,
             writes: 0,
             cut: None,
+            fault: None,
+            unsynced: &[],
             dead: false,
             random_fails: false,
         })))
@@ -65,11 +84,13 @@ impl MemoryPlatform {
         {
             let mut other = copy.chip();
             (other.fuses, other.flash) = (chip.fuses, chip.flash.clone());
+            (other.medium, other.cache) = (chip.medium.clone(), chip.cache.clone());
+            other.unsynced = chip.unsynced;
         }
         copy
     }
 
-    /// How many writes it has done: erases, programs and burns.
+    /// How many writes it has done: erases, programs, burns and syncs.
     #[must_use]
     pub fn writes(&self) -> u64 {
         self.chip().writes
@@ -81,6 +102,18 @@ impl MemoryPlatform {
         chip.cut = Some((chip.writes + write, how));
     }
 
+    /// Lets the write with this number, counted from now, report a failure and leave `how` much of
+    /// itself behind; the power stays.
+    pub fn fail_at(&self, write: u64, how: Cut) {
+        let mut chip = self.chip();
+        chip.fault = Some((chip.writes + write, how));
+    }
+
+    /// Ignores each sync whose last write went to one of these sectors: a program that forgot it.
+    pub fn forget_sync_after(&self, sectors: &'static [Sector]) {
+        self.chip().unsynced = sectors;
+    }
+
     /// Whether the power is gone.
     #[must_use]
     pub fn is_dead(&self) -> bool {
@@ -90,7 +123,7 @@ impl MemoryPlatform {
     /// Gives power again.
     pub fn power_on(&self) {
         let mut chip = self.chip();
-        (chip.dead, chip.cut) = (false, None);
+        (chip.dead, chip.cut, chip.fault) = (false, None, None);
     }
 
     /// Lets the source of randomness fail, or work again.
@@ -101,7 +134,9 @@ impl MemoryPlatform {
     /// Flips bits of one byte of flash, as wear or radiation does.
     pub fn damage(&self, sector: Sector, offset: usize) {
         let at = sector as usize * SECTOR_SIZE + offset;
-        if let Some(byte) = self.chip().flash.get_mut(at) {
+        let mut chip = self.chip();
+        let Chip { flash, medium, .. } = &mut *chip;
+        for byte in [flash, medium].into_iter().filter_map(|memory| memory.get_mut(at)) {
             *byte ^= 0x55;
         }
     }
@@ -112,28 +147,73 @@ impl MemoryPlatform {
 }
 
 impl Chip {
-    /// Writes `bytes` at `at` by `put`, or what a cut leaves of it.
-    fn write(&mut self, flash: bool, at: usize, bytes: &[u8], put: fn(u8, u8) -> u8) -> Result<()> {
+    /// What the write with the next number is to suffer: a cut, or a mere failure.
+    fn next(&mut self) -> Result<(Option<Cut>, Option<Cut>)> {
         if self.dead {
             return Err(Error::StorageFailed);
         }
-        let cut = self.cut.filter(|(write, _)| *write == self.writes).map(|(_, how)| how);
+        let number = self.writes;
         self.writes += 1;
+        let of = |planned: Option<(u64, Cut)>| planned.filter(|(write, _)| *write == number);
+        Ok((of(self.cut).map(|(_, how)| how), of(self.fault).map(|(_, how)| how)))
+    }
+
+    /// Writes `bytes` at `at` by `put`, or what a cut or failure leaves of it.
+    fn write(&mut self, flash: bool, at: usize, bytes: &[u8], put: fn(u8, u8) -> u8) -> Result<()> {
+        let (cut, fault) = self.next()?;
         let memory = if flash { &mut self.flash[..] } else { &mut self.fuses[..] };
         let place = memory.get_mut(at..at + bytes.len()).ok_or(Error::StorageFailed)?;
         let half = bytes.len() / 2;
         for (i, (old, new)) in place.iter_mut().zip(bytes).enumerate() {
-            let reached = match cut {
-                None | Some(Cut::Whole) => true,
+            let reached = match cut.or(fault) {
+                None | Some(Cut::Whole | Cut::LaterFirst | Cut::LastFirst) => true,
                 Some(Cut::Torn) => i < half,
                 Some(Cut::Partial) => i % 2 == 1,
+                Some(Cut::Unsynced) => false,
             };
             if reached {
                 *old = put(*old, *new);
             }
         }
-        self.dead = cut.is_some();
-        if self.dead { Err(Error::StorageFailed) } else { Ok(()) }
+        if flash {
+            let after = place.to_vec();
+            self.cache.push((at, after));
+        }
+        self.end(cut, fault)
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        let (cut, fault) = self.next()?;
+        let last = self.cache.last().map(|(at, _)| at / SECTOR_SIZE);
+        let forgotten = self.unsynced.iter().any(|sector| Some(*sector as usize) == last);
+        if cut.is_none() && fault.is_none() && !forgotten {
+            self.write_back(Cut::Whole);
+        }
+        self.end(cut, fault)
+    }
+
+    fn end(&mut self, cut: Option<Cut>, fault: Option<Cut>) -> Result<()> {
+        if let Some(how) = cut {
+            self.write_back(how);
+            self.flash.clone_from(&self.medium);
+            self.dead = true;
+        }
+        if cut.or(fault).is_some() { Err(Error::StorageFailed) } else { Ok(()) }
+    }
+
+    /// Moves of the cache to the medium what `how` leaves.
+    fn write_back(&mut self, how: Cut) {
+        let lost = match how {
+            Cut::Whole | Cut::Torn | Cut::Partial => 0,
+            Cut::Unsynced => self.cache.len(),
+            Cut::LaterFirst => self.cache.len() / 2,
+            Cut::LastFirst => self.cache.len().saturating_sub(1),
+        };
+        for (at, bytes) in self.cache.drain(..).skip(lost) {
+            if let Some(place) = self.medium.get_mut(at..at + bytes.len()) {
+                place.copy_from_slice(&bytes);
+            }
+        }
     }
 }
 
@@ -191,7 +271,7 @@ impl Platform for MemoryPlatform {
     }
 
     fn sync(&mut self) -> Result<()> {
-        if self.is_dead() { Err(Error::StorageFailed) } else { Ok(()) }
+        self.chip().sync()
     }
 
     fn random(&mut self, out: &mut [u8]) -> Result<()> {

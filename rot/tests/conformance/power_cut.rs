@@ -1,22 +1,26 @@
-//! The power goes at every write of every command, in every way, and once more while it is redone.
+//! The power goes at every write of every command, in every way, and once more while it is redone;
+//! or the write only fails, and the power goes while the same engine is asked again.
 
 use super::bench::*;
 use super::world::*;
 use craton_rot::boot::Status;
+use craton_rot::platform::Sector;
 use craton_rot::platform::memory::{Cut, MemoryPlatform};
-use craton_rot::{Action, Engine, Error, NextLayer, RootOfTrust, Start};
+use craton_rot::{Action, AuthRole, Engine, Error, NextLayer, RootOfTrust, SECTION_MAX, Start};
 use craton_trust::assignment::Address;
 use craton_trust::dice::Mode;
 use craton_trust::evidence::Lifecycle;
 use craton_trust::soft::Soft;
+use craton_trust::store::SectionKind;
 use craton_trust::{DeviceId, Digest};
 use std::cell::RefCell;
 
-const CUTS: [Cut; 3] = [Cut::Whole, Cut::Torn, Cut::Partial];
+const CUTS: [Cut; 6] =
+    [Cut::Whole, Cut::Torn, Cut::Partial, Cut::Unsynced, Cut::LaterFirst, Cut::LastFirst];
 /// More than any command and the boot before it write.
-const SECOND_CUTS: u64 = 12;
-/// Erase, body, header: cut in one test only, that of the check-in.
-const BOOT_WRITES: u64 = 3;
+const SECOND_CUTS: u64 = 16;
+/// Erase, body, header, sync: cut in one test only, that of the check-in.
+const BOOT_WRITES: u64 = 4;
 
 type Pair = (u64, u64);
 type Command = Box<dyn Fn(&mut dyn RootOfTrust) -> craton_rot::Result<()>>;
@@ -42,9 +46,8 @@ fn prepare(rot: &mut dyn RootOfTrust) {
     }
 }
 
-fn check_in_and_note(rot: &mut dyn RootOfTrust) -> craton_rot::Result<()> {
-    let role = rot.take_auth_role()?;
-    let evidence = check_in(rot, &role, catalog(false))?;
+fn check_in_and_note(rot: &mut dyn RootOfTrust, role: &AuthRole) -> craton_rot::Result<()> {
+    let evidence = check_in(rot, role, catalog(false))?;
     let claims = &authentic(rot, &evidence).claims;
     let pair = (claims.boot, claims.check_in);
     LEFT.with_borrow_mut(|left| {
@@ -88,8 +91,13 @@ fn check_after(chip: &MemoryPlatform, before: &Status, sealed: &[u8]) -> Status 
     let status = rot.status().unwrap();
     assert!(status.boot >= before.boot && status.epoch >= before.epoch);
     assert!(status.floors.of(APP) >= before.floors.of(APP));
+    for kind in [SectionKind::Platform, SectionKind::Owner] {
+        let read = rot.section(kind, &mut [0; SECTION_MAX]).map(drop);
+        assert!(matches!(read, Ok(()) | Err(Error::Unowned)), "{kind:?}: {read:?}");
+    }
     prepare(&mut rot);
-    let _ = check_in_and_note(&mut rot);
+    let role = rot.take_auth_role().unwrap();
+    let _ = check_in_and_note(&mut rot, &role);
     if rot.status().unwrap().mode == Mode::Normal {
         let opened = unseal(&rot, RUNTIME, sealed);
         assert_eq!(opened.is_ok(), status.epoch == before.epoch, "{opened:?}");
@@ -113,23 +121,55 @@ fn cut_everywhere(base: &MemoryPlatform, boot_writes: u64, command: Command) {
         chip.writes() - from
     };
     for (write, how) in (boot_writes..writes).flat_map(|write| CUTS.map(|how| (write, how))) {
-        // Every other second cut: the three ways of the first one take turns.
-        for second in ((write + how as u64) % 2..=SECOND_CUTS).step_by(2) {
-            LEFT.with_borrow_mut(Vec::clear);
-            let chip = base.duplicate();
-            chip.cut_at(write, how);
-            run(&chip, &command);
-            assert!(chip.is_dead());
-            chip.power_on();
-            chip.cut_at(second, how);
-            run(&chip, &command);
-            let died_again = chip.is_dead();
-            let state = lasting(check_after(&chip, &before, &sealed));
-            assert!(allowed.contains(&state), "write {write} {how:?}, then {second}: {state:?}");
-            if !died_again {
+        let ways: &[Again] = match how {
+            Cut::Whole | Cut::Unsynced => &[cut_and_cut, fail_and_cut],
+            _ => &[cut_and_cut],
+        };
+        // Every fourth second cut: the ways of the first one take turns.
+        for second in ((write + how as u64) % 4..=SECOND_CUTS).step_by(4) {
+            let again = |way: &Again| {
+                LEFT.with_borrow_mut(Vec::clear);
+                let chip = base.duplicate();
+                way(&chip, (write, how), second, &command);
+                let died_again = chip.is_dead();
+                let state = lasting(check_after(&chip, &before, &sealed));
+                assert!(allowed.contains(&state), "{write} {how:?}, then {second}: {state:?}");
+                died_again
+            };
+            if ways.iter().filter(|way| again(way)).count() == 0 {
                 break;
             }
         }
+    }
+}
+
+type Again = fn(&MemoryPlatform, (u64, Cut), u64, &Command);
+
+/// A cut, a new start, and a second cut.
+fn cut_and_cut(chip: &MemoryPlatform, (write, how): (u64, Cut), second: u64, command: &Command) {
+    chip.cut_at(write, how);
+    run(chip, command);
+    assert!(chip.is_dead());
+    chip.power_on();
+    chip.cut_at(second, how);
+    run(chip, command);
+}
+
+/// A write that fails while the power stays, the command again on the same engine, and a cut in
+/// that.
+fn fail_and_cut(chip: &MemoryPlatform, (write, how): (u64, Cut), second: u64, command: &Command) {
+    chip.fail_at(write, how);
+    if let Ok(mut rot) = start(chip) {
+        prepare(&mut rot);
+        let first = command(&mut rot);
+        chip.cut_at(second, Cut::Torn);
+        if first == Err(Error::StateUncertain) {
+            let writes = chip.writes();
+            assert!(command(&mut rot).is_err());
+            assert_eq!(chip.writes(), writes, "nothing is written before the reset");
+        }
+        prepare(&mut rot);
+        let _ = command(&mut rot);
     }
 }
 
@@ -166,7 +206,33 @@ fn rot_7_a_cut_in_manufacture_is_mended_by_doing_it_again() {
 
 #[test]
 fn rot_7_a_cut_in_boot_or_check_in_loses_nothing_and_repeats_no_pair() {
-    cut_everywhere(&owned_chip(), 0, Box::new(check_in_and_note));
+    cut_everywhere(&owned_chip(), 0, twice());
+}
+
+/// Two check-ins: a cut in the second must not take the first one's number back.
+fn twice() -> Command {
+    Box::new(|rot| {
+        let role = rot.take_auth_role()?;
+        check_in_and_note(rot, &role)?;
+        check_in_and_note(rot, &role)
+    })
+}
+
+/// What the schedule of cuts shows if the engine forgot to sync.
+fn shows_forgotten_sync(sectors: &'static [Sector], command: Command) -> bool {
+    let chip = owned_chip();
+    chip.forget_sync_after(sectors);
+    let cut = std::panic::AssertUnwindSafe(|| cut_everywhere(&chip, 0, command));
+    std::panic::catch_unwind(cut).is_err()
+}
+
+#[test]
+fn rot_7_a_sync_left_out_is_shown_by_these_cuts() {
+    assert!(shows_forgotten_sync(&[Sector::StateA, Sector::StateB], twice()));
+    let (next, running) = (successor(&owner_section(false), OWNER_ROOT, |_| {}), set(&[(APP, 1)]));
+    let app = envelope(APP, 1);
+    let replace: Command = Box::new(move |rot| rot.replace(&next, &[&running], &[&app]));
+    assert!(shows_forgotten_sync(&[Sector::OwnerA, Sector::OwnerB], replace));
 }
 
 #[test]
@@ -228,7 +294,7 @@ fn rot_7_a_cut_in_a_step_of_the_lifecycle_leaves_one_of_both() {
 
 #[test]
 fn rot_10_an_erase_leaves_no_copy_of_the_old_epoch_secret() {
-    use craton_rot::platform::{Platform as _, SECTOR_SIZE, Sector};
+    use craton_rot::platform::{Platform as _, SECTOR_SIZE};
     let chip = owned_chip();
     let copies = |chip: &MemoryPlatform| {
         [Sector::StateA, Sector::StateB].map(|sector| {
