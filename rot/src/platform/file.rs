@@ -15,18 +15,21 @@ use crate::error::{Error, Result};
 use crate::secret::Secret;
 use craton_trust::crypto::Crypto;
 use craton_trust::soft::Soft;
+use rustix::fs::OFlags;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
-use std::{format, process, vec};
+use std::path::{Path, PathBuf};
+use std::{format, vec};
 
-const MAGIC: &[u8; 8] = b"craton\x01f";
+const MAGIC: &[u8; 8] = b"craton\x02f";
 /// Magic, generation, fuses, SHA-256 of all that.
 const COPY_SIZE: usize = 8 + 8 + FUSES_SIZE + 32;
-/// Where the copies of the fuses begin, and the flash after them.
-const COPY_PLACES: [u64; 2] = [0, 2048];
-const FLASH_PLACE: u64 = 4096;
+/// Bytes that a disk may lose together: one write of one fuse copy must not take the other along.
+const BLOCK_SIZE: u64 = 4096;
+/// Where the copies of the fuses begin, and the flash after them: in a block of its own each.
+const COPY_PLACES: [u64; 2] = [0, BLOCK_SIZE];
+const FLASH_PLACE: u64 = 2 * BLOCK_SIZE;
 
 /// Bytes of the file.
 pub const FILE_SIZE: u64 = FLASH_PLACE + (SECTORS * SECTOR_SIZE) as u64;
@@ -43,10 +46,16 @@ impl FilePlatform {
     /// Opens a chip.
     ///
     /// # Errors
-    /// `StorageMissing`, `StorageForbidden`, `StorageLocked`, `StorageExposed`, `StorageDamaged`,
-    /// `StorageFailed`.
+    /// `StorageMissing`, `StorageLinked`, `StorageForbidden`, `StorageLocked`, `StorageExposed`,
+    /// `StorageDamaged`, `StorageFailed`.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = OpenOptions::new().read(true).write(true).open(path).map_err(environment)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+        let linked = || fs::symlink_metadata(path).is_ok_and(|about| about.is_symlink());
+        let file = options.open(path).map_err(|error| match environment(error) {
+            Error::StorageFailed if linked() => Error::StorageLinked,
+            other => other,
+        })?;
         file.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => Error::StorageLocked,
             TryLockError::Error(error) => environment(error),
@@ -76,7 +85,7 @@ impl FilePlatform {
             _ => Path::new("."),
         };
         fs::create_dir_all(folder).map_err(environment)?;
-        let unfinished = path.with_extension(format!("{}.new", process::id()));
+        let unfinished = unfinished_beside(path)?;
         let made = make_blank(&unfinished);
         // Linking refuses an existing name: a race between two makers has one winner.
         let linked = made.and_then(|()| fs::hard_link(&unfinished, path).map_err(environment));
@@ -87,7 +96,7 @@ impl FilePlatform {
     }
 
     fn write_fuses(&mut self, fuses: &Secret<FUSES_SIZE>) -> Result<()> {
-        let generation = self.generation + 1;
+        let generation = self.generation.checked_add(1).ok_or(Error::StorageDamaged)?;
         let copy = fuses_copy(generation, fuses);
         let [even, odd] = COPY_PLACES;
         let place = if generation.is_multiple_of(2) { even } else { odd };
@@ -105,11 +114,19 @@ impl FilePlatform {
     }
 }
 
+/// A name beside `path` that nobody can have put something under.
+fn unfinished_beside(path: &Path) -> Result<PathBuf> {
+    let mut unguessed = [0u8; 16];
+    getrandom::fill(&mut unguessed).map_err(|_| Error::RandomFailed)?;
+    Ok(path.with_extension(format!("{:032x}.new", u128::from_be_bytes(unguessed))))
+}
+
 fn make_blank(path: &Path) -> Result<()> {
     let mut options = OpenOptions::new();
-    let file = options.write(true).create(true).truncate(true).mode(0o600);
+    // What exists, be it a link to elsewhere, is never written through.
+    let file = options.write(true).create_new(true).mode(0o600);
     let file = file.open(path).map_err(environment)?;
-    let mut image = vec![0u8; COPY_PLACES.len() * 2048];
+    let mut image = vec![0u8; FLASH_PLACE as usize];
     for (generation, place) in COPY_PLACES.iter().enumerate() {
         let copy = fuses_copy(generation as u64, &Secret::zero());
         let at = *place as usize;

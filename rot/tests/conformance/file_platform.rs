@@ -5,8 +5,12 @@ use super::bench::*;
 use super::world::*;
 use craton_rot::platform::file::{FILE_SIZE, FilePlatform};
 use craton_rot::platform::{SECTOR_SIZE, Sector};
-use craton_rot::{Engine, Error, RootOfTrust as _, Start};
+use craton_rot::{Action, Engine, Error, RootOfTrust, SECTION_MAX, Start};
+use craton_trust::Signed;
+use craton_trust::crypto::Crypto as _;
+use craton_trust::evidence::Lifecycle;
 use craton_trust::soft::Soft;
+use craton_trust::store::{Section, SectionKind};
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
@@ -49,7 +53,7 @@ fn flip(path: &Path, at: u64) {
 }
 
 const fn flash(sector: Sector) -> u64 {
-    4096 + sector as u64 * SECTOR_SIZE as u64
+    8192 + sector as u64 * SECTOR_SIZE as u64
 }
 
 #[test]
@@ -99,6 +103,73 @@ fn a_file_of_another_user_is_storage_forbidden() {
 }
 
 #[test]
+fn a_link_in_its_place_is_storage_linked_and_nothing_is_written_through_it() {
+    let (bench, other) = (InFile::new(), made());
+    let section = platform_section(false);
+    fs::create_dir_all(bench.path().parent().unwrap()).unwrap();
+    for target in [other.path(), bench.path().with_extension("nowhere")] {
+        std::os::unix::fs::symlink(&target, bench.path()).unwrap();
+        assert_eq!(open(&bench.path()).err(), Some(Error::StorageLinked));
+        assert_eq!(create_again(&bench.path(), &section).err(), Some(Error::StorageLinked));
+        assert_eq!(target.exists(), target == other.path());
+        fs::remove_file(bench.path()).unwrap();
+    }
+    assert!(open(&other.path()).is_ok());
+}
+
+#[test]
+fn a_lost_block_takes_one_copy_of_the_fuses_only() {
+    let bench = made();
+    for block in 0..2 {
+        let good = fs::read(bench.path()).unwrap();
+        let mut torn = good.clone();
+        torn[block * 4096..(block + 1) * 4096].fill(0);
+        fs::write(bench.path(), &torn).unwrap();
+        let opened = open(&bench.path()).map(drop);
+        assert!(matches!(opened, Ok(()) | Err(Error::NotManufactured)), "{block}: {opened:?}");
+        fs::write(bench.path(), &good).unwrap();
+    }
+}
+
+/// Writes `generation` into whole copies at these places: magic, generation, the rest, SHA-256.
+fn renumber(path: &Path, places: [u64; 2], digest_at: usize, body: std::ops::Range<usize>) {
+    let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
+    for place in places {
+        let mut copy = vec![0; 4096];
+        file.read_exact_at(&mut copy, place).unwrap();
+        copy[8..16].fill(0xff);
+        let parts = [&copy[..digest_at], &copy[body.clone()]];
+        let digest = Soft.sha256(&parts).0;
+        copy[digest_at..digest_at + 32].copy_from_slice(&digest);
+        file.write_all_at(&copy, place).unwrap();
+    }
+}
+
+#[test]
+fn after_the_last_generation_of_state_or_fuses_nothing_wraps_storage_damaged() {
+    let mut bench = InFile::new();
+    drop(unowned(&mut bench));
+    // The state: magic, generation, length, digest, body.
+    let length = {
+        let bytes = fs::read(bench.path()).unwrap();
+        let at = flash(Sector::StateA) as usize + 16;
+        u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize
+    };
+    let copies = [flash(Sector::StateA), flash(Sector::StateB)];
+    renumber(&bench.path(), copies, 20, 52..52 + length);
+    let mut rot = open(&bench.path()).ok().unwrap();
+    assert_eq!(boot_bare(&mut rot), Err(Error::StorageDamaged));
+    drop(rot);
+    // The fuses: magic, generation, bits, digest.
+    renumber(&bench.path(), [0, 4096], 16 + 128, 0..0);
+    let mut rot = open(&bench.path()).ok().unwrap();
+    let step = advance(&mut rot, Lifecycle::Module1Complete);
+    assert_eq!(step, Err(Error::StorageDamaged));
+    drop(rot);
+    assert!(open(&bench.path()).is_ok(), "and nothing is lost by it");
+}
+
+#[test]
 fn a_folder_in_its_place_is_storage_failed() {
     let bench = InFile::new();
     fs::create_dir_all(bench.path()).unwrap();
@@ -122,7 +193,7 @@ fn a_file_of_another_size_is_storage_damaged_and_left_as_it_is() {
 
 #[test]
 fn one_damaged_copy_is_survived_and_two_are_storage_damaged() {
-    for copies in [[0, 2048], [flash(Sector::StateA), flash(Sector::StateB)]] {
+    for copies in [[0, 4096], [flash(Sector::StateA), flash(Sector::StateB)]] {
         for offset in [0, 9, 20, 60, 100] {
             for copy in copies {
                 let bench = made();
@@ -156,7 +227,7 @@ fn a_state_of_another_chip_is_storage_damaged() {
     drop(other.make(&manufacture(&section)));
     let from = fs::read(one.path()).unwrap();
     let mut mixed = fs::read(other.path()).unwrap();
-    mixed[4096..].copy_from_slice(&from[4096..]);
+    mixed[8192..].copy_from_slice(&from[8192..]);
     fs::write(other.path(), mixed).unwrap();
     assert_eq!(open(&other.path()).err(), Some(Error::StorageDamaged));
 }
@@ -243,5 +314,104 @@ fn rot_3_kill_9_at_any_time_repeats_no_pair_and_loses_no_device() {
         let rot = open(&bench.path()).ok().unwrap();
         let status = rot.status().unwrap();
         assert!((status.boot, status.check_in) >= last);
+    }
+}
+
+/// Which command the child below repeats.
+const COMMAND: &str = "CRATON_ROT_TEST_COMMAND";
+
+/// What counts the runs of a command that are done.
+fn done(rot: &dyn RootOfTrust, command: &str) -> u64 {
+    let status = rot.status().unwrap();
+    match command {
+        "confirm" => status.floors.of(APP),
+        "replace" => owner_of(rot).version,
+        _ => status.epoch,
+    }
+}
+
+fn owner_of(rot: &dyn RootOfTrust) -> Section {
+    let mut room = [0; SECTION_MAX];
+    let signed = rot.section(SectionKind::Owner, &mut room).unwrap();
+    Section::parse(Signed::parse(signed).unwrap().unchecked_payload()).unwrap()
+}
+
+fn once(rot: &mut dyn RootOfTrust, command: &str) -> craton_rot::Result<()> {
+    match command {
+        "confirm" => {
+            let next = done(rot, command) + 1;
+            boot(rot, &[(APP, next)]);
+            rot.confirm()
+        }
+        "replace" => {
+            let mut section = owner_of(rot);
+            section.genesis = Some(digest(&owner_section(false)));
+            section.version += 1;
+            rot.replace(&signed_section(&section, OWNER_ROOT), &[], &[])
+        }
+        "claim" => rot.claim(CODE, &owner_section(false)),
+        _ => {
+            let (device, epoch) = (rot.device(), done(rot, command));
+            rot.new_epoch(&order(device, epoch, Action::NewEpoch(None), OWNER_ROOT), None)
+        }
+    }
+}
+
+/// A child's part: one command after another until it is killed, each told once it is done.
+#[test]
+fn child_commands_until_killed() {
+    let Some(path) = std::env::var_os(DEVICE) else { return };
+    let command = std::env::var(COMMAND).unwrap();
+    println!("\nready");
+    for _ in 0..1000 {
+        let mut rot = open(Path::new(&path)).ok().unwrap();
+        once(&mut rot, &command).unwrap();
+        println!("\ndone {}", done(&rot, &command));
+    }
+}
+
+/// Kills the child after `lines` of what it says; returns the last number that it told.
+fn killed_after(bench: &InFile, command: &str, lines: usize) -> u64 {
+    let mut process = child("child_commands_until_killed", &bench.path(), "")
+        .env(COMMAND, command)
+        .spawn()
+        .unwrap();
+    let told = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let told = told.filter(|line| line.starts_with("ready") || line.starts_with("done "));
+    let mut last = 0;
+    for (place, line) in told.enumerate() {
+        last = line.strip_prefix("done ").map_or(last, |number| number.parse().unwrap());
+        if place == lines {
+            process.kill().unwrap();
+        }
+    }
+    process.wait().unwrap();
+    last
+}
+
+#[test]
+fn rot_7_kill_9_in_confirm_replace_or_new_epoch_loses_no_device_and_nothing_told() {
+    for command in ["confirm", "replace", "epoch"] {
+        let bench = made();
+        for round in 0..6 {
+            let told = killed_after(&bench, command, round);
+            let rot = open(&bench.path()).ok().unwrap();
+            assert!(done(&rot, command) >= told, "{command}: {told}");
+            assert_eq!(owner_of(&rot).kind, SectionKind::Owner);
+        }
+    }
+}
+
+#[test]
+fn rot_7_kill_9_in_a_claim_leaves_the_device_unowned_or_owned() {
+    for round in 0..6 {
+        let mut bench = InFile::new();
+        drop(unowned(&mut bench));
+        killed_after(&bench, "claim", round % 2);
+        let mut rot = open(&bench.path()).ok().unwrap();
+        match rot.status().unwrap().owner {
+            Some(owner) => assert_eq!((owner, owner_of(&rot).version), (catalog(false), 1)),
+            None => rot.claim(CODE, &owner_section(false)).unwrap(),
+        }
     }
 }

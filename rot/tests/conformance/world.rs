@@ -88,6 +88,10 @@ pub fn successor(first: &[u8], root: u8, change: impl FnOnce(&mut Section)) -> V
     sign(Kind::TrustStore, &encoded(&section), &[root])
 }
 
+pub fn signed_section(section: &Section, root: u8) -> Vec<u8> {
+    sign(Kind::TrustStore, &encoded(section), &[root])
+}
+
 pub fn payload(component: ComponentId, version: u64) -> Digest {
     let mut digest = [version as u8; 32];
     digest[..16].copy_from_slice(&component.0);
