@@ -90,7 +90,7 @@ refusals! {
     /// Fuses have bits that the order to burn them did not name.
     FuseMismatch = 3110,
         "the fuses hold other values than those to be burned",
-        "Finish with the same values as the first time, or take a blank chip";
+        "Finish with the same values as the first time, or discard the chip";
     /// The header of a new state may be on the disk, or not.
     StateUncertain = 3111,
         "a write of the root of trust's state failed midway: only a reset shows if it counts",

@@ -1,7 +1,13 @@
 //! Manufacture: what is burned and written once, before a device has an identity.
 //!
 //! Recovery: the fuse `manufactured` is burned last. Until then everything can be done again with
-//! the same values.
+//! the same values. The device secret is burned just before it, and is the exception (ROT-14):
+//! fuses only gain ones, so that a second random value over a first one has fewer bits that anybody
+//! must guess. Whatever row R is found, of a burn that was cut or of somebody who burned it before
+//! us and knows it, `R | r` for a fresh random r of 256 bits has exactly 256 − |R| bits that nobody
+//! can know. With |R| ≤ 128 these are at least 128, the strength of the P-256 keys made of it,
+//! however often it was cut before. A row with more ones is refused: the chip is to be discarded.
+//! That befalls half of those whose power goes between the burn of the secret and the last burn.
 
 use super::journal::{BODY_MAX, Journal};
 use super::sections;
@@ -10,6 +16,7 @@ use super::{Engine, Start, lifecycle};
 use crate::error::{Error, Result};
 use crate::platform::{Platform, Row};
 use crate::secret::Secret;
+use core::ops::RangeInclusive;
 use craton_trust::crypto::Crypto;
 use craton_trust::rollback::Floors;
 use craton_trust::store::{SectionKind, accept_genesis};
@@ -49,12 +56,10 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
         burn_same(&mut platform, Row::Class, &with.class.0)?;
         let bytes = with.platform_section;
         let installed = sections::write(&mut platform, &crypto, false, &section, genesis, bytes)?;
-        let (mut uds, mut epoch_secret) = (Secret::<32>::zero(), Secret::<32>::zero());
-        platform.random(&mut uds.0)?;
+        let mut epoch_secret = Secret::<32>::zero();
         platform.random(&mut epoch_secret.0)?;
-        // After a cut the secret gets more ones; it stays as hard to guess.
-        platform.burn(Row::Uds, &uds.0)?;
         write_first(&mut platform, &crypto, &first_state(epoch_secret, installed))?;
+        burn_secret(&mut platform)?;
         platform.burn(Row::Lifecycle, &[0xff, 0, 0, 0])?; // the write that commits
         Self::reset(platform, crypto, Start::Normal)
     }
@@ -90,6 +95,34 @@ fn write_first(platform: &mut impl Platform, crypto: &impl Crypto, state: &State
     }
     body.zeroize();
     Ok(())
+}
+
+/// The most ones that a row may have before the device secret is burned into it (ROT-14).
+const ONES_BEFORE_MAX: u32 = 128;
+/// How many ones 32 random bytes have: six standard deviations to each side of 128, so that a good
+/// source is refused once in 10⁸ times, and one that is stuck always.
+const ONES: RangeInclusive<u32> = 80..=176;
+
+/// Burns a fresh device secret, and reads it back: a fuse that does not take is refused.
+fn burn_secret(platform: &mut impl Platform) -> Result<()> {
+    let (mut before, mut fresh) = (Secret::<32>::zero(), Secret::<32>::zero());
+    platform.fuses(Row::Uds, &mut before.0)?;
+    if ones(&before) > ONES_BEFORE_MAX {
+        return Err(Error::FuseMismatch); // ROT-14
+    }
+    platform.random(&mut fresh.0)?;
+    if !ONES.contains(&ones(&fresh)) {
+        return Err(Error::RandomFailed);
+    }
+    platform.burn(Row::Uds, &fresh.0)?;
+    let mut after = Secret::<32>::zero();
+    platform.fuses(Row::Uds, &mut after.0)?;
+    let bits = before.0.iter().zip(&fresh.0).map(|(old, new)| old | new);
+    if after.0.iter().copied().eq(bits) { Ok(()) } else { Err(Error::FuseMismatch) }
+}
+
+fn ones(secret: &Secret) -> u32 {
+    secret.0.iter().map(|byte| byte.count_ones()).sum()
 }
 
 /// Burns a row that must hold exactly these bits.

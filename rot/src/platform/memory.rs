@@ -45,6 +45,8 @@ struct Chip {
     unsynced: &'static [Sector],
     dead: bool,
     random_fails: bool,
+    random_stuck: Option<u8>,
+    fuse_stuck: Option<usize>,
 }
 
 /// A chip in memory.
@@ -65,6 +67,8 @@ impl Default for MemoryPlatform {
             unsynced: &[],
             dead: false,
             random_fails: false,
+            random_stuck: None,
+            fuse_stuck: None,
         })))
     }
 }
@@ -131,6 +135,16 @@ impl MemoryPlatform {
         self.chip().random_fails = fails;
     }
 
+    /// Lets the source of randomness give nothing but this byte.
+    pub fn stick_random(&self, byte: u8) {
+        self.chip().random_stuck = Some(byte);
+    }
+
+    /// Lets a byte of the fuses keep its zeros, whatever is burned.
+    pub fn stick_fuse(&self, row: Row, byte: usize) {
+        self.chip().fuse_stuck = Some(row.place().0 + byte);
+    }
+
     /// Flips bits of one byte of flash, as wear or radiation does.
     pub fn damage(&self, sector: Sector, offset: usize) {
         let at = sector as usize * SECTOR_SIZE + offset;
@@ -164,13 +178,15 @@ impl Chip {
         let memory = if flash { &mut self.flash[..] } else { &mut self.fuses[..] };
         let place = memory.get_mut(at..at + bytes.len()).ok_or(Error::StorageFailed)?;
         let half = bytes.len() / 2;
+        let stuck = self.fuse_stuck.filter(|_| !flash).and_then(|byte| byte.checked_sub(at));
         for (i, (old, new)) in place.iter_mut().zip(bytes).enumerate() {
-            let reached = match cut.or(fault) {
-                None | Some(Cut::Whole | Cut::LaterFirst | Cut::LastFirst) => true,
-                Some(Cut::Torn) => i < half,
-                Some(Cut::Partial) => i % 2 == 1,
-                Some(Cut::Unsynced) => false,
-            };
+            let reached = stuck != Some(i)
+                && match cut.or(fault) {
+                    None | Some(Cut::Whole | Cut::LaterFirst | Cut::LastFirst) => true,
+                    Some(Cut::Torn) => i < half,
+                    Some(Cut::Partial) => i % 2 == 1,
+                    Some(Cut::Unsynced) => false,
+                };
             if reached {
                 *old = put(*old, *new);
             }
@@ -277,6 +293,10 @@ impl Platform for MemoryPlatform {
     fn random(&mut self, out: &mut [u8]) -> Result<()> {
         if self.chip().random_fails {
             return Err(Error::RandomFailed);
+        }
+        if let Some(byte) = self.chip().random_stuck {
+            out.fill(byte);
+            return Ok(());
         }
         getrandom::fill(out).map_err(|_| Error::RandomFailed)
     }

@@ -154,3 +154,65 @@ fn device_complete_refuses_a_dev_owner_before_and_after() {
     assert_eq!(rot.claim(CODE, &owner_section(true)), Err(Error::DevelopmentRoot));
     assert!(rot.claim(CODE, &owner_section(false)).is_ok());
 }
+
+#[test]
+fn rot_14_a_row_that_somebody_burned_before_is_a_fuse_mismatch() {
+    let section = platform_section(false);
+    let mut known = [0; 32];
+    known[..16].fill(0xff);
+    let mut chip = MemoryPlatform::new();
+    chip.burn(Row::Uds, &known).unwrap();
+    let made = Engine::manufacture(chip.clone(), Soft, &manufacture(&section));
+    assert!(made.is_ok(), "128 bits are left to chance");
+    known[16] = 1;
+    let mut chip = MemoryPlatform::new();
+    chip.burn(Row::Uds, &known).unwrap();
+    let refused = Engine::manufacture(chip.clone(), Soft, &manufacture(&section)).err();
+    assert_eq!(refused, Some(Error::FuseMismatch));
+    let blank = Engine::reset(chip, Soft, Start::Normal).err();
+    assert_eq!(blank, Some(Error::NotManufactured));
+}
+
+/// Each cut burn adds ones; before the mend the sixth try gave a secret of about eight zeros.
+#[test]
+fn rot_14_burns_that_were_cut_leave_128_bits_or_refuse_the_chip() {
+    use craton_rot::platform::memory::Cut;
+    let section = platform_section(false);
+    let mut chip = MemoryPlatform::new();
+    // The last burns of a manufacture: the secret, and then the lifecycle.
+    let secret = {
+        let whole = MemoryPlatform::new();
+        let made = Engine::manufacture(whole.clone(), Soft, &manufacture(&section));
+        drop(made.ok().unwrap());
+        whole.writes() - 2
+    };
+    for _ in 0..8 {
+        chip.reset();
+        let mut row = [0; 32];
+        chip.fuses(Row::Uds, &mut row).unwrap();
+        let ones: u32 = row.iter().map(|byte| byte.count_ones()).sum();
+        chip.cut_at(secret, Cut::Whole);
+        let refused = Engine::manufacture(chip.clone(), Soft, &manufacture(&section)).err();
+        chip.power_on();
+        let right = if ones > 128 { Error::FuseMismatch } else { Error::StorageFailed };
+        assert_eq!(refused, Some(right), "{ones}");
+    }
+    let refused = Engine::manufacture(chip, Soft, &manufacture(&section)).err();
+    assert_eq!(refused, Some(Error::FuseMismatch));
+}
+
+#[test]
+fn rot_14_a_stuck_source_is_random_failed_and_a_stuck_fuse_a_mismatch() {
+    let section = platform_section(false);
+    for byte in [0, 1, 0xfe, 0xff] {
+        let chip = MemoryPlatform::new();
+        chip.stick_random(byte);
+        let refused = Engine::manufacture(chip.clone(), Soft, &manufacture(&section)).err();
+        assert_eq!(refused, Some(Error::RandomFailed), "{byte:02x}");
+    }
+    let chip = MemoryPlatform::new();
+    chip.stick_random(0x55);
+    chip.stick_fuse(Row::Uds, 3);
+    let refused = Engine::manufacture(chip, Soft, &manufacture(&section)).err();
+    assert_eq!(refused, Some(Error::FuseMismatch));
+}

@@ -4,8 +4,8 @@
 use super::bench::*;
 use super::world::*;
 use craton_rot::boot::Status;
-use craton_rot::platform::Sector;
 use craton_rot::platform::memory::{Cut, MemoryPlatform};
+use craton_rot::platform::{Platform as _, Row, SECTOR_SIZE, Sector};
 use craton_rot::{Action, AuthRole, Engine, Error, NextLayer, RootOfTrust, SECTION_MAX, Start};
 use craton_trust::assignment::Address;
 use craton_trust::dice::Mode;
@@ -198,7 +198,16 @@ fn rot_7_a_cut_in_manufacture_is_mended_by_doing_it_again() {
         chip.cut_at(write, how);
         assert!(Engine::manufacture(chip.clone(), Soft, &manufacture(&section)).is_err());
         chip.power_on();
+        let mut row = [0; 32];
+        let mut probe = chip.clone();
+        probe.reset();
+        probe.fuses(Row::Uds, &mut row).unwrap();
         let again = Engine::manufacture(chip.clone(), Soft, &manufacture(&section));
+        if again.as_ref().err() == Some(&Error::FuseMismatch) {
+            // ROT-14: burned whole, and not told so in time.
+            assert!(row.iter().map(|byte| byte.count_ones()).sum::<u32>() > 128);
+            continue;
+        }
         assert!(matches!(again, Ok(_) | Err(Error::AlreadyManufactured)), "{write} {how:?}");
         assert!(start(&chip).is_ok_and(|mut rot| boot_bare(&mut rot).is_ok()));
     }
@@ -294,7 +303,6 @@ fn rot_7_a_cut_in_a_step_of_the_lifecycle_leaves_one_of_both() {
 
 #[test]
 fn rot_10_an_erase_leaves_no_copy_of_the_old_epoch_secret() {
-    use craton_rot::platform::{Platform as _, SECTOR_SIZE};
     let chip = owned_chip();
     let copies = |chip: &MemoryPlatform| {
         [Sector::StateA, Sector::StateB].map(|sector| {
