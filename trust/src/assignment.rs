@@ -3,14 +3,14 @@
 //!
 //! Rules: ASG-1 an assignment answers one request of one device in one epoch of one catalog; ASG-2
 //! time and certificate come together, and only to an online request; ASG-3 it names a set only
-//! with the proof that the set is logged; ASG-4 no number in it can stop a clock or a timer for
-//! good.
+//! with the proof that the set is logged; ASG-4 no number in it moves a clock
+//! past the year 2199, or the next check-in past 90 days.
 
 use crate::cbor::{Reader, Writer};
 use crate::cose::Kind;
 use crate::crypto::Crypto;
 use crate::error::{Error, Result};
-use crate::id::{CatalogId, DeviceId, Digest, SetId, TIME_MAX};
+use crate::id::{CatalogId, DeviceId, Digest, SetId};
 use crate::merkle::{self, Checkpoint, PATH_MAX};
 use crate::signed::{Signed, Verified};
 use crate::store::{Role, Section, SectionKind};
@@ -19,6 +19,12 @@ use crate::store::{Role, Section, SectionKind};
 pub const CERTIFICATE_MAX: usize = 2048;
 /// The largest signed checkpoint, bytes.
 pub const CHECKPOINT_MAX: usize = 1024;
+
+/// The latest time that a reply may give, seconds since 1970: the end of the year 2199. A device's
+/// clock never goes back while it has this owner, so that one wrong reply must not put it past
+/// every date that anything else carries. No device of today runs then, and a format that
+/// does has another version.
+pub const TIME_MAX: u64 = 7_258_118_399;
 
 /// The longest wait for the next check-in that is believed: 90 days, as the longest certificate.
 pub const NEXT_CHECK_IN_S_MAX: u64 = 90 * 24 * 3600;

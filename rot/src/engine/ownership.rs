@@ -1,7 +1,8 @@
 //! Owners: claim, succession, a new epoch; and what the owner's keys may tell a device.
 //!
 //! Rules: ROT-10 a first owner needs the one-time claim code, and a new epoch overwrites the epoch
-//! secret in the same write that makes it; ROT-4 no command takes a counter value: time and
+//! secret in the same write that makes it; ROT-13 nothing that one owner signed binds the next one;
+//! ROT-4 no command takes a counter value: time and
 //! checkpoint size come from objects that are verified here.
 
 use super::lifecycle::{is_claim_used, read};
@@ -15,6 +16,7 @@ use craton_trust::capability::Capability;
 use craton_trust::crypto::Crypto;
 use craton_trust::evidence::Lifecycle;
 use craton_trust::merkle::Checkpoint;
+use craton_trust::rollback::Floors;
 use craton_trust::set::{ImageSet, Member};
 use craton_trust::store::{
     Role, Section, SectionKind, accept_genesis, accept_successor, keeps_images, keeps_installed,
@@ -59,8 +61,19 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
         bytes: &[u8],
     ) -> Result<()> {
         self.stage_section(&mut next, section, section.digest(), bytes)?;
-        // Another catalog has another log.
+        // Another catalog has another log, another service, other versions. What the last owner's
+        // signatures raised must not bind the next one: a floor at the old ceiling, or a clock in
+        // the year 2199, would make the device useless to him. Nothing is lost by it: what those
+        // floors kept from older images was sealed under the epoch secret, which goes in the same
+        // write; and a set of the last owner's, old or new, is of another catalog (SET-1). The
+        // floor of the runtime is the platform's, below the platform's ceiling, and stays.
         next.checkpoint_size = 0;
+        next.time_floor = 0;
+        let mut floors = Floors::default();
+        if let Some(runtime) = next.runtime {
+            floors.raise(runtime, next.floors.of(runtime))?;
+        }
+        next.floors = floors;
         self.begin_epoch(next)
     }
 

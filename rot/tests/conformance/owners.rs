@@ -2,14 +2,16 @@
 
 use super::bench::*;
 use super::world::*;
+use craton_rot::engine::SECURITY_VERSION_MAX;
 use craton_rot::{Action, Error, NextLayer, SECTION_MAX, Start};
 use craton_trust::Error as Refusal;
 use craton_trust::assignment::Address;
+use craton_trust::assignment::TIME_MAX;
 use craton_trust::crypto::Signer as _;
 use craton_trust::dice::Mode;
 use craton_trust::set::Purpose;
 use craton_trust::store::{Role, RoleKeys, SectionKind, catalog_id};
-use craton_trust::{DeviceId, Digest};
+use craton_trust::{CatalogId, ComponentId, DeviceId, Digest};
 
 #[test]
 fn rot_10_a_claim_needs_the_code_once_claim_code_wrong() {
@@ -236,7 +238,6 @@ fn a_capability_opens_exactly_one_boot_in_mode_debug() {
         let again = rot.apply(&capability(open(&rot, challenge)));
         assert_eq!(again, Err(Error::NoChallenge));
         let rot = bench.restart(rot, Start::Recovery);
-        let rot = bench.restart(rot, Start::Normal);
         let mut rot = bench.restart(rot, Start::Normal);
         let development = set_for(catalog(false), Purpose::Development, &[(APP, 1)]);
         let debug = boot_set(&mut *rot, &development, &[(APP, 1)]);
@@ -270,7 +271,98 @@ fn a_capability_for_another_device_boot_or_epoch_is_refused_no_challenge() {
         }
         let mut rot = bench.restart(rot, Start::Normal);
         assert!(!rot.status().unwrap().debug_next);
-        assert_eq!(rot.apply(&capability(right)), Ok(()), "the challenge survives a restart");
+        assert_eq!(rot.apply(&capability(right)), Ok(()), "a restart is no boot");
+    });
+}
+
+#[test]
+fn cap_2_a_challenge_is_void_once_the_next_boot_began_no_challenge() {
+    on_every_back_end(|bench| {
+        let mut rot = running(bench);
+        let challenge = rot.challenge().unwrap();
+        let of_this_boot = capability(open(&rot, challenge));
+        let mut rot = bench.restart(rot, Start::Normal);
+        boot(&mut *rot, &[(APP, 1)]);
+        assert_eq!(rot.apply(&of_this_boot), Err(Error::NoChallenge));
+        let rot = bench.restart(rot, Start::Normal);
+        assert_eq!(rot.status().unwrap().mode, Mode::Normal);
+    });
+}
+
+#[test]
+fn cap_2_a_boot_that_is_refused_leaves_no_reset_in_debug() {
+    on_every_back_end(|bench| {
+        let mut rot = running(bench);
+        let challenge = rot.challenge().unwrap();
+        rot.apply(&capability(open(&rot, challenge))).unwrap();
+        let mut rot = bench.restart(rot, Start::Normal);
+        assert_eq!(rot.status().unwrap().mode, Mode::Debug);
+        let foreign = set_for(CatalogId([1; 32]), Purpose::Development, &[(APP, 1)]);
+        assert!(boot_set(&mut *rot, &foreign, &[(APP, 1)]).is_err());
+        let rot = bench.restart(rot, Start::Normal);
+        assert_eq!(rot.status().unwrap().mode, Mode::Normal);
+    });
+}
+
+/// What a former owner may sign to spoil the device for the next one, within his own rights.
+fn spoiled(bench: &mut dyn Bench) -> Rot {
+    let mut rot = owned(bench);
+    let fill = |round: u8| {
+        let id = |n: u8| ComponentId([0x40 + round * 8 + n; 16]);
+        (0..8).map(|n| (id(n), SECURITY_VERSION_MAX)).collect::<Vec<_>>()
+    };
+    for round in 0..2 {
+        boot(&mut *rot, &fill(round));
+        rot.confirm().unwrap();
+        rot = bench.restart(rot, Start::Normal);
+    }
+    let request = Digest([2; 32]);
+    let latest = reply(open(&rot, request), TIME_MAX, None);
+    rot.accept_reply(&latest, &request).unwrap();
+    rot
+}
+
+#[test]
+fn rot_13_a_transfer_takes_back_floors_and_clock_of_the_last_owner() {
+    on_every_back_end(|bench| {
+        let mut rot = spoiled(bench);
+        assert_eq!(rot.status().unwrap().floors.iter().count(), 16);
+        let full = boot_set(&mut *rot, &set(&[(APP, 1)]), &[(APP, 1)]);
+        assert_eq!(full, Err(Error::Trust(Refusal::FieldTooLong)));
+        let next = owner_section_of(STRANGER, false);
+        let to = Action::NewEpoch(Some(digest(&next)));
+        rot.new_epoch(&order(rot.device(), 1, to, OWNER_ROOT), Some(&next)).unwrap();
+        let mut rot = bench.restart(rot, Start::Normal);
+        let status = rot.status().unwrap();
+        assert_eq!((status.time_floor, status.floors.iter().count()), (0, 0));
+        let members = [(APP, 1)];
+        let own = set_for(catalog_id(digest(&next)), Purpose::Production, &members);
+        boot_set(&mut *rot, &own, &members).unwrap();
+        rot.confirm().unwrap();
+        let low = successor(&next, STRANGER, |section| section.ceiling = 1);
+        assert_eq!(rot.replace(&low, &[&own], &[&envelope(APP, 1)]), Ok(()));
+        let old = [(ComponentId([0x40; 16]), SECURITY_VERSION_MAX)];
+        let mut rot = bench.restart(rot, Start::Normal);
+        let refused = boot_set(&mut *rot, &set(&old), &old);
+        assert_eq!(refused, Err(Error::Trust(Refusal::OtherCatalog)));
+    });
+}
+
+#[test]
+fn rot_13_the_floor_of_the_runtime_is_the_platforms_and_stays() {
+    on_every_back_end(|bench| {
+        let (mut rot, _) = with_runtime(bench);
+        let next = owner_section_of(STRANGER, false);
+        let to = Action::NewEpoch(Some(digest(&next)));
+        rot.new_epoch(&order(rot.device(), 1, to, OWNER_ROOT), Some(&next)).unwrap();
+        let mut rot = bench.restart(rot, Start::Normal);
+        let floors = rot.status().unwrap().floors;
+        assert_eq!((floors.of(RUNTIME), floors.of(APP)), (3, 0));
+        let old = [(RUNTIME, 2)];
+        let set = set_for(catalog_id(digest(&next)), Purpose::Production, &old);
+        let next = NextLayer { runtime: measured(RUNTIME, 2), set: Some(&set), images: &[] };
+        assert_eq!(rot.boot(&next), Err(Error::Trust(Refusal::RolledBack)));
+        assert_eq!(boot_bare(&mut *rot), Ok(Mode::Normal), "as a runtime that nothing verified");
     });
 }
 

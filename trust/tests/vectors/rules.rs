@@ -306,8 +306,8 @@ fn asg_3_refuses_a_set_without_the_proof_that_it_is_logged() {
 }
 
 #[test]
-fn asg_4_refuses_numbers_that_would_stop_a_clock_or_a_timer() {
-    let ways = ["time-beyond-9999", "wait-too-long"];
+fn asg_4_refuses_a_time_past_2199_and_a_wait_past_90_days() {
+    let ways = ["time-beyond-2199", "time-beyond-9999", "wait-too-long"];
     refuses("assignment", &ways.map(|way| (way, FieldInvalid)));
     let longest = assignment_with(|a| a.next_check_in_s = 90 * 86_400);
     let payload = Signed::parse(&longest).expect("an object").unchecked_payload();

@@ -105,6 +105,11 @@ fn assignment_fields(judge: &Judge, good: &[u8]) -> Vec<Vector> {
             "a time after the year 9999",
             online(vec![Number(253_402_300_800), Bytes(vec![1])]),
         ),
+        invalid(
+            "time-beyond-2199",
+            "the first second of the year 2200",
+            online(vec![Number(7_258_118_400), Bytes(vec![1])]),
+        ),
         invalid("wait-too-long", "91 days until the next check-in", with(6, Number(91 * 86_400))),
         invalid("set-without-proof", "a set and no checkpoint", {
             with(7, Array(vec![Value::bytes([1; 32])]))
