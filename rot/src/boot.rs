@@ -6,7 +6,7 @@ use crate::error::Result;
 use craton_trust::dice::Mode;
 use craton_trust::evidence::{Lifecycle, Measured, Measurements};
 use craton_trust::rollback::Floors;
-use craton_trust::{CatalogId, Digest};
+use craton_trust::{CatalogId, ClassId, Digest};
 
 /// What the root of trust verifies and measures before it runs.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +26,8 @@ pub struct NextLayer<'a> {
 pub struct Status {
     /// Where in its life the device is.
     pub lifecycle: Lifecycle,
+    /// The class of devices that was burned into it.
+    pub class: ClassId,
     /// The mode of this reset.
     pub mode: Mode,
     /// Whether it booted since the reset.

@@ -55,7 +55,7 @@ pub trait RootOfTrust {
     /// What this back-end is, and what it cannot do.
     fn capabilities(&self) -> Capabilities;
 
-    /// Lifecycle, mode, owner, counters and floors.
+    /// Lifecycle, class, mode, owner, counters and floors.
     ///
     /// # Errors
     /// `StorageFailed`.
@@ -81,14 +81,14 @@ pub trait RootOfTrust {
     /// `AuthRoleTaken`.
     fn take_auth_role(&mut self) -> Result<AuthRole>;
 
-    /// Verifies and measures what runs next; raises the boot count; consumes a pending capability.
+    /// Verifies and measures what runs next; raises the boot count; voids an open challenge.
     /// Returns the mode of this boot.
     ///
     /// # Errors
     /// `AlreadyBooted`, `ResetNeeded`, `Unowned` for a set without an owner, `MemberNotMeasured`,
     /// `MeasurementMismatch`, `MeasuredNotInSet`, `ComponentReserved` (ROT-12),
     /// `SecurityVersionTooLarge`; `Trust` for the set's
-    /// signatures (`DevelopmentSet`, `RolledBack`, `AboveCeiling` among them); `StorageFailed`.
+    /// signatures (`DevelopmentSet`, `ClassMismatch`, `RolledBack`, `AboveCeiling` among them); `StorageFailed`.
     fn boot(&mut self, next: &NextLayer<'_>) -> Result<Mode>;
 
     /// Measures something more, once (EV-3): nothing under an id of what a boot verifies (ROT-12).
@@ -181,14 +181,15 @@ pub trait RootOfTrust {
     /// `OrderMismatch`, `DevelopmentRoot`; `Trust`; `StorageFailed`.
     fn new_epoch(&mut self, order: &[u8], next_owner: Option<&[u8]>) -> Result<()>;
 
-    /// Opens a challenge for a capability; an open one before it is void.
+    /// Opens a challenge for a capability; an open one before it is void, and so is this one once
+    /// the next boot began.
     ///
     /// # Errors
     /// `RandomFailed`, `StorageFailed`.
     fn challenge(&mut self) -> Result<Digest>;
 
-    /// Accepts the capability that answers the open challenge: the next normal boot runs in mode
-    /// Debug (CAP-2).
+    /// Accepts the capability that answers the open challenge: the next normal reset is in mode
+    /// Debug, and consumes it (CAP-2).
     ///
     /// # Errors
     /// `Unowned`, `NoChallenge`; `Trust`; `StorageFailed`.

@@ -1,7 +1,8 @@
 //! Device capabilities: a signed permission for one device, one epoch and one boot.
 //!
 //! Rules: CAP-1 a capability needs publisher and catalog both, like an image; CAP-2 it answers a
-//! random challenge of the root of trust, and is consumed at the start of exactly one boot.
+//! random challenge of the root of trust made since the last boot began, and is consumed by the
+//! reset that begins exactly one boot.
 
 use crate::assignment::Address;
 use crate::cbor::{Reader, Writer};

@@ -86,9 +86,9 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
         // At one boot a second this is full after 10¹¹ years.
         state.boot = state.boot.saturating_add(1);
         state.check_in = 0;
-        state.debug_next &= mode != Mode::Debug; // CAP-2
+        state.challenge = None; // CAP-2: what answers an older boot's challenge is void
         let number = state.boot;
-        self.commit(state)?; // the write that commits: the boot counts, the capability is consumed
+        self.commit(state)?; // the write that commits: the boot counts
         let set = admitted.as_ref().map(|admitted| SetId(admitted.set.digest().0));
         let runtime = next.runtime.component;
         let runtime = admitted.as_ref().filter(|set| set.has(runtime)).map(|_| runtime);
@@ -105,6 +105,7 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
         let development = owner.dev || mode == Mode::Debug;
         let signed = Signed::parse(bytes)?;
         let set = ImageSet::verify(&self.crypto, &owner, catalog, development, &signed)?;
+        set.check_class(self.class()?)?; // SET-5
         let floors = self.admit_versions(&set, &owner, next.runtime.component)?;
         for member in set.members() {
             let is_runtime = member.component == next.runtime.component;

@@ -22,13 +22,13 @@ use crate::auth::{Ask, AuthMessage, AuthRole};
 use crate::boot::{Event, NextLayer, Status};
 use crate::capabilities::Capabilities;
 use crate::error::{Error, Result};
-use crate::platform::Platform;
+use crate::platform::{Platform, Row};
 use crate::{RootOfTrust, order};
 use craton_trust::crypto::{Crypto, Signature};
 use craton_trust::dice::Mode;
 use craton_trust::soft::Soft;
 use craton_trust::store::SectionKind;
-use craton_trust::{ComponentId, DeviceId, Digest, PublicKey};
+use craton_trust::{ClassId, ComponentId, DeviceId, Digest, PublicKey};
 use journal::{BODY_MAX, Journal};
 use state::State;
 use zeroize::Zeroize as _;
@@ -79,6 +79,13 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
         Ok(())
     }
 
+    /// The class of devices, as it was burned.
+    fn class(&self) -> Result<ClassId> {
+        let mut class = ClassId([0; 16]);
+        self.platform.fuses(Row::Class, &mut class.0)?;
+        Ok(class)
+    }
+
     fn booted(&self) -> Result<&boot::Boot> {
         match &self.phase {
             Phase::Booted(boot) => Ok(boot),
@@ -109,6 +116,7 @@ impl<P: Platform, C: Crypto> RootOfTrust for Engine<P, C> {
         let state = &self.state;
         Ok(Status {
             lifecycle: lifecycle::read(&self.platform)?,
+            class: self.class()?,
             mode: self.layer.mode,
             booted: matches!(self.phase, Phase::Booted(_)),
             owner: self.catalog().ok(),

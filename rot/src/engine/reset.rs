@@ -62,10 +62,12 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
             return Err(Error::NotManufactured);
         }
         let mut body = [0u8; BODY_MAX];
-        let (journal, length) = Journal::load(&platform, &crypto, &mut body)?;
-        let state = State::parse(body.get(..length).unwrap_or(&[]));
+        let loaded = Journal::load(&platform, &crypto, &mut body);
+        let state = loaded.and_then(|(journal, length)| {
+            Ok((journal, State::parse(body.get(..length).unwrap_or(&[]))?))
+        });
         body.zeroize();
-        let state = state?;
+        let (journal, state) = state?;
         let mode = match start {
             Start::Recovery => Mode::Recovery,
             Start::Normal if state.debug_next => Mode::Debug,
@@ -87,7 +89,18 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
             Self { platform, crypto, journal, state, layer, phase, auth_session, auth_taken };
         engine.finish_erase()?;
         engine.finish_claim()?;
+        engine.consume_capability()?;
         Ok(engine)
+    }
+
+    /// CAP-2: consumed before anything can be booted by it. A boot that is refused, or a cut, costs
+    /// the capability; it never leaves a device that is in mode Debug reset after reset.
+    fn consume_capability(&mut self) -> Result<()> {
+        if self.layer.mode != Mode::Debug {
+            return Ok(());
+        }
+        let next = State { debug_next: false, ..self.state.clone() };
+        self.commit(next)
     }
 
     /// Resets this chip: what the reset line of a real one does.

@@ -4,13 +4,13 @@ use super::bench::*;
 use super::world::*;
 use craton_rot::boot::replay;
 use craton_rot::engine::SECURITY_VERSION_MAX;
-use craton_rot::{Error, NextLayer, Start};
+use craton_rot::{Error, Manufacture, NextLayer, Start};
 use craton_trust::Error as Refusal;
 use craton_trust::dice::Mode;
 use craton_trust::evidence::{IMAGE_SET, Measured, RESERVED, TRUST_STORE};
 use craton_trust::set::Purpose;
 use craton_trust::soft::Soft;
-use craton_trust::{CatalogId, ComponentId, Digest};
+use craton_trust::{CatalogId, ClassId, ComponentId, Digest};
 
 #[test]
 fn each_boot_is_counted_once_already_booted() {
@@ -59,7 +59,7 @@ fn every_flipped_bit_of_a_set_is_refused() {
     let bench = &mut InMemory::default();
     let mut rot = owned(bench);
     let good = set(&[(APP, 1)]);
-    for bit in (0..good.len() * 8).step_by(7) {
+    for bit in 0..good.len() * 8 {
         let mut broken = good.clone();
         broken[bit / 8] ^= 1 << (bit % 8);
         assert!(boot_set(&mut *rot, &broken, &[(APP, 1)]).is_err(), "bit {bit}");
@@ -195,5 +195,20 @@ fn rot_12_an_app_with_a_floor_is_not_measured_outside_its_set() {
         assert_eq!(twice, Err(Error::Trust(Refusal::MeasuredTwice)));
         let evidence = report(&mut *rot).unwrap();
         assert_eq!(authentic(&*rot, &evidence).claims.measured.of(APP), None);
+    });
+}
+
+#[test]
+fn set_5_a_set_for_another_class_of_devices_does_not_boot() {
+    on_every_back_end(|bench| {
+        let section = platform_section(false);
+        let with = Manufacture { class: ClassId([8; 16]), ..manufacture(&section) };
+        let mut rot = bench.make(&with);
+        rot.claim(CODE, &owner_section(false)).unwrap();
+        let mut rot = bench.restart(rot, Start::Normal);
+        assert_eq!(rot.status().unwrap().class, ClassId([8; 16]));
+        let refused = boot_set(&mut *rot, &set(&[(APP, 1)]), &[(APP, 1)]);
+        assert_eq!(refused, Err(Error::Trust(Refusal::ClassMismatch)));
+        assert_eq!(rot.status().unwrap().boot, 0);
     });
 }
