@@ -87,8 +87,8 @@ pub trait RootOfTrust {
     /// # Errors
     /// `AlreadyBooted`, `ResetNeeded`, `Unowned` for a set without an owner, `MemberNotMeasured`,
     /// `MeasurementMismatch`, `MeasuredNotInSet`, `ComponentReserved` (ROT-12),
-    /// `SecurityVersionTooLarge`; `Trust` for the set's
-    /// signatures (`DevelopmentSet`, `ClassMismatch`, `RolledBack`, `AboveCeiling` among them); `StorageFailed`.
+    /// `SecurityVersionTooLarge`; `Trust` for the set (`DevelopmentSet`, `ClassMismatch`,
+    /// `RolledBack`, `AboveCeiling` among them); `StorageFailed`.
     fn boot(&mut self, next: &NextLayer<'_>) -> Result<Mode>;
 
     /// Measures something more, once (EV-3): nothing under an id of what a boot verifies (ROT-12).
