@@ -26,6 +26,17 @@ pub struct RoleProgram {
     pub arguments: Vec<OsString>,
 }
 
+/// Who is at fault when a role refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fault {
+    /// What was judged: another try of the same bytes is refused again.
+    Judged,
+    /// This host: its disk, its memory, its kernel. It may be mended, and counts against no set.
+    Host,
+    /// The service was not reached, or did not do what it was asked.
+    Service,
+}
+
 /// A refusal as it crosses from a role to the monitor: its number and its words.
 #[derive(Clone, Debug, Serialize, Deserialize, thiserror::Error)]
 #[error("{text}")]
@@ -34,15 +45,15 @@ pub struct Refusal {
     pub code: u16,
     /// The words, the number included.
     pub text: String,
-    /// Whether the service was out of reach.
-    pub unreachable: bool,
+    /// Who is at fault.
+    pub fault: Fault,
 }
 
 impl Refusal {
-    /// A refusal by its number and words.
+    /// A refusal by its number and words, of what was judged.
     #[must_use]
     pub fn new(code: u16, text: impl ToString) -> Self {
-        Self { code, text: text.to_string(), unreachable: false }
+        Self { code, text: text.to_string(), fault: Fault::Judged }
     }
 }
 
@@ -79,10 +90,13 @@ impl RoleError {
         }
     }
 
-    /// Whether the service was out of reach.
+    /// Who is at fault; of a role that is gone, this host.
     #[must_use]
-    pub fn unreachable(&self) -> bool {
-        matches!(self, Self::Refused(refusal) if refusal.unreachable)
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::RoleNotStarted(..) | Self::RoleGone(_) => Fault::Host,
+            Self::Refused(refusal) => refusal.fault,
+        }
     }
 }
 
@@ -281,7 +295,7 @@ mod tests {
         let mut role = role(folder.path(), "read question", None);
         let refused = role.ask::<_, u64>(&"question", SOON).unwrap_err();
         assert!(matches!(refused, RoleError::RoleGone("auth")), "{refused}");
-        assert!(!refused.unreachable(), "it is no outage of the service");
+        assert_eq!(refused.fault(), Fault::Host, "it is no outage of the service");
     }
 
     #[test]
@@ -311,11 +325,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (events, told) = channel();
         let script = r#"read q; echo '{"Event":1}'; echo '{"Done":7}'; read q
-            echo '{"Refused":{"code":5306,"text":"E5306: full","unreachable":true}}'; read q"#;
+            echo '{"Refused":{"code":5306,"text":"E5306: full","fault":"Host"}}'; read q"#;
         let mut role = role(folder.path(), script, Some(events));
         assert_eq!(role.ask::<_, u64>(&"question", SOON).unwrap(), 7);
         let refused = role.ask::<_, u64>(&"question", SOON).unwrap_err();
-        assert_eq!((refused.code(), refused.unreachable()), (5306, true));
+        assert_eq!((refused.code(), refused.fault()), (5306, Fault::Host));
         assert_eq!(event::<u64>(&told.recv_timeout(SOON).unwrap()), Some(1));
         assert!(alive(&role), "a refusal ends no role");
         let process = role.child.id();

@@ -3,7 +3,8 @@
 
 pub use crate::apps::sandbox::Isolation;
 use crate::believed::BelievedBytes;
-use crate::installed::InstalledApp;
+use crate::installed::{AppPayload, InstalledApp};
+use crate::ipc::Fault;
 use crate::link::{Credential, Peer};
 use craton_trust::PublicKey;
 use serde::{Deserialize, Serialize};
@@ -157,6 +158,8 @@ pub struct AppOrder {
     pub image: [u8; 32],
     /// Its name, for the log.
     pub name: String,
+    /// Its payload, by which its files are judged before every start.
+    pub payload: AppPayload,
     /// Its unpacked files.
     pub root: PathBuf,
     /// The program in them.
@@ -181,6 +184,7 @@ impl AppOrder {
             component: app.component.0,
             image: app.image.0,
             name: app.manifest.name_in_package().to_owned(),
+            payload: app.payload.clone(),
             root: app.root.clone(),
             entry_point: app.manifest.entry_point.clone(),
             arguments: app.manifest.cmd_args.clone(),
@@ -242,6 +246,8 @@ pub enum AppsEvent {
         name: String,
         /// What happened, for the log.
         what: String,
+        /// Who is at fault: a host that cannot start apps is not held against their set.
+        fault: Fault,
         /// The record.
         record: Vec<u8>,
     },

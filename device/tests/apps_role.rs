@@ -3,15 +3,18 @@
 
 mod sandbox_app;
 
-use craton_device::installed::InstalledApp;
+use craton_device::installed::{self, AppPayload, InstalledApp};
 use craton_device::ipc::{Role, RoleProgram, event};
 use craton_device::roles::{AppOrder, AppStatus, AppsAnswer, AppsEvent, AppsQuestion, Isolation};
-use craton_image::app_manifest;
-use craton_trust::{ComponentId, Digest, ImageId};
+use craton_image::erofs::{self, Tree};
+use craton_image::{app_manifest, package::sha256};
+use craton_trust::{ComponentId, ImageId};
 use sandbox_app::package;
+use std::fs;
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -29,7 +32,7 @@ impl Apps {
     fn new() -> Apps {
         let folder = tempfile::tempdir().expect("a temporary folder");
         sandbox_app::open_to_all(folder.path());
-        package(&folder.path().join("package"));
+        install(folder.path());
         let program = env!("CARGO_BIN_EXE_craton-apps").into();
         let program = RoleProgram { program, arguments: Vec::new() };
         let (sender, events) = channel();
@@ -48,7 +51,7 @@ impl Apps {
         AppOrder::of(&InstalledApp {
             component: ComponentId([number; 16]),
             image: ImageId([number; 32]),
-            payload: Digest([number; 32]),
+            payload: payload(self.folder.path()),
             root: self.folder.path().join("package"),
             manifest,
         })
@@ -83,6 +86,25 @@ impl Apps {
         assert!(!record.is_empty());
         what
     }
+}
+
+/// The package as an update leaves it: a payload, and its files unpacked beside it.
+fn install(folder: &Path) {
+    package(&folder.join("built"));
+    let read = |path: &str| fs::read(folder.join("built").join(path)).expect("a file");
+    let mut tree = Tree::new();
+    tree.insert_directory("bin").expect("a folder");
+    tree.insert_file("bin/app", read("bin/app"), true).expect("the program");
+    tree.insert_file("data.txt", read("data.txt"), false).expect("a file");
+    fs::write(folder.join("payload"), erofs::write(&tree)).expect("the payload");
+    installed::unpack(&tree, &folder.join("package")).expect("the files");
+}
+
+fn payload(folder: &Path) -> AppPayload {
+    let path = folder.join("payload");
+    let bytes = fs::read(&path).expect("the payload");
+    let size = bytes.len() as u64;
+    AppPayload { path, digest: sha256(&bytes).0, size, data_size: size }
 }
 
 fn free_port() -> u16 {
@@ -150,6 +172,23 @@ fn an_app_that_ends_is_started_again_after_a_growing_while() {
     let waits: Vec<Duration> = seen.windows(2).map(|pair| pair[1] - pair[0]).collect();
     // One second, then two; the first event may have been read late, never early.
     assert!(waits[1] > Duration::from_millis(1500), "{waits:?}");
+}
+
+#[test]
+fn a_file_that_changed_between_two_starts_is_app_damaged_and_not_run() {
+    let mut apps = Apps::new();
+    let order = apps.order(1, &["exit", "", "3"], "");
+    apps.start(vec![order]);
+    assert_eq!(apps.failure(), "ended with status 3");
+    let data = apps.folder.path().join("package/data.txt");
+    fs::remove_file(&data).expect("the file goes");
+    let mut failure = apps.failure();
+    // One start may have been under way.
+    if failure == "ended with status 3" {
+        failure = apps.failure();
+    }
+    assert!(failure.starts_with("E5304"), "{failure}");
+    assert!(apps.failure().starts_with("E5304"), "it is never run again");
 }
 
 #[test]

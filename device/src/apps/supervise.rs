@@ -6,7 +6,8 @@ use super::refusal_log::RefusalLog;
 use super::sandbox::{
     GRACE, Isolation, RUN_AS_DEFAULT, Running, SandboxError, Spec, Storage, probe, spawn,
 };
-use crate::ipc::{Refusal, send_event, serve};
+use crate::installed::InstalledError;
+use crate::ipc::{Fault, Refusal, send_event, serve};
 use crate::roles::{AppOrder, AppStatus, AppsAnswer, AppsEvent, AppsQuestion};
 use crate::trace::{About, Ended, Ending, Watch};
 use craton_trust::failure::{Failure, FailureKind, RECORD_MAX};
@@ -132,7 +133,7 @@ impl Apps {
             return Ok(probed.clone());
         }
         let empty = self.device.join("empty");
-        std::fs::create_dir_all(&empty).map_err(|error| Refusal::new(5306, error))?;
+        std::fs::create_dir_all(&empty).map_err(|error| hosts(5306, error))?;
         let spec = Spec::new(self.init_program.clone(), empty, "/none");
         let probed = probe(&spec).map_err(|error| refusal(&error))?;
         Ok(self.probed.insert(probed).clone())
@@ -140,7 +141,7 @@ impl Apps {
 
     fn start(&mut self, orders: Vec<AppOrder>, set: Digest, boot: u64) -> Result<(), Refusal> {
         let folder = self.device.join("storage");
-        std::fs::create_dir_all(&folder).map_err(|error| Refusal::new(5306, error))?;
+        std::fs::create_dir_all(&folder).map_err(|error| hosts(5306, error))?;
         for (run_as, order) in (RUN_AS_DEFAULT..).zip(orders) {
             let about = About {
                 component: ComponentId(order.component),
@@ -176,23 +177,28 @@ impl Apps {
 }
 
 fn refusal(error: &SandboxError) -> Refusal {
-    Refusal::new(error.code(), error)
+    let fault = if error.is_hosts() { Fault::Host } else { Fault::Judged };
+    Refusal { fault, ..Refusal::new(error.code(), error) }
+}
+
+fn hosts(code: u16, error: impl ToString) -> Refusal {
+    Refusal { fault: Fault::Host, ..Refusal::new(code, error) }
 }
 
 fn supervise(shared: &Shared, app: &Order) {
     let mut backoff = Backoff::new();
     while !shared.stop.load(Ordering::Relaxed) {
         let started = Instant::now();
-        let told = match run(shared, app) {
-            Ok(ended) => told_of(&ended, app.about),
-            Err(error) => Some((error.text, not_started(app.about, error.code))),
+        let (told, fault) = match run(shared, app) {
+            Ok(ended) => (told_of(&ended, app.about), Fault::Judged),
+            Err(error) => (Some((error.text, not_started(app.about, error.code))), error.fault),
         };
         shared.now().since = None;
         if shared.stop.load(Ordering::Relaxed) {
             return;
         }
         if let Some((what, record)) = told {
-            send_event(&AppsEvent::Failed { name: shared.name.clone(), what, record });
+            send_event(&AppsEvent::Failed { name: shared.name.clone(), what, fault, record });
         }
         let again = Instant::now() + backoff.after(started.elapsed());
         while Instant::now() < again && !shared.stop.load(Ordering::Relaxed) {
@@ -203,7 +209,12 @@ fn supervise(shared: &Shared, app: &Order) {
 
 /// One run of an app, from its start to its end.
 fn run(shared: &Shared, app: &Order) -> Result<Ended, Refusal> {
-    let io = |error: std::io::Error| Refusal::new(5306, error);
+    let io = |error: std::io::Error| hosts(5306, error);
+    // Whatever wrote to the folder since the boot, or since the last start, must not be run.
+    app.order.payload.check(&app.order.root).map_err(|error| match error {
+        InstalledError::DeviceIo(..) => hosts(error.code(), error),
+        error => Refusal::new(error.code(), error),
+    })?;
     let (reader, writer) = std::io::pipe().map_err(io)?;
     let mut spec = app.spec();
     spec.stderr = Some(writer.try_clone().map_err(io)?.into());
@@ -213,7 +224,7 @@ fn run(shared: &Shared, app: &Order) -> Result<Ended, Refusal> {
     let name = shared.name.clone();
     let log = std::thread::spawn(move || show_log(&name, reader));
     let watch = Watch::seize(running.app_pid().as_raw_nonzero().get(), app.about)
-        .map_err(|error| Refusal::new(error.code(), error))?;
+        .map_err(|error| hosts(error.code(), error))?;
     running.release().map_err(|error| refusal(&error))?;
     {
         let mut now = shared.now();
@@ -222,11 +233,11 @@ fn run(shared: &Shared, app: &Order) -> Result<Ended, Refusal> {
     }
     let watcher = std::thread::spawn(move || watch.ending());
     attend(shared, &running, &watcher);
-    let ended = watcher.join().map_err(|_| Refusal::new(5203, "E5203: the watch was lost"))?;
+    let ended = watcher.join().map_err(|_| hosts(5203, "E5203: the watch was lost"))?;
     let _ = running.wait(Some(GRACE));
     drop(running);
     let _ = log.join();
-    ended.map_err(|error| Refusal::new(error.code(), error))
+    ended.map_err(|error| hosts(error.code(), error))
 }
 
 /// Waits until the app has ended, telling what its proxy refused, and asks it to end when the role

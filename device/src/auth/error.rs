@@ -1,5 +1,6 @@
 //! Why the device cannot check in.
 
+use crate::ipc::Fault;
 use crate::link::LinkError;
 use std::path::PathBuf;
 
@@ -44,9 +45,15 @@ impl AuthError {
         }
     }
 
-    /// Whether the service was out of reach.
+    /// Who is at fault.
     #[must_use]
-    pub fn unreachable(&self) -> bool {
-        matches!(self, Self::Link(error) if error.unreachable())
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Link(_) | Self::ReplyLate | Self::ReplyOffline => Fault::Service,
+            Self::Rot(craton_rot::Error::StorageFailed | craton_rot::Error::StorageLocked)
+            | Self::EndorsementLost(..)
+            | Self::ClientKeyFailed => Fault::Host,
+            Self::Rot(_) | Self::Trust(_) | Self::DeviceUnowned => Fault::Judged,
+        }
     }
 }

@@ -40,7 +40,7 @@ pub fn main(device: &Path) {
 }
 
 fn refusal(error: &AuthError) -> Refusal {
-    Refusal { unreachable: error.unreachable(), ..Refusal::new(error.code(), error) }
+    Refusal { fault: error.fault(), ..Refusal::new(error.code(), error) }
 }
 
 /// The root of trust, and the right to check in by it.

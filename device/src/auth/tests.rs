@@ -2,6 +2,7 @@
 
 use super::check_in::{Expected, believe};
 use super::*;
+use crate::ipc::Fault;
 use crate::link::LinkError;
 use crate::roles::StatusBytes;
 use crate::tests::{
@@ -123,7 +124,7 @@ fn reply_offline_is_one_without_time_and_certificate() {
         Bench::new(|address| signed(&Assignment { online: None, ..online(address) }, ONLINE));
     let refused = bench.refused();
     assert!(matches!(refused, AuthError::ReplyOffline), "{refused}");
-    assert!(!refused.unreachable());
+    assert_eq!(refused.fault(), Fault::Service);
 }
 
 #[test]
@@ -213,11 +214,12 @@ fn a_service_out_of_reach_is_an_outage_and_uses_up_no_check_in() {
     auth.answer(boot).ok().unwrap();
     let question = |service: String| AuthQuestion::CheckIn { service, status: STATUS };
     let unreachable = auth.answer(question(nobody().address)).err().unwrap();
-    assert!(unreachable.unreachable(), "{unreachable}");
+    assert_eq!(unreachable.fault(), Fault::Service, "{unreachable}");
     assert_eq!(auth.rot.status().unwrap().check_in, 0);
     let busy = auth.answer(question(server.address.clone())).err().unwrap();
     assert!(matches!(busy, AuthError::Link(LinkError::ServiceRefused(503, _))), "{busy}");
-    assert!(!busy.unreachable());
+    // A service that refuses everybody is an outage, too.
+    assert_eq!(busy.fault(), Fault::Service);
 }
 
 #[test]

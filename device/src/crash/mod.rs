@@ -7,7 +7,7 @@ mod spool;
 
 pub use spool::{SPOOL_MAX, Spool, SpoolError};
 
-use crate::ipc::{Refusal, serve};
+use crate::ipc::{Fault, Refusal, serve};
 use crate::link::{self, Credential, Link, LinkError, Peer};
 use crate::roles::CrashQuestion;
 use craton_api::device::{FAILURES_PATH, Reports};
@@ -38,10 +38,8 @@ fn send(spool: &mut Spool, peer: &Peer, credential: &Credential) -> Result<u64, 
     let records: Vec<&[u8]> = waiting.iter().map(|(_, record)| &record[..]).collect();
     let body = Reports(records).encode().map_err(SpoolError::SpoolRecord);
     let body = body.map_err(|error| Refusal::new(error.code(), error))?;
-    post(peer, credential, body).map_err(|error| Refusal {
-        unreachable: error.unreachable(),
-        ..Refusal::new(error.code(), error)
-    })?;
+    post(peer, credential, body)
+        .map_err(|error| Refusal { fault: Fault::Service, ..Refusal::new(error.code(), error) })?;
     // A record is forgotten only here: a power cut before sends it twice, and the service takes it
     // once.
     Ok(spool.forget(&waiting))

@@ -64,8 +64,9 @@ impl Spool {
         failure.number = self.next;
         let mut room = [0u8; RECORD_MAX];
         let bytes = failure.encode(&mut room).map_err(SpoolError::SpoolRecord)?;
-        self.write("next", (self.next + 1).to_string().as_bytes())?;
-        self.next += 1;
+        // The number is used up even if the disk refuses: what is lost shows as a gap.
+        self.next = self.next.saturating_add(1);
+        self.write("next", self.next.to_string().as_bytes())?;
         self.write(&format!("{:020}.failure", failure.number), bytes)?;
         let numbers = self.numbers();
         let too_many = numbers.len().saturating_sub(SPOOL_MAX);
@@ -109,7 +110,8 @@ impl Spool {
         let io = |error| SpoolError::SpoolIo(place.clone(), error);
         let mut file = fs::File::create(&fresh).map_err(io)?;
         file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io)?;
-        fs::rename(&fresh, &place).map_err(io)
+        fs::rename(&fresh, &place).map_err(io)?;
+        fs::File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(io)
     }
 }
 

@@ -25,7 +25,8 @@ use craton_trust::evidence::Measured;
 use craton_trust::set::{self, ImageSet, Member};
 use craton_trust::soft::Soft;
 use craton_trust::suit::{self, Image, ImageType};
-use craton_trust::{ComponentId, Digest, ImageId, SetId, Signed, Verified};
+use craton_trust::{ComponentId, ImageId, SetId, Signed, Verified};
+use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -39,12 +40,41 @@ pub struct InstalledApp {
     pub component: ComponentId,
     /// Its image.
     pub image: ImageId,
-    /// SHA-256 of its payload, as it lies on the disk.
-    pub payload: Digest,
+    /// Its payload, by which its files are judged before every start.
+    pub payload: AppPayload,
     /// Its unpacked files.
     pub root: PathBuf,
     /// Its manifest.
     pub manifest: AppManifest,
+}
+
+/// An app's payload as it lies on the disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppPayload {
+    /// The file.
+    pub path: PathBuf,
+    /// Its SHA-256, as signed.
+    pub digest: [u8; 32],
+    /// Its bytes.
+    pub size: u64,
+    /// How many of them are the file system; the hash tree follows.
+    pub data_size: u64,
+}
+
+impl AppPayload {
+    /// Refuses an app whose payload or unpacked files changed since the boot that verified them.
+    ///
+    /// # Errors
+    /// `AppDamaged`, `SetIncomplete`, `SetDamaged`, `DeviceIo`.
+    pub fn check(&self, root: &Path) -> Result<(), InstalledError> {
+        let payload = read_bounded(&self.path, self.size)?;
+        if sha256(&payload).0 != self.digest {
+            return Err(InstalledError::AppDamaged);
+        }
+        let data = usize::try_from(self.data_size).ok().and_then(|at| payload.get(..at));
+        let tree = erofs::read(data.ok_or(InstalledError::AppDamaged)?);
+        unpack::compare(&tree.map_err(InstalledError::AppFiles)?, root)
+    }
 }
 
 /// An installed set, verified in this boot.
@@ -111,10 +141,16 @@ fn open_app(
     unpack::compare(&tree, &root)?;
     let manifest = tree.file("app_manifest.json").ok_or(InstalledError::AppManifestMissing)?;
     let manifest = app_manifest::parse(manifest).map_err(InstalledError::AppManifest)?;
+    let data_size = image.verity.ok_or(InstalledError::AppDamaged)?.data_size;
     Ok(InstalledApp {
         component: member.component,
         image: member.image,
-        payload: member.payload,
+        payload: AppPayload {
+            path: folder.join("payload"),
+            digest: member.payload.0,
+            size: member.payload_size,
+            data_size,
+        },
         root,
         manifest,
     })

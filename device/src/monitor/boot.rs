@@ -3,7 +3,7 @@
 use super::{Device, MonitorError};
 use crate::believed::Believed;
 use crate::installed::{self, Installed, InstalledError};
-use crate::ipc::{Role, RoleError};
+use crate::ipc::{Fault, Role, RoleError};
 use crate::roles::{AppOrder, AppsAnswer, AppsQuestion, AuthAnswer, AuthQuestion};
 use crate::slot_file::SlotFile;
 use craton_trust::slots::{Run, Slots};
@@ -14,6 +14,9 @@ use std::time::Duration;
 
 /// How long a role may take for a step that needs no network.
 pub const STEP_WITHIN: Duration = Duration::from_secs(60);
+
+/// How long a trial that the host could not read waits before its next start.
+const TRIAL_PAUSE: Duration = Duration::from_secs(1);
 
 /// A booted device.
 pub struct Booted {
@@ -41,6 +44,8 @@ pub struct Refused {
     pub code: u16,
     /// Its words.
     pub text: String,
+    /// Who is at fault.
+    pub fault: Fault,
 }
 
 /// Boots. A set on trial that does not verify falls back in the same step; a confirmed one that
@@ -65,8 +70,15 @@ pub fn boot(
             Some(run) => match start_of(device, run.set, &believed, &mut auth, runtime)? {
                 Ok(installed) => Some(installed),
                 Err(why) => {
-                    refused.push(why);
                     auth.stop(STEP_WITHIN);
+                    if run.trial && why.fault == Fault::Host {
+                        // Not the set's doing, perhaps: it has its other starts before it falls
+                        // back.
+                        eprintln!("monitor: {}", why.text);
+                        std::thread::sleep(TRIAL_PAUSE);
+                        continue;
+                    }
+                    refused.push(why);
                     if run.trial {
                         file.write(&slots.fall_back()?)?;
                         continue;
@@ -111,7 +123,7 @@ pub fn believed(auth: &mut Role) -> Result<Believed, MonitorError> {
 }
 
 /// Verifies a set on the disk and has it measured. The outer error is none of the set's doing: a
-/// disk that cannot be read, a role that ended. It must not count against a trial.
+/// role that ended. It must not count against a trial.
 fn start_of(
     device: &Device,
     set: SetId,
@@ -121,15 +133,18 @@ fn start_of(
 ) -> Result<Result<(Installed, u64), Refused>, MonitorError> {
     let installed = match installed::open(&device.folder, set, believed) {
         Ok(installed) => installed,
-        Err(error @ InstalledError::DeviceIo(..)) => return Err(error.into()),
         Err(error) => {
-            return Ok(Err(Refused { set, code: error.code(), text: error.to_string() }));
+            let fault = match error {
+                InstalledError::DeviceIo(..) => Fault::Host,
+                _ => Fault::Judged,
+            };
+            return Ok(Err(Refused { set, code: error.code(), text: error.to_string(), fault }));
         }
     };
     match measure(auth, runtime, Some(&installed)) {
         Ok(boot) => Ok(Ok((installed, boot))),
         Err(MonitorError::Role(RoleError::Refused(why))) => {
-            Ok(Err(Refused { set, code: why.code, text: why.text }))
+            Ok(Err(Refused { set, code: why.code, text: why.text, fault: why.fault }))
         }
         Err(error) => Err(error),
     }

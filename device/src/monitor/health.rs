@@ -35,8 +35,6 @@ pub struct Health {
     pub all_up: Option<Duration>,
     /// Whether it checked in.
     pub checked_in: bool,
-    /// Whether its last try to check in found nobody.
-    pub unreachable: bool,
     /// Failures of its apps.
     pub failures: u32,
 }
@@ -50,7 +48,7 @@ pub enum Verdict {
     Confirm,
     /// It failed.
     FallBack,
-    /// It could not reach the service in its time: the old set tries (SLOT-4).
+    /// It did not check in in its time, though its apps are up: the old set tries (SLOT-4).
     FallBackUnreachable,
 }
 
@@ -68,8 +66,9 @@ impl Health {
         if self.running < policy.trial {
             return Verdict::Wait;
         }
-        // Time is up: only an image that was healthy and heard nobody is excused.
-        if steady && self.unreachable { Verdict::FallBackUnreachable } else { Verdict::FallBack }
+        // Time is up. A healthy image that did not check in is not judged yet: a service that is
+        // away, refuses everybody or is somebody else looks the same from here (SLOT-4).
+        if steady { Verdict::FallBackUnreachable } else { Verdict::FallBack }
     }
 }
 
@@ -87,7 +86,6 @@ mod tests {
             running: Duration::from_secs(5),
             all_up: Some(Duration::from_secs(4)),
             checked_in: true,
-            unreachable: false,
             failures: 0,
         }
     }
@@ -111,12 +109,7 @@ mod tests {
     fn a_trial_whose_time_is_up_falls_back_and_an_outage_is_told_apart() {
         let late = Health { running: Duration::from_secs(31), all_up: None, ..healthy() };
         assert_eq!(late.verdict(&policy()), Verdict::FallBack);
-        let outage = Health {
-            running: Duration::from_secs(31),
-            checked_in: false,
-            unreachable: true,
-            ..healthy()
-        };
+        let outage = Health { running: Duration::from_secs(31), checked_in: false, ..healthy() };
         assert_eq!(outage.verdict(&policy()), Verdict::FallBackUnreachable);
     }
 }

@@ -7,6 +7,7 @@
 mod boot;
 mod error;
 mod health;
+mod retry;
 mod run;
 mod status;
 #[cfg(test)]

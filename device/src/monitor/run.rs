@@ -1,9 +1,11 @@
 //! The monitor's loop: check in, fetch, arm, try, confirm or fall back.
 
 use super::boot::{self, Booted, STEP_WITHIN};
+use super::retry::{Again, Fetching, Retry};
+use super::status::StatusFile;
 use super::{Device, DeviceStatus, Health, MonitorError, Verdict};
 use crate::installed::InstalledError;
-use crate::ipc::{self, Role, RoleError};
+use crate::ipc::{self, Fault, Role, RoleError};
 use crate::roles::{
     AppsAnswer, AppsEvent, AppsQuestion, AuthAnswer, AuthQuestion, CheckedIn, CrashQuestion,
     StatusBytes, UpdateQuestion,
@@ -21,9 +23,8 @@ use std::time::{Duration, Instant};
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long one check-in or one fetch may take.
 const NETWORK_WITHIN: Duration = Duration::from_secs(3600);
-/// The first wait after a failed check-in; it doubles to [`RETRY_MAX`].
-const RETRY_FIRST: Duration = Duration::from_secs(1);
-const RETRY_MAX: Duration = Duration::from_secs(300);
+/// How often a boot in a row may lose a role before the monitor gives up.
+const BOOTS_LOST_MAX: u32 = 8;
 
 /// Why the loop ended.
 enum Next {
@@ -43,9 +44,21 @@ pub fn run(device: &Device) -> Result<(), MonitorError> {
     let runtime = runtime_digest(device)?;
     let mut crash = Role::start(&device.roles, "crash", &device.folder, None)?;
     let mut update = Role::start(&device.roles, "update", &device.folder, None)?;
+    let (mut lost, mut pause) = (0, Retry::default());
     loop {
         let (events, receiver) = channel();
-        let (booted, refused) = boot::boot(device, runtime, &events)?;
+        let (booted, refused) = match boot::boot(device, runtime, &events) {
+            Ok(booted) => booted,
+            // Each such boot used up a start of a trial: it falls back by itself in the end.
+            Err(MonitorError::Role(error @ RoleError::RoleGone(_))) if lost < BOOTS_LOST_MAX => {
+                eprintln!("monitor: {error}");
+                lost += 1;
+                std::thread::sleep(pause.after_failure());
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        (lost, pause) = (0, Retry::default());
         // From here on only the apps role can send: when it ends, the channel says so.
         drop(events);
         for why in refused {
@@ -120,8 +133,10 @@ struct Session<'d> {
     since: Instant,
     health: Health,
     status: DeviceStatus,
+    status_file: StatusFile,
     next_check_in: Instant,
-    retry: Duration,
+    retry: Retry,
+    fetching: Fetching,
     checked_in: Option<CheckedIn>,
 }
 
@@ -146,6 +161,7 @@ impl<'d> Session<'d> {
         };
         Self {
             file: SlotFile::of(&device.folder),
+            status_file: StatusFile::of(&device.folder),
             device,
             booted,
             crash,
@@ -155,14 +171,15 @@ impl<'d> Session<'d> {
             health: Health::default(),
             status,
             next_check_in: Instant::now(),
-            retry: RETRY_FIRST,
+            retry: Retry::default(),
+            fetching: Fetching::default(),
             checked_in: None,
         }
     }
 
     fn run(&mut self) -> Result<Next, MonitorError> {
         loop {
-            self.status.write(&self.device.folder);
+            self.status_file.write(&self.status);
             if self.device.stop.load(Ordering::Relaxed) {
                 return Ok(Next::Stop);
             }
@@ -211,9 +228,14 @@ impl<'d> Session<'d> {
     }
 
     fn event(&mut self, line: &str) {
-        let Some(AppsEvent::Failed { name, what, record }) = ipc::event(line) else { return };
+        let Some(AppsEvent::Failed { name, what, fault, record }) = ipc::event(line) else {
+            return;
+        };
         eprintln!("monitor: {name} {what}");
-        self.health.failures = self.health.failures.saturating_add(1);
+        // A host that is short of something now must not condemn a set for good: its time decides.
+        if fault == Fault::Judged {
+            self.health.failures = self.health.failures.saturating_add(1);
+        }
         self.status.last_error = Some(format!("{name} {what}"));
         keep_record(self.device, self.crash, record);
         self.send_failures();
@@ -268,7 +290,7 @@ impl<'d> Session<'d> {
         let status = StatusBytes {
             running: run.map(|run| run.set.0),
             trial: run.is_some_and(|run| run.trial),
-            failed: self.booted.slots.failed.map(|set| set.0),
+            failed: self.fetching.refused().or(self.booted.slots.failed).map(|set| set.0),
             isolation,
         };
         let service = self.device.service.clone();
@@ -282,8 +304,7 @@ impl<'d> Session<'d> {
 
     fn checked_in(&mut self, checked_in: CheckedIn) -> Result<Option<Next>, MonitorError> {
         self.health.checked_in = true;
-        self.health.unreachable = false;
-        self.retry = RETRY_FIRST;
+        self.retry.reset();
         self.status.service = "online".into();
         self.status.last_check_in_s = Some(checked_in.time);
         let next = Duration::from_secs(checked_in.next_s.max(1));
@@ -305,17 +326,13 @@ impl<'d> Session<'d> {
         if matches!(error, RoleError::RoleGone(_)) {
             return Ok(Some(Next::Reboot));
         }
-        self.health.unreachable = error.unreachable();
         self.status.service = format!("offline: {error}");
-        self.next_check_in = Instant::now() + self.retry;
-        self.retry = (self.retry * 2).min(RETRY_MAX);
-        if error.unreachable() {
-            return self.old_tried(false);
-        }
-        Ok(None)
+        self.next_check_in = Instant::now() + self.retry.after_failure();
+        self.old_tried(false)
     }
 
-    /// After an unreachable trial the old set tries once, and tells whose fault it was (SLOT-4).
+    /// After a trial that did not check in the old set tries once, and tells whose fault it was
+    /// (SLOT-4).
     fn old_tried(&mut self, reached: bool) -> Result<Option<Next>, MonitorError> {
         let suspect = self.booted.slots.slots().iter().find_map(|slot| match slot {
             Slot::Suspect(set) => Some(*set),
@@ -358,6 +375,7 @@ impl<'d> Session<'d> {
             if let Err(error) = staged {
                 return self.fetch_failed(target, &error);
             }
+            self.fetching.staged();
         }
         // A confirmed set that was damaged on the disk is whole again: boot it as it is.
         if self.booted.slots.confirmed() == Some(target) {
@@ -380,13 +398,20 @@ impl<'d> Session<'d> {
     ) -> Result<Option<Next>, MonitorError> {
         eprintln!("monitor: set {target} was not staged: {error}");
         self.status.last_error = Some(error.to_string());
-        self.next_check_in = Instant::now() + self.retry;
-        self.retry = (self.retry * 2).min(RETRY_MAX);
         if matches!(error, RoleError::RoleGone(_)) {
             *self.update = Role::start(&self.device.roles, "update", &self.device.folder, None)?;
-        } else if !error.unreachable() {
-            let code = i64::from(error.code());
-            self.keep(FailureKind::UpdateRefused, target, code);
+        }
+        match self.fetching.failed(target, error.fault(), error.code()) {
+            Again::After(wait) => {
+                self.next_check_in = self.next_check_in.min(Instant::now() + wait);
+            }
+            Again::Reported => {
+                self.keep(FailureKind::UpdateRefused, target, i64::from(error.code()));
+                self.send_failures();
+                // The service hears at once, once, that its set is refused here.
+                self.next_check_in = Instant::now();
+            }
+            Again::AtNextCheckIn => {}
         }
         Ok(None)
     }

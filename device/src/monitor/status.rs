@@ -2,7 +2,8 @@
 
 use crate::roles::{AppStatus, Isolation};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// The file in the device's folder.
 pub const STATUS_FILE: &str = "status.json";
@@ -34,13 +35,45 @@ pub struct DeviceStatus {
     pub last_error: Option<String>,
 }
 
-impl DeviceStatus {
-    /// Replaces the file.
-    pub fn write(&self, device: &Path) {
-        let (fresh, place) = (device.join("status.new"), device.join(STATUS_FILE));
-        let text = serde_json::to_string_pretty(self).unwrap_or_default();
+/// How long an app's growing time alone may wait to be written: flash wears.
+const TIMES_EVERY: Duration = Duration::from_secs(60);
+
+/// The file, and what was written to it last.
+#[derive(Debug)]
+pub struct StatusFile {
+    device: PathBuf,
+    last: Option<(DeviceStatus, Instant)>,
+}
+
+impl StatusFile {
+    /// The file of the device in this folder.
+    #[must_use]
+    pub fn of(device: &Path) -> Self {
+        Self { device: device.to_owned(), last: None }
+    }
+
+    /// Replaces the file if there is something new to say.
+    pub fn write(&mut self, status: &DeviceStatus) {
+        let old = |(last, at): &(DeviceStatus, Instant)| {
+            last.without_times() == status.without_times() && at.elapsed() < TIMES_EVERY
+        };
+        if self.last.as_ref().is_some_and(old) {
+            return;
+        }
+        let (fresh, place) = (self.device.join("status.new"), self.device.join(STATUS_FILE));
+        let text = serde_json::to_string_pretty(status).unwrap_or_default();
         // A status that could not be written is old, which its reader sees by the pid and the boot.
         let _ = std::fs::write(&fresh, text).and_then(|()| std::fs::rename(&fresh, &place));
+        self.last = Some((status.clone(), Instant::now()));
+    }
+}
+
+impl DeviceStatus {
+    /// The same with every app only up or down.
+    fn without_times(&self) -> Self {
+        let mut same = self.clone();
+        same.apps.iter_mut().for_each(|app| app.up_ms = app.up_ms.map(|_| 0));
+        same
     }
 
     /// Reads the file; `None` if the device never ran.

@@ -1,6 +1,7 @@
 //! Why an update was not staged.
 
 use crate::installed::InstalledError;
+use crate::ipc::Fault;
 use crate::link::LinkError;
 
 /// Why a set could not be fetched and staged.
@@ -34,6 +35,17 @@ impl UpdateError {
             Self::Installed(error) => error.code(),
             Self::DownloadOther => 5310,
             Self::TransportMissing => 5311,
+        }
+    }
+
+    /// Who is at fault.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Link(LinkError::DownloadStopped(_))
+            | Self::Installed(InstalledError::DeviceIo(..)) => Fault::Host,
+            Self::Link(_) => Fault::Service,
+            Self::Installed(_) | Self::DownloadOther | Self::TransportMissing => Fault::Judged,
         }
     }
 }

@@ -37,11 +37,12 @@ pub async fn fetch(
     installed::check_abis(&images)?;
     let staging = Staging::begin(device, set)?;
     for ((member, envelope), image) in envelopes.iter().zip(&images) {
-        let found = payload(link, device, member, bases).await?;
         let folder = staging.component(member.component)?;
         staging.write(&folder.join("envelope.cbor"), envelope)?;
-        staging.write(&folder.join("payload"), &found)?;
+        let place = folder.join("payload");
+        payload(link, device, member, bases, &place).await?;
         if image.image_type == ImageType::Application {
+            let found = installed::read_bounded(&place, member.payload_size)?;
             let tree = installed::app_tree(image, &found)?;
             installed::unpack(&tree, &folder.join("root"))?;
         }

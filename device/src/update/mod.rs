@@ -21,17 +21,14 @@ use crate::installed::set_folder;
 use crate::ipc::{Refusal, serve};
 use crate::link::{self, Link, Peer};
 use crate::roles::UpdateQuestion;
-use craton_image::package::sha256;
 use craton_trust::SetId;
 use std::path::Path;
 
 /// The role's main. It answers a fetch with the staged set's id.
 pub fn main(device: &Path) {
     serve(|question: UpdateQuestion| {
-        answer(device, question).map_err(|error| {
-            let unreachable = matches!(&error, UpdateError::Link(link) if link.unreachable());
-            Refusal { unreachable, ..Refusal::new(error.code(), error) }
-        })
+        answer(device, question)
+            .map_err(|error| Refusal { fault: error.fault(), ..Refusal::new(error.code(), error) })
     });
 }
 
@@ -51,10 +48,5 @@ fn answer(device: &Path, question: UpdateQuestion) -> Result<[u8; 32], UpdateErr
 fn bases(device: &Path, set: SetId) -> Vec<Base> {
     let folder = set_folder(device, set);
     let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
-    let base = |entry: std::fs::DirEntry| {
-        let path = entry.path().join("payload");
-        let digest = sha256(&std::fs::read(&path).ok()?);
-        Some(Base { digest, path })
-    };
-    entries.filter_map(base).collect()
+    entries.filter_map(|entry| Base::of(entry.path().join("payload"))).collect()
 }

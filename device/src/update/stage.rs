@@ -40,6 +40,7 @@ impl Staging {
     pub fn begin(device: &Path, set: SetId) -> Result<Self, InstalledError> {
         let folder = set_folder(device, set);
         if folder.exists() {
+            make_incomplete(&folder)?;
             fs::remove_dir_all(&folder).map_err(io(&folder))?;
         }
         fs::create_dir_all(&folder).map_err(io(&folder))?;
@@ -80,6 +81,16 @@ impl Staging {
     }
 }
 
+/// Takes away what makes a set complete, before anything else of it goes: a cut in between must not
+/// leave half a set that says it is whole.
+fn make_incomplete(folder: &Path) -> Result<(), InstalledError> {
+    let complete = folder.join("set.cbor");
+    match fs::remove_file(&complete) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io(&complete)(error)),
+        _ => sync_folder(folder),
+    }
+}
+
 fn sync_folder(folder: &Path) -> Result<(), InstalledError> {
     fs::File::open(folder).and_then(|file| file.sync_all()).map_err(io(folder))
 }
@@ -92,4 +103,26 @@ fn sync_folders(folder: &Path) -> Result<(), InstalledError> {
         }
     }
     sync_folder(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_that_is_staged_again_is_incomplete_before_anything_of_it_goes() {
+        let device = tempfile::tempdir().unwrap();
+        let set = SetId([1; 32]);
+        let staging = Staging::begin(device.path(), set).unwrap();
+        let folder = staging.component(ComponentId([2; 16])).unwrap();
+        staging.write(&folder.join("payload"), b"bytes").unwrap();
+        staging.finish(b"signed").unwrap();
+        let whole = set_folder(device.path(), set);
+        make_incomplete(&whole).unwrap();
+        assert!(!whole.join("set.cbor").exists() && folder.join("payload").exists());
+        // Again, where a cut came after it.
+        make_incomplete(&whole).unwrap();
+        Staging::begin(device.path(), set).unwrap();
+        assert!(!folder.exists());
+    }
 }

@@ -61,6 +61,25 @@ pub enum SandboxError {
 }
 
 impl SandboxError {
+    /// Whether the host is at fault, rather than the app or its package.
+    pub fn is_hosts(&self) -> bool {
+        match self {
+            SandboxError::InitNotStarted { .. }
+            | SandboxError::InitSilent { .. }
+            | SandboxError::NamespacesRefused { .. }
+            | SandboxError::SetupFailed { .. }
+            | SandboxError::StorageUnusable { .. }
+            | SandboxError::ServerPortTaken { .. }
+            | SandboxError::LogIsFile
+            | SandboxError::NothingConfines { .. } => true,
+            SandboxError::EntryPointNotExecutable { .. }
+            | SandboxError::PackageUnusable { .. }
+            | SandboxError::UdpServerPorts
+            | SandboxError::ConnectionMalformed { .. }
+            | SandboxError::ArgumentsTooLong { .. } => false,
+        }
+    }
+
     pub fn code(&self) -> u16 {
         match self {
             SandboxError::InitNotStarted { .. } => 5100,
