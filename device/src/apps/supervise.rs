@@ -6,6 +6,7 @@ use super::refusal_log::RefusalLog;
 use super::sandbox::{
     GRACE, Isolation, RUN_AS_DEFAULT, Running, SandboxError, Spec, Storage, probe, spawn,
 };
+use crate::folder::make_passage;
 use crate::installed::InstalledError;
 use crate::ipc::{Fault, Refusal, send_event, serve};
 use crate::roles::{AppOrder, AppStatus, AppsAnswer, AppsEvent, AppsQuestion};
@@ -133,7 +134,7 @@ impl Apps {
             return Ok(probed.clone());
         }
         let empty = self.device.join("empty");
-        std::fs::create_dir_all(&empty).map_err(|error| hosts(5306, error))?;
+        make_passage(&empty).map_err(|error| hosts(5306, error))?;
         let spec = Spec::new(self.init_program.clone(), empty, "/none");
         let probed = probe(&spec).map_err(|error| refusal(&error))?;
         Ok(self.probed.insert(probed).clone())
@@ -141,7 +142,7 @@ impl Apps {
 
     fn start(&mut self, orders: Vec<AppOrder>, set: Digest, boot: u64) -> Result<(), Refusal> {
         let folder = self.device.join("storage");
-        std::fs::create_dir_all(&folder).map_err(|error| hosts(5306, error))?;
+        make_passage(&folder).map_err(|error| hosts(5306, error))?;
         for (run_as, order) in (RUN_AS_DEFAULT..).zip(orders) {
             let about = About {
                 component: ComponentId(order.component),

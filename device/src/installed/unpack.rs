@@ -17,14 +17,18 @@ pub fn unpack(tree: &Tree<'_>, root: &Path) -> Result<(), InstalledError> {
         let path = path.to_owned();
         move |error| InstalledError::DeviceIo(path, error)
     };
-    fs::create_dir(root).map_err(io(root))?;
+    let make = |path: &Path| {
+        let open = fs::Permissions::from_mode(0o755);
+        fs::create_dir(path).and_then(|()| fs::set_permissions(path, open))
+    };
+    make(root).map_err(io(root))?;
     for (path, node) in tree.iter() {
         let place = root.join(path);
         match node {
-            Node::Directory => fs::create_dir(&place).map_err(io(&place))?,
+            Node::Directory => make(&place).map_err(io(&place))?,
             Node::File { bytes, executable } => {
                 let mut file = fs::File::create_new(&place).map_err(io(&place))?;
-                // Set, not asked for at the open: there the umask would take bits away.
+                // Set, not asked for at the making: there the umask would take bits away.
                 let mode = fs::Permissions::from_mode(mode_of(*executable));
                 let written = file.write_all(bytes).and_then(|()| file.set_permissions(mode));
                 written.and_then(|()| file.sync_all()).map_err(io(&place))?;

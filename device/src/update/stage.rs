@@ -1,6 +1,7 @@
 //! A set's folder in the making. Its `set.cbor`, renamed into place after everything else is on the
 //! disk, makes it complete; a folder without one is swept away at the next try.
 
+use crate::folder::make_passage;
 use crate::installed::{InstalledError, component_folder, set_folder};
 use craton_trust::{ComponentId, SetId};
 use std::fs;
@@ -43,7 +44,7 @@ impl Staging {
             make_incomplete(&folder)?;
             fs::remove_dir_all(&folder).map_err(io(&folder))?;
         }
-        fs::create_dir_all(&folder).map_err(io(&folder))?;
+        make_passage(&folder).map_err(io(&folder))?;
         Ok(Self { folder, set })
     }
 
@@ -53,7 +54,7 @@ impl Staging {
     /// `DeviceIo`.
     pub fn component(&self, component: ComponentId) -> Result<PathBuf, InstalledError> {
         let folder = component_folder(&self.folder, component);
-        fs::create_dir(&folder).map_err(io(&folder))?;
+        make_passage(&folder).map_err(io(&folder))?;
         Ok(folder)
     }
 
