@@ -51,8 +51,7 @@ impl AuthError {
         match self {
             Self::Link(_) | Self::ReplyLate | Self::ReplyOffline => Fault::Service,
             Self::Rot(craton_rot::Error::StorageFailed | craton_rot::Error::StorageLocked)
-            | Self::EndorsementLost(..)
-            | Self::ClientKeyFailed => Fault::Host,
+            | Self::EndorsementLost(..) => Fault::Host,
             Self::Rot(_) | Self::Trust(_) | Self::DeviceUnowned => Fault::Judged,
         }
     }

@@ -215,9 +215,3 @@ pub fn sweep(device: &Path, slots: &Slots) {
         }
     }
 }
-
-/// Removes what was downloaded on the way to an update that is over.
-pub fn forget_downloads(device: &Path) {
-    // What cannot be removed now is removed after the next update.
-    let _ = std::fs::remove_dir_all(device.join("downloads"));
-}

@@ -24,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long one check-in or one fetch may take.
 const NETWORK_WITHIN: Duration = Duration::from_secs(3600);
 /// How often a boot in a row may lose a role before the monitor gives up.
-const BOOTS_LOST_MAX: u32 = 8;
+const BOOTS_LOST_MAX: u32 = 4;
 
 /// Why the loop ended.
 enum Next {
@@ -50,7 +50,9 @@ pub fn run(device: &Device) -> Result<(), MonitorError> {
         let (booted, refused) = match boot::boot(device, runtime, &events) {
             Ok(booted) => booted,
             // Each such boot used up a start of a trial: it falls back by itself in the end.
-            Err(MonitorError::Role(error @ RoleError::RoleGone(_))) if lost < BOOTS_LOST_MAX => {
+            Err(MonitorError::Role(error @ RoleError::RoleGone(_)))
+                if lost < BOOTS_LOST_MAX && !device.stop.load(Ordering::Relaxed) =>
+            {
                 eprintln!("monitor: {error}");
                 lost += 1;
                 std::thread::sleep(pause.after_failure());
@@ -274,7 +276,6 @@ impl<'d> Session<'d> {
         let (slots, run) = (self.booted.slots, self.booted.run);
         self.booted.slots = boot::finish(&self.file, slots, run, &mut self.booted.auth)?;
         boot::sweep(&self.device.folder, &self.booted.slots);
-        boot::forget_downloads(&self.device.folder);
         // The service hears of it at once.
         self.next_check_in = Instant::now();
         Ok(())

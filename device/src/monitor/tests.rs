@@ -52,7 +52,10 @@ fn device_runs_refuses_a_second_monitor_and_not_the_next() {
     let second = refused(&device(folder.path()));
     assert!(matches!(second, MonitorError::DeviceRuns(_)), "{second}");
     drop(first);
-    let next = run(&device(folder.path())).unwrap_err();
+    let next = device(folder.path());
+    // It has no roles here; told to stop, it does not try them again.
+    next.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    let next = run(&next).unwrap_err();
     assert!(!matches!(next, MonitorError::DeviceRuns(_)), "{next}");
 }
 

@@ -1,7 +1,7 @@
 //! Fetching a set: envelopes first, and not a byte of a payload before they are verified.
 
 use super::UpdateError;
-use super::payload::{Base, payload};
+use super::payload::{Base, DOWNLOADS, part, payload};
 use super::stage::{Staged, Staging};
 use crate::believed::Believed;
 use crate::installed::{self, SET_MAX};
@@ -35,6 +35,8 @@ pub async fn fetch(
         .collect();
     let images = images?;
     installed::check_abis(&images)?;
+    let named = verified.members().flat_map(|m| m.transports().map(|way| part(&way.digest)));
+    forget_downloads(device, &named.collect::<Vec<_>>());
     let staging = Staging::begin(device, set)?;
     for ((member, envelope), image) in envelopes.iter().zip(&images) {
         let folder = staging.component(member.component)?;
@@ -47,5 +49,18 @@ pub async fn fetch(
             installed::unpack(&tree, &folder.join("root"))?;
         }
     }
-    Ok(staging.finish(&bytes)?)
+    let staged = staging.finish(&bytes)?;
+    forget_downloads(device, &[]);
+    Ok(staged)
+}
+
+/// Removes the downloads that have none of these names: of an update that is over, or of another.
+fn forget_downloads(device: &Path, kept: &[String]) {
+    let entries = std::fs::read_dir(device.join(DOWNLOADS)).into_iter().flatten().flatten();
+    for entry in entries {
+        if !kept.iter().any(|name| entry.file_name().to_str() == Some(name)) {
+            // What cannot be removed now is removed with the next update.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }

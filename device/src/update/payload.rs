@@ -17,6 +17,14 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+/// The folder of transport objects, whole or on their way.
+pub(super) const DOWNLOADS: &str = "downloads";
+
+/// The name of a transport object there.
+pub(super) fn part(digest: &Digest) -> String {
+    format!("{digest}.part")
+}
+
 /// A payload that is on this device, by the digest that it has now.
 #[derive(Clone, Debug)]
 pub struct Base {
@@ -206,8 +214,8 @@ async fn download(
     if way.size > payload_size + payload_size / 64 + 4096 {
         return Ok(None);
     }
-    let folder = device.join("downloads");
-    let path = folder.join(format!("{}.part", way.digest));
+    let folder = device.join(DOWNLOADS);
+    let path = folder.join(part(&way.digest));
     let io = |error| InstalledError::DeviceIo(path.clone(), error);
     fs::create_dir_all(&folder).map_err(io)?;
     let mut had = fs::metadata(&path).map_or(0, |meta| meta.len());

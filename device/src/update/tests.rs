@@ -8,7 +8,7 @@ use crate::tests::{
     APP, Recipe, Release, Server, answer, believed, blob, fetched, files, install, opened,
 };
 use craton_image::delta;
-use craton_image::package::{Package, compress};
+use craton_image::package::{Package, compress, sha256};
 use craton_trust::{ClassId, Digest, Error};
 use std::os::unix::fs::symlink;
 
