@@ -75,13 +75,17 @@ refusals! {
     ChainTooLong = 1207,
     /// The successor turns a production root into a development one.
     SuccessorDev = 1208,
+    /// The ceiling is above 4095, the highest security version that a root of trust can seal for.
+    CeilingTooHigh = 1209,
+    /// The section asks for check-ins by challenge, which nothing here can do.
+    FreshnessUnbuilt = 1210,
     /// The manifest is not the one command sequence of its image type.
     ManifestTemplate = 1301,
     /// The manifest's digest is not the one that was signed.
     ManifestDigest = 1302,
     /// The payload is not the one of the manifest (digest or size).
     PayloadMismatch = 1303,
-    /// The image is for another vendor or class of device.
+    /// The image is for another class of device.
     ClassMismatch = 1304,
     /// The security version is below the floor.
     RolledBack = 1305,

@@ -8,6 +8,10 @@ use crate::cbor::{Reader, Writer};
 use crate::error::{Error, Result};
 use crate::id::ComponentId;
 
+/// The highest security version: a root of trust has a ladder of sealing keys with so many rungs,
+/// two digits of base 64, and could not seal for a version above. No ceiling is higher.
+pub const SECURITY_VERSION_MAX: u64 = 64 * 64 - 1;
+
 /// The most components with a floor.
 pub const FLOORS_MAX: usize = 16;
 

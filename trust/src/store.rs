@@ -5,7 +5,9 @@
 //! production root into a development one; STORE-4 it is refused if an installed set or image, its
 //! fallback or the recovery image would lose its signers, stand above the ceiling, or be a
 //! development set under a production root; STORE-5 what an owner signs is believed by an `owner`
-//! section only; STORE-6 two roles that must approve independently share no key.
+//! section only; STORE-6 two roles that must approve independently share no key, nor does one that people hold with one that the service holds;
+//! STORE-7 nothing is believed that the device could not do: no ceiling above the ladder of sealing
+//! keys, no other freshness than the exporter of the connection.
 
 use crate::cbor::{Reader, Writer};
 use crate::cose::Kind;
@@ -13,6 +15,7 @@ use crate::crypto::Crypto;
 use crate::error::{Error, Result};
 use crate::id::{CatalogId, Digest};
 use crate::key::PublicKey;
+use crate::rollback::SECURITY_VERSION_MAX;
 use crate::set::{ImageSet, Purpose};
 use crate::signed::{Signed, Verified};
 use crate::suit;
@@ -77,11 +80,25 @@ const ALL_ROLES: [Role; ROLES] = [
     Role::Recovery,
 ];
 
-/// Which roles approve the same object, each for itself: sets, production sets, checkpoints.
-const INDEPENDENT: [(Role, Role); 3] = [
+/// Which roles share no key (STORE-6): those that approve the same object, each for itself (sets,
+/// production sets, checkpoints); and those whose keys people keep apart from the service, with
+/// those that the service holds.
+const INDEPENDENT: [(Role, Role); 15] = [
     (Role::Publisher, Role::Catalog),
     (Role::Publisher, Role::Approver),
+    (Role::Catalog, Role::Approver),
     (Role::Log, Role::Witness),
+    (Role::Online, Role::Witness),
+    (Role::Publisher, Role::Online),
+    (Role::Publisher, Role::Service),
+    (Role::Publisher, Role::Log),
+    (Role::Approver, Role::Online),
+    (Role::Approver, Role::Service),
+    (Role::Approver, Role::Log),
+    (Role::Root, Role::Catalog),
+    (Role::Root, Role::Online),
+    (Role::Root, Role::Service),
+    (Role::Root, Role::Log),
 ];
 
 /// A role's keys and how many distinct ones must sign.
@@ -134,7 +151,8 @@ impl RoleKeys {
 pub enum Freshness {
     /// By the exporter of the TLS connection.
     Exporter = 0,
-    /// By a challenge of the service, where TLS ends before it.
+    /// By a challenge of the service, where TLS ends before it. Not built: [`Section::parse`]
+    /// refuses it, so that no device asks for one proof while its service takes another.
     Challenge = 1,
 }
 
@@ -190,7 +208,8 @@ impl Section {
     ///
     /// # Errors
     /// Those of the encoding; `VersionUnknown`, `SectionKind`, `SuccessorVersion`, `KeyRepeated`,
-    /// `ThresholdImpossible`, `KeyInvalid`, `RoleEmpty` without a root.
+    /// `ThresholdImpossible`, `KeyInvalid`, `RoleEmpty` without a root; `CeilingTooHigh`,
+    /// `FreshnessUnbuilt`.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         let mut reader = Reader::new(bytes)?;
         reader.array(8)?;
@@ -210,9 +229,12 @@ impl Section {
         let mut section = Self::genesis(kind, reader.bool()?, 0);
         (section.genesis, section.version) = (genesis, version);
         section.ceiling = reader.u64()?;
+        if section.ceiling > SECURITY_VERSION_MAX {
+            return Err(Error::CeilingTooHigh); // STORE-7
+        }
         section.freshness = match reader.u8()? {
             0 => Freshness::Exporter,
-            1 => Freshness::Challenge,
+            1 => return Err(Error::FreshnessUnbuilt), // STORE-7
             _ => return Err(Error::FieldInvalid),
         };
         reader.array(ROLES as u64)?;
@@ -227,8 +249,8 @@ impl Section {
         Ok(section)
     }
 
-    /// Refuses one key on both sides of a double approval: one signature would satisfy both
-    /// (STORE-6).
+    /// Refuses one key on both sides of an approval, or of the service's door: one signature would
+    /// satisfy both (STORE-6).
     fn check_independence(&self) -> Result<()> {
         let shared = |(one, other): &(Role, Role)| {
             let others = self.role(*other).keys();

@@ -8,12 +8,12 @@
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 use craton_trust::crypto::Crypto;
+use craton_trust::rollback::SECURITY_VERSION_MAX;
 use zeroize::Zeroize as _;
 
 const BASE: u16 = 64;
 
-/// The highest security version that the ladder has a rung for.
-pub const SECURITY_VERSION_MAX: u64 = (BASE * BASE - 1) as u64;
+const _: () = assert!(SECURITY_VERSION_MAX == (BASE * BASE - 1) as u64);
 
 /// What one boot keeps of a component's ladder.
 pub struct Rung {

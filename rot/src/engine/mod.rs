@@ -14,7 +14,6 @@ mod sealing;
 mod sections;
 mod state;
 
-pub use ladder::SECURITY_VERSION_MAX;
 pub use manufacture::Manufacture;
 pub use reset::{DESCRIPTOR, Start, implementation};
 

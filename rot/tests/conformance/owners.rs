@@ -2,13 +2,13 @@
 
 use super::bench::*;
 use super::world::*;
-use craton_rot::engine::SECURITY_VERSION_MAX;
 use craton_rot::{Action, Error, NextLayer, SECTION_MAX, Start};
 use craton_trust::Error as Refusal;
 use craton_trust::assignment::Address;
 use craton_trust::assignment::TIME_MAX;
 use craton_trust::crypto::Signer as _;
 use craton_trust::dice::Mode;
+use craton_trust::rollback::SECURITY_VERSION_MAX;
 use craton_trust::set::Purpose;
 use craton_trust::store::{Role, RoleKeys, SectionKind, catalog_id};
 use craton_trust::{CatalogId, ComponentId, DeviceId, Digest};

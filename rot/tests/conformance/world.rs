@@ -19,7 +19,7 @@ pub const RUNTIME: ComponentId = ComponentId([0xaa; 16]);
 pub const APP: ComponentId = ComponentId([0x01; 16]);
 pub const OTHER_APP: ComponentId = ComponentId([0x02; 16]);
 pub const CLASS: ClassId = ClassId([7; 16]);
-pub const CEILING: u64 = 5000;
+pub const CEILING: u64 = 4095;
 
 pub const PLATFORM_ROOT: u8 = 1;
 pub const MANUFACTURER: u8 = 2;

@@ -8,7 +8,7 @@ use craton_trust::cbor::Reader;
 use craton_trust::error::Error::{self, *};
 use craton_trust::set::check_abis;
 use craton_trust::slots::Slots;
-use craton_trust::store::{CHAIN_MAX, accept_chain};
+use craton_trust::store::{CHAIN_MAX, Section, accept_chain};
 use craton_trust::suit::Abi;
 use craton_trust::{Digest, SetId, Signed};
 
@@ -31,11 +31,21 @@ fn refuses(object: &str, ways: &[(&str, Error)]) {
 
 #[test]
 fn cbor_4_refuses_a_text_that_could_drive_a_terminal() {
-    for text in ["\u{1b}[2J", "\n", "\u{0}", "\u{7f}", "\u{9b}2J"] {
+    let read = |text: &str| {
         let bytes = crate::value::Text(text.into()).encode();
-        assert_eq!(Reader::new(&bytes).expect("canonical").text(64), Err(FieldInvalid));
+        Reader::new(&bytes).expect("canonical").text(64).map(str::len)
+    };
+    for text in ["\u{1b}[2J", "\n", "\u{0}", "\u{7f}", "\u{9b}2J"] {
+        assert_eq!(read(text), Err(FieldInvalid));
     }
     refuses("image-set", &[("name-with-escape", FieldInvalid)]);
+    refuses("image-set", &[("name-turned-round", FieldInvalid), ("name-with-gap", FieldInvalid)]);
+    for text in ["app\u{202e}gnp.exe", "\u{2066}x", "\u{200f}x", "pay\u{200b}pal", "\u{feff}x"] {
+        assert_eq!(read(text), Err(FieldInvalid), "{text:?}");
+    }
+    for text in ["Grüße, 世界", "مرحبا", "שלום"] {
+        assert_eq!(read(text), Ok(text.len()), "{text}");
+    }
     refuses("image", &[("name-with-escape", ManifestTemplate)]);
 }
 
@@ -170,6 +180,27 @@ fn store_5_refuses_owner_objects_under_a_platform_section() {
 fn store_6_refuses_one_key_on_both_sides_of_an_approval() {
     let ways = ["publisher-is-catalog", "publisher-is-approver", "log-is-witness"];
     refuses("trust-store", &ways.map(|way| (way, KeyRepeated)));
+}
+
+#[test]
+fn store_6_refuses_a_key_of_the_service_in_a_role_that_people_hold() {
+    let ways = ["root-is-catalog", "root-is-online", "root-is-service", "root-is-log"];
+    refuses("trust-store", &ways.map(|way| (way, KeyRepeated)));
+    let ways = ["publisher-is-online", "publisher-is-service", "publisher-is-log"];
+    refuses("trust-store", &ways.map(|way| (way, KeyRepeated)));
+    let ways = ["approver-is-online", "approver-is-service", "approver-is-log"];
+    refuses("trust-store", &ways.map(|way| (way, KeyRepeated)));
+    let ways = ["catalog-is-approver", "online-is-witness"];
+    refuses("trust-store", &ways.map(|way| (way, KeyRepeated)));
+}
+
+#[test]
+fn store_7_refuses_what_no_device_can_do_as_ceiling_too_high_or_freshness_unbuilt() {
+    let ways = [("ceiling-4096", CeilingTooHigh), ("freshness-challenge", FreshnessUnbuilt)];
+    refuses("trust-store", &ways);
+    let mut highest = world::owner();
+    highest.ceiling = craton_trust::rollback::SECURITY_VERSION_MAX;
+    assert_eq!(Section::parse(&world::encoded(&highest)), Ok(highest));
 }
 
 #[test]

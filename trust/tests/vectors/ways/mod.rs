@@ -31,6 +31,7 @@ pub fn all() -> Vec<Vector> {
         set::vectors(),
         store::genesis(),
         store::encodings(),
+        store::shared_keys(),
         store::successors(),
     ]
     .into_iter()

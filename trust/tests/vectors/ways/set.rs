@@ -112,6 +112,12 @@ fn contents(judge: &Judge, good: &[u8]) -> Vec<Vector> {
         bad("name-with-escape", "a name that clears the screen", invalid, &|v| {
             *v.item(4) = Text("\u{9b}2J".into());
         }),
+        bad("name-turned-round", "a name that is read backwards", invalid, &|v| {
+            *v.item(4) = Text("winter\u{202e}4.1".into());
+        }),
+        bad("name-with-gap", "a name with a space that has no width", invalid, &|v| {
+            *v.item(4) = Text("win\u{200b}ter".into());
+        }),
         bad("out-of-order", "the second component first", Error::SetOrder, &|v| {
             v.item(5).items().swap(0, 1);
         }),

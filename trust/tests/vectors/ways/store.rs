@@ -121,6 +121,12 @@ pub fn encodings() -> Vec<Vector> {
         bad("log-is-witness", "the log watches itself", Error::KeyRepeated, &|v| {
             *v.item(7).item(6) = role(1, vec![key(world::LOG)]);
         }),
+        bad("ceiling-4096", "a ceiling above the sealing keys", Error::CeilingTooHigh, &|v| {
+            *v.item(5) = Number(4096);
+        }),
+        bad("freshness-challenge", "check-ins by challenge", Error::FreshnessUnbuilt, &|v| {
+            *v.item(6) = Number(1);
+        }),
         bad("keys-nine", "nine keys", Error::FieldTooLong, &publisher(nine)),
         bad("key-other-type", "an OKP key", Error::KeyInvalid, &publisher(vec![okp])),
         bad("key-other-curve", "a P-384 key", Error::KeyInvalid, &publisher(vec![curve])),
@@ -136,6 +142,36 @@ fn changed_key(place: usize, value: i64) -> Value {
     let cose = public(PUBLISHER).to_cose();
     Raw(changed(&cose, |key| *key.item(place) = Value::integer(value)))
 }
+
+/// One key in two roles that must be apart (STORE-6): the second role gets the first one's key.
+pub fn shared_keys() -> Vec<Vector> {
+    let judge = Judge::default();
+    let shared = |way, one: Role, other: Role| {
+        let mut section = owner();
+        // A root may be any of the three.
+        let key = section.role(one).keys()[0];
+        section.set_role(other, craton_trust::store::RoleKeys::of(key));
+        let says = format!("one key is {one:?} and {other:?}").to_lowercase();
+        let bytes = seal(Kind::TrustStore, &encoded(&section), TWO);
+        judge.bad("trust-store", way, &says, Error::KeyRepeated, bytes)
+    };
+    SHARED.into_iter().map(|(way, one, other)| shared(way, one, other)).collect()
+}
+
+const SHARED: [(&str, Role, Role); 12] = [
+    ("catalog-is-approver", Role::Catalog, Role::Approver),
+    ("online-is-witness", Role::Online, Role::Witness),
+    ("publisher-is-online", Role::Publisher, Role::Online),
+    ("publisher-is-service", Role::Publisher, Role::Service),
+    ("publisher-is-log", Role::Publisher, Role::Log),
+    ("approver-is-online", Role::Approver, Role::Online),
+    ("approver-is-service", Role::Approver, Role::Service),
+    ("approver-is-log", Role::Approver, Role::Log),
+    ("root-is-catalog", Role::Root, Role::Catalog),
+    ("root-is-online", Role::Root, Role::Online),
+    ("root-is-service", Role::Root, Role::Service),
+    ("root-is-log", Role::Root, Role::Log),
+];
 
 /// A root that is no point of the curve signed, as far as its key id goes.
 fn off_curve(judge: &Judge) -> Vector {
