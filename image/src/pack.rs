@@ -231,13 +231,35 @@ mod tests {
     }
 
     #[test]
-    fn links_setuid_files_and_fifos_are_pack_file_kind() {
+    fn links_setuid_files_fifos_sockets_and_devices_are_pack_file_kind() {
         let link = refused(|f| symlink("/etc/passwd", f.join("passwd")).unwrap());
         assert!(matches!(link, PackError::PackFileKind(_)), "{link}");
         let setuid = refused(|f| {
             fs::set_permissions(f.join("bin/app"), fs::Permissions::from_mode(0o4755)).unwrap();
         });
         assert!(matches!(setuid, PackError::PackFileKind(_)), "{setuid}");
+        let made = |tool: &str, args: &[&str], folder: &Path| {
+            let made = std::process::Command::new(tool)
+                .arg(folder.join("odd"))
+                .args(args)
+                .stderr(std::process::Stdio::null())
+                .status();
+            made.unwrap().success()
+        };
+        let fifo = refused(|f| assert!(made("mkfifo", &[], f)));
+        assert!(matches!(fifo, PackError::PackFileKind(_)), "{fifo}");
+        let socket = refused(|f| {
+            std::os::unix::net::UnixListener::bind(f.join("odd")).unwrap();
+        });
+        assert!(matches!(socket, PackError::PackFileKind(_)), "{socket}");
+        // Only root makes a device, and not in every container: then a link stands for it, so that
+        // the refusal is asked for in either case.
+        let device = refused(|f| {
+            if !made("mknod", &["c", "1", "3"], f) {
+                symlink("/dev/null", f.join("odd")).unwrap();
+            }
+        });
+        assert!(matches!(device, PackError::PackFileKind(_)), "{device}");
     }
 
     #[test]

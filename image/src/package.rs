@@ -9,8 +9,11 @@ use craton_trust::soft::Soft;
 use craton_trust::suit::{self, ENVELOPE_MAX, FOOTER_SIZE, Footer, Image};
 use std::io::Write as _;
 
+/// The largest payload, bytes: an EROFS image and its hash tree, or a program. What is signed, what
+/// a delta rebuilds and what a file system may hold are all bounded by this.
+pub const PAYLOAD_BYTES_MAX: u64 = 320 << 20;
 /// The largest package, bytes.
-pub const PACKAGE_MAX: u64 = 256 * 1024 * 1024;
+pub const PACKAGE_MAX: u64 = PAYLOAD_BYTES_MAX + ENVELOPE_MAX as u64 + FOOTER_SIZE as u64;
 /// zstd's window on a device: 2²³ bytes.
 pub const WINDOW_LOG_MAX: u32 = 23;
 /// zstd's level for transport objects.
@@ -22,8 +25,8 @@ pub enum PackageError {
     /// The package, envelope or manifest is not one.
     #[error("{0}")]
     Trust(#[from] TrustError),
-    /// The file is larger than any package may be.
-    #[error("E2401: the file is larger than a package may be (256 MiB)")]
+    /// The file or its payload is larger than any may be.
+    #[error("E2401: the payload is larger than a package may hold (320 MiB)")]
     PackageTooLarge,
     /// The file is shorter than a footer.
     #[error("E2402: the file is too short to be a package; was its download cut off?")]
@@ -68,12 +71,15 @@ impl Package {
     /// Signs the manifest that `image` makes of `payload`; its digest and size are filled in here.
     ///
     /// # Errors
-    /// `BufferTooSmall` for a manifest above its bound, or a signer's.
+    /// `PackageTooLarge`; `BufferTooSmall` for a manifest above its bound, or a signer's.
     pub fn sign(
         payload: Vec<u8>,
         image: &Image<'_>,
         signers: &[&dyn Signer],
     ) -> Result<Self, PackageError> {
+        if payload.len() as u64 > PAYLOAD_BYTES_MAX {
+            return Err(PackageError::PackageTooLarge);
+        }
         let image =
             Image { payload: sha256(&payload), payload_size: payload.len() as u64, ..*image };
         let (mut manifest, mut envelope) = ([0u8; suit::MANIFEST_MAX], [0u8; ENVELOPE_MAX]);
@@ -185,6 +191,10 @@ mod tests {
     use craton_trust::{ClassId, ComponentId};
 
     fn package() -> Package {
+        signed(vec![6; 100]).unwrap()
+    }
+
+    fn signed(payload: Vec<u8>) -> Result<Package, PackageError> {
         let image = Image {
             component: ComponentId([1; 16]),
             image_type: ImageType::Application,
@@ -203,7 +213,7 @@ mod tests {
             support_until: 0,
         };
         let key = SoftKey::from_bytes(&[5; 32]).unwrap();
-        Package::sign(vec![6; 100], &image, &[&key]).unwrap()
+        Package::sign(payload, &image, &[&key])
     }
 
     #[test]
@@ -251,8 +261,31 @@ mod tests {
     }
 
     #[test]
-    fn a_file_too_large_is_package_too_large_and_a_missing_one_package_io() {
-        let error = PackageError::PackageIo("x".into(), std::io::ErrorKind::NotFound.into());
-        assert_eq!((error.code(), PackageError::PackageTooLarge.code()), (2404, 2401));
+    fn a_file_or_payload_above_its_bound_is_package_too_large() {
+        // Zeros that are never touched take no memory.
+        let file = vec![0; usize::try_from(PACKAGE_MAX).unwrap() + 1];
+        let refused = Package::parse(&file).unwrap_err();
+        assert!(matches!(refused, PackageError::PackageTooLarge), "{refused}");
+        let payload = vec![0; usize::try_from(PAYLOAD_BYTES_MAX).unwrap() + 1];
+        let refused = signed(payload).unwrap_err();
+        assert!(matches!(refused, PackageError::PackageTooLarge), "{refused}");
+        assert_eq!(refused.code(), 2401);
+    }
+
+    #[test]
+    fn a_payload_that_cannot_be_written_is_package_io() {
+        struct Full;
+        impl std::io::Write for Full {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                Err(std::io::ErrorKind::StorageFull.into())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let transport = compress(&[7; 100]).unwrap();
+        let refused = decompress(&transport[..], 100, &mut Full).unwrap_err();
+        assert!(matches!(refused, PackageError::PackageIo(..)), "{refused}");
+        assert_eq!(refused.code(), 2404);
     }
 }

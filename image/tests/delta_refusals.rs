@@ -181,7 +181,8 @@ fn a_map_over_the_bounds_is_refused() {
 fn a_malformed_map_is_refused() {
     // An area: kind, old start, address, origin, first target, old length, targets' length.
     let (first, second) = ([0, 10, 0, 0, 0, 5, 9], [1, 15, 0, 0, 0, 5, 9]);
-    let maps: [(&str, Vec<u8>); 9] = [
+    let (empty, filled) = ([0, 10, 0, 0, 0, 0, 9], [1, 10, 0, 0, 0, 5, 9]);
+    let maps: [(&str, Vec<u8>); 11] = [
         ("nothing", vec![]),
         ("no shifts", vec![0]),
         ("more after the end", vec![0, 0, 0]),
@@ -189,6 +190,8 @@ fn a_malformed_map_is_refused() {
         ("an unknown kind", vec![1, 4, 10, 0, 0, 0, 5, 9, 0]),
         ("areas that overlap", [&[2][..], &first, &first, &[0]].concat()),
         ("areas that fall", [&[2][..], &second, &first, &[0]].concat()),
+        ("an empty area", [&[1][..], &empty, &[0]].concat()),
+        ("empty areas at one place", [&[3][..], &empty, &empty, &filled, &[0]].concat()),
         ("shifts at one address", vec![0, 2, 7, 1, 0, 1]),
         ("more shifts than allowed", [&[0, 0x81, 0x80, 4][..], &[1; 131_074]].concat()),
     ];

@@ -92,6 +92,22 @@ fn span(bytes: &[u8], at: usize, length: u64) -> Result<(&[u8], usize)> {
     Ok((inside, end))
 }
 
+/// Whether a character drives a terminal, turns the direction of what follows it, or takes no
+/// place: two names that differ only by such look the same (CBOR-4).
+fn deceives(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+        )
+}
+
 /// Reads one canonical item field by field, in the order of its specification.
 #[derive(Clone)]
 pub struct Reader<'b> {
@@ -180,13 +196,14 @@ impl<'b> Reader<'b> {
         self.fixed::<32>().map(Digest)
     }
 
-    /// Reads a text of at most `most` bytes without control characters (CBOR-4).
+    /// Reads a text of at most `most` bytes without characters that show something else than what
+    /// was signed (CBOR-4).
     pub fn text(&mut self, most: usize) -> Result<&'b str> {
         let text = self.decoder.str().map_err(invalid)?;
         if text.len() > most {
             return Err(Error::FieldTooLong);
         }
-        if text.chars().any(char::is_control) { Err(Error::FieldInvalid) } else { Ok(text) }
+        if text.chars().any(deceives) { Err(Error::FieldInvalid) } else { Ok(text) }
     }
 
     /// Reads `null` as `None`, anything else by `read`.

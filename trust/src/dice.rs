@@ -103,15 +103,15 @@ impl Layer {
         let attest_salt = crypto.sha512(&attesting);
         let seal_salt = crypto.sha512(&sealing);
         Self {
-            attest: Cdi(kdf(crypto, &self.attest.0, &attest_salt, b"CDI_Attest")),
-            seal: Cdi(kdf(crypto, &self.seal.0, &seal_salt, b"CDI_Seal")),
+            attest: kdf(crypto, &self.attest.0, &attest_salt, b"CDI_Attest"),
+            seal: kdf(crypto, &self.seal.0, &seal_salt, b"CDI_Seal"),
         }
     }
 
     /// The seed of the layer's key pair (Open Profile, ASYM_KDF).
     #[must_use]
     pub fn key_seed(&self, crypto: &impl Crypto) -> Cdi {
-        Cdi(kdf(crypto, &self.attest.0, &ASYM_SALT, b"Key Pair"))
+        kdf(crypto, &self.attest.0, &ASYM_SALT, b"Key Pair")
     }
 
     /// The layer's P-256 private key: candidates of an HMAC_DRBG over the seed (RFC 6979 §3.3, with
@@ -150,12 +150,12 @@ impl Layer {
 /// Each fails once in 2³²: more than a few never happen.
 const CANDIDATES_MAX: usize = 8;
 
-/// HKDF-SHA-512 (RFC 5869), one block.
-fn kdf(crypto: &impl Crypto, key: &[u8], salt: &[u8], info: &[u8]) -> [u8; 32] {
+/// HKDF-SHA-512 (RFC 5869), one block, into a value that wipes itself.
+fn kdf(crypto: &impl Crypto, key: &[u8], salt: &[u8], info: &[u8]) -> Cdi {
     let mut extracted = crypto.hmac_sha512(salt, &[key]);
     let mut block = crypto.hmac_sha512(&extracted, &[info, &[1]]);
-    let mut out = [0u8; 32];
-    out.copy_from_slice(&block[..32]);
+    let mut out = Cdi([0; 32]);
+    out.0.copy_from_slice(&block[..32]);
     extracted.zeroize();
     block.zeroize();
     out
@@ -164,7 +164,7 @@ fn kdf(crypto: &impl Crypto, key: &[u8], salt: &[u8], info: &[u8]) -> [u8; 32] {
 /// The id of a layer's key (Open Profile, "UDS_ID" and "CDI_ID"), as lower-case hexadecimal.
 #[must_use]
 pub fn key_id_text(crypto: &impl Crypto, key: &PublicKey) -> [u8; ID_TEXT] {
-    let mut id = kdf(crypto, &key.0, &ID_SALT, b"ID");
+    let mut id = kdf(crypto, &key.0, &ID_SALT, b"ID").0;
     id[0] &= 0x7f;
     let mut text = [0u8; ID_TEXT];
     for (pair, byte) in text.chunks_exact_mut(2).zip(id) {

@@ -3,8 +3,9 @@
 //! Rules: SLOT-1 arming is the one write that commits an update; SLOT-2 a trial that is not
 //! confirmed in its starts falls back; SLOT-3 confirming keeps the old set until the floors are
 //! raised, and every boot redoes what is unfinished; SLOT-4 an image that could not reach the
-//! service counts as failed only if the old one could; SLOT-5 a set that failed here is not tried
-//! again.
+//! service counts as failed only if the old one could; SLOT-5 the set that failed last here
+//! is not tried again: one is remembered, so that a service which wants an older failed one back
+//! can have it by another set in between.
 
 use crate::cbor::{Reader, Writer};
 use crate::error::{Error, Result};

@@ -29,17 +29,22 @@ impl Crypto for Soft {
     fn hmac_sha512(&self, key: &[u8], parts: &[&[u8]]) -> [u8; 64] {
         let mut block = [0u8; 128];
         if key.len() > block.len() {
-            block[..64].copy_from_slice(&self.sha512(&[key]));
+            let mut short = self.sha512(&[key]);
+            block[..64].copy_from_slice(&short);
+            short.zeroize();
         } else {
             block[..key.len()].copy_from_slice(key);
         }
         let mut inner = Sha512::new();
-        inner.update(block.map(|byte| byte ^ 0x36));
+        // The padded blocks are the key to whoever reads them: there is one, and it is wiped.
+        block.iter_mut().for_each(|byte| *byte ^= 0x36);
+        inner.update(block);
         parts.iter().for_each(|part| inner.update(part));
         let mut outer = Sha512::new();
-        outer.update(block.map(|byte| byte ^ 0x5c));
-        outer.update(inner.finalize());
+        block.iter_mut().for_each(|byte| *byte ^= 0x36 ^ 0x5c);
+        outer.update(block);
         block.zeroize();
+        outer.update(inner.finalize());
         outer.finalize().into()
     }
 

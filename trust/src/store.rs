@@ -5,9 +5,10 @@
 //! production root into a development one; STORE-4 it is refused if an installed set or image, its
 //! fallback or the recovery image would lose its signers, stand above the ceiling, or be a
 //! development set under a production root; STORE-5 what an owner signs is believed by an `owner`
-//! section only; STORE-6 two roles that must approve independently share no key, nor does one that people hold with one that the service holds;
-//! STORE-7 nothing is believed that the device could not do: no ceiling above the ladder of sealing
-//! keys, no other freshness than the exporter of the connection.
+//! section only; STORE-6 two roles that must approve independently share no key, nor does one that
+//! people hold with one that the service holds; STORE-7 nothing is believed that the device could
+//! not do: no ceiling above the ladder of sealing keys, no other freshness than the exporter of the
+//! connection.
 
 use crate::cbor::{Reader, Writer};
 use crate::cose::Kind;

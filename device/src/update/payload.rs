@@ -10,7 +10,7 @@ use crate::link::{Link, LinkError};
 use aws_lc_rs::digest::{Context, SHA256};
 use craton_api::device::BLOBS_PATH;
 use craton_image::delta::{self, Applier, DeltaError};
-use craton_image::package::{PACKAGE_MAX, PackageError, decompress};
+use craton_image::package::{PAYLOAD_BYTES_MAX, PackageError, decompress};
 use craton_trust::Digest;
 use craton_trust::set::{Member, Transport};
 use std::fs;
@@ -59,7 +59,7 @@ pub async fn payload(
     bases: &[Base],
     place: &Path,
 ) -> Result<(), UpdateError> {
-    if member.payload_size > PACKAGE_MAX {
+    if member.payload_size > PAYLOAD_BYTES_MAX {
         return Err(craton_trust::Error::FieldTooLong.into());
     }
     if let Some(kept) = bases.iter().find(|base| base.digest == member.payload)

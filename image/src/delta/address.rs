@@ -64,12 +64,15 @@ pub(super) const SHIFTS_MAX: usize = 65_536;
 pub(super) const MAP_BYTES_MAX: usize = 2 << 20;
 
 impl AddressMap {
-    /// `None` if the parts are out of order or too many.
+    /// `None` if the parts are out of order or too many, or an area is empty.
     pub fn new(areas: Vec<Area>, shifts: Vec<Shift>) -> Option<AddressMap> {
         let bounded = areas.len() <= AREAS_MAX && shifts.len() <= SHIFTS_MAX;
         let areas_rise = areas.is_sorted_by(|before, after| before.old.end <= after.old.start);
         let shifts_rise = shifts.is_sorted_by(|before, after| before.address < after.address);
-        (bounded && areas_rise && shifts_rise).then_some(AddressMap { areas, shifts })
+        // Each area takes at least a byte of the old payload, so that the work over all of them is
+        // bounded by it; thousands of empty ones at one place would cost and correct nothing.
+        let filled = areas.iter().all(|area| !area.old.is_empty());
+        (bounded && filled && areas_rise && shifts_rise).then_some(AddressMap { areas, shifts })
     }
 
     pub fn is_empty(&self) -> bool {

@@ -35,8 +35,7 @@ pub use make::make;
 
 /// Bytes of output that a window gives; the last may give fewer.
 pub const WINDOW_BYTES: usize = 1 << 20;
-/// Bytes of a payload, old or new, at most: a payload is an EROFS image and its hash tree.
-pub const PAYLOAD_BYTES_MAX: u64 = 320 << 20;
+pub use crate::package::PAYLOAD_BYTES_MAX;
 /// Bytes of a window's control stream, at most. An operation stands for 9 bytes of output or more
 /// and takes 7 when it is that short, so what [`make`] writes stays below.
 const CONTROL_BYTES_MAX: usize = 1 << 20;

@@ -110,7 +110,7 @@ impl Program {
             let address = section.addresses.start;
             Some(Area { kind, old, address, origin, targets: targets.clone() })
         };
-        self.sections.iter().filter_map(area).collect()
+        self.sections.iter().filter_map(area).filter(|area| !area.old.is_empty()).collect()
     }
 
     /// Each run inside a stored section says how far it moved, at its start.

@@ -39,3 +39,6 @@ pub const DATA_BYTES_MAX: u64 = 256 << 20;
 /// Bytes of one image, at most. 32 MiB hold the superblock, 129 blocks of inodes, and directories:
 /// at most 4097 last blocks, and full ones of at least 14 names each.
 pub const IMAGE_BYTES_MAX: u64 = DATA_BYTES_MAX + (32 << 20);
+
+// A verity tree adds less than 1 in 64: every image that is read fits into a payload with it.
+const _: () = assert!(IMAGE_BYTES_MAX + IMAGE_BYTES_MAX / 64 <= crate::package::PAYLOAD_BYTES_MAX);
