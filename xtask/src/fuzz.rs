@@ -3,6 +3,7 @@
 use crate::step;
 use anyhow::{Context, Result, bail};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 pub const SECONDS_EACH: u32 = 60;
 
@@ -31,11 +32,35 @@ pub fn run(root: &Path, seconds: u32) -> Result<()> {
     if !status.success() {
         bail!("the fuzz targets do not build");
     }
-    for target in &targets {
-        fuzz_one(&folder, &format!("./target/{host}/release/{target}"), target, seconds)?;
-    }
+    fuzz_all(&targets, |target| {
+        fuzz_one(&folder, &format!("./target/{host}/release/{target}"), target, seconds)
+    })?;
     println!("xtask: fuzz: {} targets, {seconds} s each, no finding", targets.len());
     Ok(())
+}
+
+/// As many targets at once as there are cores; after a finding no other is begun.
+fn fuzz_all(targets: &[String], fuzz: impl Fn(&str) -> Result<()> + Sync) -> Result<()> {
+    let waiting = Mutex::new(targets.iter());
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let work = || -> Result<()> {
+        while let Some(target) = next() {
+            if let Err(finding) = fuzz(target) {
+                while next().is_some() {}
+                return Err(finding);
+            }
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+        let ended = workers.into_iter().map(|worker| match worker.join() {
+            Ok(outcome) => outcome,
+            Err(_) => bail!("a worker was lost"),
+        });
+        ended.collect::<Vec<_>>().into_iter().collect()
+    })
 }
 
 fn fuzz_one(folder: &Path, program: &str, target: &str, seconds: u32) -> Result<()> {
@@ -57,8 +82,28 @@ fn fuzz_one(folder: &Path, program: &str, target: &str, seconds: u32) -> Result<
     if folder.join("dictionaries").join(format!("{target}.dict")).is_file() {
         line += &format!(" -dict=dictionaries/{target}.dict");
     }
-    step::run(folder, target, &line)
-        .with_context(|| format!("the input is in fuzz/artifacts/{target}"))
+    let log = folder.join("artifacts").join(target).join("log");
+    let output = std::fs::File::create(&log).with_context(|| log.display().to_string())?;
+    let status = step::command(folder, &line)?
+        .stdout(output.try_clone()?)
+        .stderr(output)
+        .status()
+        .with_context(|| format!("{line}: did not start"))?;
+    if !status.success() {
+        bail!(
+            "{target} has a finding ({status}); input and log are in fuzz/artifacts/{target}. To \
+             see it alone, in fuzz/: {line}"
+        );
+    }
+    println!("xtask: fuzz: {target}: {seconds} s, {} inputs tried", tried(&log));
+    Ok(())
+}
+
+/// How many inputs libFuzzer says that it tried.
+fn tried(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let count = text.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
+    count.map_or_else(|| "an unknown number of".into(), |count| count.trim().to_string())
 }
 
 /// The names of the programs that `fuzz/Cargo.toml` builds.
