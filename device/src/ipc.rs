@@ -10,9 +10,12 @@ use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+/// How often a wait for an answer looks whether it shall end.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The longest message, bytes.
 const LINE_MAX: u64 = 4 * 1024 * 1024;
 
@@ -141,7 +144,20 @@ impl Role {
         question: &Q,
         within: Duration,
     ) -> Result<R, RoleError> {
-        let answer = self.exchange(question, within);
+        self.ask_unless(question, within, &AtomicBool::new(false))
+    }
+
+    /// As [`Role::ask`], but waits only until `stop` is set: a download may take an hour.
+    ///
+    /// # Errors
+    /// As [`Role::ask`]; a role whose answer was not waited for is gone.
+    pub fn ask_unless<Q: Serialize, R: DeserializeOwned>(
+        &mut self,
+        question: &Q,
+        within: Duration,
+        stop: &AtomicBool,
+    ) -> Result<R, RoleError> {
+        let answer = self.exchange(question, within, stop);
         if matches!(answer, Err(RoleError::RoleGone(_))) {
             drop(self.input.take());
             self.kill();
@@ -153,6 +169,7 @@ impl Role {
         &mut self,
         question: &Q,
         within: Duration,
+        stop: &AtomicBool,
     ) -> Result<R, RoleError> {
         let gone = RoleError::RoleGone(self.name);
         let Ok(mut line) = serde_json::to_vec(question) else { return Err(gone) };
@@ -161,10 +178,7 @@ impl Role {
         if input.write_all(&line).and_then(|()| input.flush()).is_err() {
             return Err(gone);
         }
-        let answer = match self.answers.recv_timeout(within) {
-            Ok(answer) => answer,
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Err(gone),
-        };
+        let Some(answer) = self.await_answer(within, stop) else { return Err(gone) };
         match serde_json::from_str::<Line<R, serde_json::Value>>(&answer) {
             Ok(Line::Done(done)) => Ok(done),
             Ok(Line::Refused(refusal)) => Err(refusal.into()),
@@ -172,11 +186,26 @@ impl Role {
         }
     }
 
+    fn await_answer(&self, within: Duration, stop: &AtomicBool) -> Option<String> {
+        let until = Instant::now() + within;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.answers.recv_timeout(left.min(LOOK_EVERY)) {
+                Ok(answer) => return Some(answer),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if left.is_zero() || stop.load(Ordering::Relaxed) {
+                return None;
+            }
+        }
+    }
+
     /// Closes the role's input and waits until it has ended, killing it after `within`.
     pub fn stop(mut self, within: Duration) {
         drop(self.input.take());
-        let until = std::time::Instant::now() + within;
-        while std::time::Instant::now() < until {
+        let until = Instant::now() + within;
+        while Instant::now() < until {
             if !matches!(self.child.try_wait(), Ok(None)) {
                 return;
             }
@@ -308,6 +337,16 @@ mod tests {
         assert!(!alive(&role), "a hanging role is ended, not left behind");
         let second = role.ask::<_, u64>(&"second", SOON);
         assert!(matches!(second, Err(RoleError::RoleGone(_))), "{second:?}");
+    }
+
+    #[test]
+    fn role_gone_is_one_whose_answer_is_not_waited_for_when_told_to_stop() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut role = role(folder.path(), "read question; exec sleep 600", None);
+        let stop = AtomicBool::new(true);
+        let refused = role.ask_unless::<_, u64>(&"question", Duration::from_secs(600), &stop);
+        assert!(matches!(refused, Err(RoleError::RoleGone(_))), "{refused:?}");
+        assert!(!alive(&role));
     }
 
     #[test]

@@ -52,10 +52,4 @@ impl LinkError {
             Self::SystemExhausted(_) => 5408,
         }
     }
-
-    /// Whether the service was out of reach, rather than of another mind.
-    #[must_use]
-    pub fn unreachable(&self) -> bool {
-        matches!(self, Self::ServiceUnreachable(..))
-    }
 }

@@ -296,7 +296,8 @@ impl<'d> Session<'d> {
         };
         let service = self.device.service.clone();
         let question = AuthQuestion::CheckIn { service, status };
-        match self.booted.auth.ask(&question, NETWORK_WITHIN) {
+        let stop = &self.device.stop;
+        match self.booted.auth.ask_unless(&question, NETWORK_WITHIN, stop) {
             Ok(AuthAnswer::CheckedIn(checked_in)) => self.checked_in(checked_in),
             Ok(_) => Err(RoleError::RoleGone("auth").into()),
             Err(error) => self.check_in_failed(error),
@@ -323,6 +324,9 @@ impl<'d> Session<'d> {
     }
 
     fn check_in_failed(&mut self, error: RoleError) -> Result<Option<Next>, MonitorError> {
+        if self.device.stop.load(Ordering::Relaxed) {
+            return Ok(Some(Next::Stop));
+        }
         eprintln!("monitor: {error}");
         if matches!(error, RoleError::RoleGone(_)) {
             return Ok(Some(Next::Reboot));
@@ -372,7 +376,8 @@ impl<'d> Session<'d> {
                 credential: checked_in.credential.clone(),
                 installed: self.booted.slots.kept().map(|set| set.0).collect(),
             };
-            let staged = self.update.ask::<_, [u8; 32]>(&question, NETWORK_WITHIN);
+            let stop = &self.device.stop;
+            let staged = self.update.ask_unless::<_, [u8; 32]>(&question, NETWORK_WITHIN, stop);
             if let Err(error) = staged {
                 return self.fetch_failed(target, &error);
             }
@@ -397,6 +402,9 @@ impl<'d> Session<'d> {
         target: SetId,
         error: &RoleError,
     ) -> Result<Option<Next>, MonitorError> {
+        if self.device.stop.load(Ordering::Relaxed) {
+            return Ok(Some(Next::Stop));
+        }
         eprintln!("monitor: set {target} was not staged: {error}");
         self.status.last_error = Some(error.to_string());
         if matches!(error, RoleError::RoleGone(_)) {
@@ -428,7 +436,9 @@ impl<'d> Session<'d> {
             credential: checked_in.credential.clone(),
         };
         // What was not sent stays in the spool until the next check-in.
-        let Err(error) = self.crash.ask::<_, u64>(&question, NETWORK_WITHIN) else { return };
+        let stop = &self.device.stop;
+        let sent = self.crash.ask_unless::<_, u64>(&question, NETWORK_WITHIN, stop);
+        let Err(error) = sent else { return };
         eprintln!("monitor: {error}");
         if matches!(error, RoleError::RoleGone(_))
             && let Ok(again) = Role::start(&self.device.roles, "crash", &self.device.folder, None)
