@@ -8,6 +8,7 @@ use craton_device::ipc::{Role, RoleProgram, event};
 use craton_device::roles::{AppOrder, AppStatus, AppsAnswer, AppsEvent, AppsQuestion, Isolation};
 use craton_image::erofs::{self, Tree};
 use craton_image::{app_manifest, package::sha256};
+use craton_trust::failure::{Failure, FailureKind};
 use craton_trust::{ComponentId, ImageId};
 use sandbox_app::package;
 use std::fs;
@@ -81,10 +82,15 @@ impl Apps {
 
     /// What the next failed app's event says.
     fn failure(&self) -> String {
+        self.failed().0
+    }
+
+    /// The words of the next failed app's event, and the kind and the signal of its record.
+    fn failed(&self) -> (String, FailureKind, u8) {
         let line = self.events.recv_timeout(PATIENCE).expect("an event");
         let Some(AppsEvent::Failed { what, record, .. }) = event(&line) else { panic!("{line}") };
-        assert!(!record.is_empty());
-        what
+        let failure = Failure::parse(&record).expect("a record");
+        (what, failure.kind, failure.signal)
     }
 }
 
@@ -206,6 +212,51 @@ fn a_stubborn_app_gets_its_ten_seconds_and_is_killed() {
     let asked = Instant::now();
     assert!(apps.ask(&AppsQuestion::Stop).apps.is_empty());
     assert!(asked.elapsed() >= Duration::from_secs(10), "{:?}", asked.elapsed());
+    let (what, kind, signal) = apps.failed();
+    assert_eq!((kind, signal), (FailureKind::Watchdog, 9), "{what}");
+}
+
+/// The process that runs the app with this argument, as the host sees it.
+fn process_with(argument: &str) -> rustix::process::Pid {
+    let until = Instant::now() + PATIENCE;
+    let wanted = format!("/bin/app\0sleep\0{argument}\0");
+    loop {
+        for entry in std::fs::read_dir("/proc").expect("processes").flatten() {
+            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            if line == wanted.as_bytes() {
+                let number = entry.file_name().to_string_lossy().parse().expect("a number");
+                return rustix::process::Pid::from_raw(number).expect("a process");
+            }
+        }
+        assert!(Instant::now() < until, "no process has {argument}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn an_app_killed_by_a_stranger_is_killed_and_neither_crashed_nor_hung() {
+    let mut apps = Apps::new();
+    let mark = format!("mark-{}", std::process::id());
+    let order = apps.order(1, &["sleep", &mark], "");
+    apps.start(vec![order]);
+    let process = process_with(&mark);
+    rustix::process::kill_process(process, rustix::process::Signal::KILL).expect("a signal");
+    let (what, kind, signal) = apps.failed();
+    // Memory may run out beside us; then that is said.
+    let known = [FailureKind::Killed, FailureKind::OutOfMemory];
+    assert!(known.contains(&kind) && signal == 9, "{what}");
+}
+
+#[test]
+fn an_app_that_ends_when_it_is_asked_to_is_no_failure() {
+    let mut apps = Apps::new();
+    let mark = format!("asked-{}", std::process::id());
+    let order = apps.order(1, &["sleep", &mark], "");
+    apps.start(vec![order]);
+    process_with(&mark);
+    assert!(apps.ask(&AppsQuestion::Stop).apps.is_empty());
+    let told = apps.events.try_recv();
+    assert!(told.is_err(), "{told:?}");
 }
 
 #[test]

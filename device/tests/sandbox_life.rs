@@ -85,6 +85,16 @@ fn storage_takes_its_quota_and_not_a_byte_more() {
 }
 
 #[test]
+fn over_its_processor_time_an_app_ends_by_a_signal_that_says_so() {
+    for make in both() {
+        let mut app = make();
+        app.spec.limits.cpu_seconds = Some(1);
+        let ended = app.run(&["spin"]).ended;
+        assert_eq!(ended.signal, Some(libc::SIGXCPU), "{ended:?}");
+    }
+}
+
+#[test]
 fn storage_outlives_the_app_and_cannot_be_executed_or_mapped_so() {
     for make in both() {
         let mut app = make().with_storage(QUOTA_KIB);

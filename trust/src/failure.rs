@@ -19,7 +19,7 @@ pub const BUILD_ID_MAX: usize = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum FailureKind {
-    /// An app died by a signal.
+    /// An app died by a signal that tells of a fault of its own.
     Crash = 1,
     /// An app ended by itself with an error.
     Exit = 2,
@@ -31,6 +31,12 @@ pub enum FailureKind {
     Watchdog = 5,
     /// The spool overflowed; the code is how many records were lost.
     Gap = 6,
+    /// An app was ended by a signal that tells of no fault; who sent it, the kernel does not say.
+    Killed = 7,
+    /// An app was killed at a time at which the kernel killed because memory ran out.
+    OutOfMemory = 8,
+    /// An app went over a limit; the signal says which.
+    OverLimit = 9,
 }
 
 impl FailureKind {
@@ -46,6 +52,9 @@ impl FailureKind {
             4 => Ok(Self::UpdateRefused),
             5 => Ok(Self::Watchdog),
             6 => Ok(Self::Gap),
+            7 => Ok(Self::Killed),
+            8 => Ok(Self::OutOfMemory),
+            9 => Ok(Self::OverLimit),
             _ => Err(Error::FieldInvalid),
         }
     }

@@ -88,6 +88,9 @@ fn kind_name(kind: FailureKind) -> &'static str {
         FailureKind::UpdateRefused => "update-refused",
         FailureKind::Watchdog => "watchdog",
         FailureKind::Gap => "gap",
+        FailureKind::Killed => "killed",
+        FailureKind::OutOfMemory => "out-of-memory",
+        FailureKind::OverLimit => "over-limit",
     }
 }
 

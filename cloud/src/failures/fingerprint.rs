@@ -140,7 +140,7 @@ impl Hash {
         self.part(&[u8::from(failure.fault == FaultClass::StackGuard)]);
         let code_tells = match failure.kind {
             FailureKind::Crash => i32::from(failure.signal) == SYS,
-            FailureKind::Gap => false,
+            FailureKind::Gap | FailureKind::OverLimit => false,
             _ => true,
         };
         if code_tells {

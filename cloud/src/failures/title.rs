@@ -5,6 +5,8 @@ use craton_trust::failure::{Failure, FailureKind, FaultClass};
 use super::names::{is_carrier, stable};
 use super::{Place, TracedFrame};
 
+const SIGXCPU: u8 = 24;
+const SIGXFSZ: u8 = 25;
 const SIGSYS: u8 = 31;
 
 /// Signal names of Linux on x86-64 and Arm (signal(7)), from 1 on.
@@ -52,6 +54,9 @@ pub fn title(failure: &Failure<'_>, frames: &[TracedFrame]) -> String {
         FailureKind::UpdateRefused => format!("update refused (E{code})"),
         FailureKind::Watchdog => "hung and was ended".to_owned(),
         FailureKind::Gap => format!("{code} reports lost"),
+        FailureKind::Killed => format!("ended by {}", signal_name(failure.signal)),
+        FailureKind::OutOfMemory => "killed when memory ran out".to_owned(),
+        FailureKind::OverLimit => over_limit(failure.signal),
     };
     match (place(frames), failure.frames().is_empty()) {
         (Some(place), _) => format!("{what} in {}", place_text(place)),
@@ -61,8 +66,6 @@ pub fn title(failure: &Failure<'_>, frames: &[TracedFrame]) -> String {
 }
 
 fn crash(failure: &Failure<'_>) -> String {
-    let at = usize::from(failure.signal).wrapping_sub(1);
-    let signal = SIGNALS.get(at).map_or(format!("signal {}", failure.signal), |s| (*s).to_owned());
     let detail = match failure.fault {
         _ if failure.signal == SIGSYS => format!(" (system call {})", failure.code),
         FaultClass::Null => " (null pointer)".to_owned(),
@@ -70,7 +73,20 @@ fn crash(failure: &Failure<'_>) -> String {
         FaultClass::Text => " (access to code)".to_owned(),
         _ => String::new(),
     };
-    signal + &detail
+    signal_name(failure.signal) + &detail
+}
+
+fn over_limit(signal: u8) -> String {
+    match signal {
+        SIGXCPU => "over its processor time".to_owned(),
+        SIGXFSZ => "over its storage".to_owned(),
+        _ => format!("over a limit ({})", signal_name(signal)),
+    }
+}
+
+fn signal_name(signal: u8) -> String {
+    let at = usize::from(signal).wrapping_sub(1);
+    SIGNALS.get(at).map_or(format!("signal {signal}"), |name| (*name).to_owned())
 }
 
 /// The innermost place of the app itself, else of any function.

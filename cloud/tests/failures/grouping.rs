@@ -134,6 +134,15 @@ fn titles_of_what_is_no_crash_say_what_it_is() {
     assert_eq!(text(FailureKind::UpdateRefused, 5301), "update refused (E5301)");
     assert_eq!(text(FailureKind::Watchdog, 0), "hung and was ended");
     assert_eq!(text(FailureKind::Gap, 12), "12 reports lost");
+    assert_eq!(text(FailureKind::OutOfMemory, 0), "killed when memory ran out");
+    let by = |kind, signal| {
+        let mut failure = empty_failure(kind);
+        failure.signal = signal;
+        title(&failure, &[])
+    };
+    assert_eq!(by(FailureKind::Killed, 9), "ended by SIGKILL");
+    assert_eq!(by(FailureKind::OverLimit, 24), "over its processor time");
+    assert_eq!(by(FailureKind::OverLimit, 25), "over its storage");
     let mut refused = empty_failure(FailureKind::Crash);
     (refused.signal, refused.code) = (31, 110);
     assert_eq!(title(&refused, &[]), "SIGSYS (system call 110)");

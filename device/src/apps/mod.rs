@@ -1,6 +1,8 @@
 //! The apps role: starts applications in sandboxes, and starts them again.
 
 pub mod backoff;
+mod failed;
+mod oom_kills;
 pub mod proxy;
 mod refusal_log;
 pub mod sandbox;

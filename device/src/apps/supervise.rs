@@ -2,6 +2,8 @@
 //! ended, and starts it again after a while.
 
 use super::backoff::Backoff;
+use super::failed::{self, Seen, Told};
+use super::oom_kills::OomKills;
 use super::refusal_log::RefusalLog;
 use super::sandbox::{
     GRACE, Isolation, RUN_AS_DEFAULT, Running, SandboxError, Spec, Storage, probe, spawn,
@@ -10,8 +12,7 @@ use crate::folder::make_passage;
 use crate::installed::InstalledError;
 use crate::ipc::{Fault, Refusal, send_event, serve};
 use crate::roles::{AppOrder, AppStatus, AppsAnswer, AppsEvent, AppsQuestion};
-use crate::trace::{About, Ended, Ending, Watch};
-use craton_trust::failure::{Failure, FailureKind, RECORD_MAX};
+use crate::trace::{About, Ended, Watch};
 use craton_trust::{ComponentId, Digest, ImageId};
 use rustix::process::Signal;
 use std::ffi::OsString;
@@ -190,16 +191,18 @@ fn supervise(shared: &Shared, app: &Order) {
     let mut backoff = Backoff::new();
     while !shared.stop.load(Ordering::Relaxed) {
         let started = Instant::now();
-        let (told, fault) = match run(shared, app) {
-            Ok(ended) => (told_of(&ended, app.about), Fault::Judged),
-            Err(error) => (Some((error.text, not_started(app.about, error.code))), error.fault),
+        let told = match run(shared, app) {
+            Ok((ended, seen)) => failed::told_of(&ended, app.about, seen),
+            // What could not be started because the role stops is no failure of the app.
+            Err(_) if shared.stop.load(Ordering::Relaxed) => None,
+            Err(error) => Some(failed::not_started(app.about, &error)),
         };
         shared.now().since = None;
+        if let Some(Told { what, fault, record }) = told {
+            send_event(&AppsEvent::Failed { name: shared.name.clone(), what, fault, record });
+        }
         if shared.stop.load(Ordering::Relaxed) {
             return;
-        }
-        if let Some((what, record)) = told {
-            send_event(&AppsEvent::Failed { name: shared.name.clone(), what, fault, record });
         }
         let again = Instant::now() + backoff.after(started.elapsed());
         while Instant::now() < again && !shared.stop.load(Ordering::Relaxed) {
@@ -209,7 +212,7 @@ fn supervise(shared: &Shared, app: &Order) {
 }
 
 /// One run of an app, from its start to its end.
-fn run(shared: &Shared, app: &Order) -> Result<Ended, Refusal> {
+fn run(shared: &Shared, app: &Order) -> Result<(Ended, Seen), Refusal> {
     let io = |error: std::io::Error| hosts(5306, error);
     // Whatever wrote to the folder since the boot, or since the last start, must not be run.
     app.order.payload.check(&app.order.root).map_err(|error| match error {
@@ -233,18 +236,20 @@ fn run(shared: &Shared, app: &Order) -> Result<Ended, Refusal> {
         now.isolation = Some(running.isolation().clone());
     }
     let watcher = std::thread::spawn(move || watch.ending());
-    attend(shared, &running, &watcher);
+    let seen = attend(shared, &running, &watcher);
     let ended = watcher.join().map_err(|_| hosts(5203, "E5203: the watch was lost"))?;
     let _ = running.wait(Some(GRACE));
     drop(running);
     let _ = log.join();
-    ended.map_err(|error| hosts(error.code(), error))
+    let ended = ended.map_err(|error| hosts(error.code(), error))?;
+    Ok((ended, seen))
 }
 
 /// Waits until the app has ended, telling what its proxy refused, and asks it to end when the role
-/// stops.
-fn attend<T>(shared: &Shared, running: &Running, watcher: &JoinHandle<T>) {
+/// stops. Returns what was seen meanwhile.
+fn attend<T>(shared: &Shared, running: &Running, watcher: &JoinHandle<T>) -> Seen {
     let (mut kill_at, mut told, mut log) = (None, 0, RefusalLog::default());
+    let (mut seen, mut memory) = (Seen::default(), OomKills::now());
     loop {
         // Looked at before the refusals, so that the last look sees all of them.
         let ended = watcher.is_finished();
@@ -252,13 +257,17 @@ fn attend<T>(shared: &Shared, running: &Running, watcher: &JoinHandle<T>) {
             told = tell_refusals(shared, running, told, &mut log);
         }
         if ended {
-            return;
+            seen.memory_ran_out = memory.rose_about(Instant::now());
+            return seen;
         }
+        memory.look(Instant::now());
         if shared.stop.load(Ordering::Relaxed) && kill_at.is_none() {
+            seen.asked = true;
             running.signal(Signal::TERM);
             kill_at = Some(Instant::now() + GRACE);
         }
         if kill_at.is_some_and(|at| Instant::now() > at) {
+            seen.forced = true;
             running.signal(Signal::KILL);
         }
         std::thread::sleep(LOOK_EVERY);
@@ -276,41 +285,6 @@ fn tell_refusals(shared: &Shared, running: &Running, told: u64, log: &mut Refusa
     now.refused = now.refused.saturating_add(fresh);
     now.last_refusal = tally.recent.back().map(ToString::to_string);
     tally.refused
-}
-
-/// The words and the record of an end that is a failure.
-fn told_of(ended: &Ended, about: About) -> Option<(String, Vec<u8>)> {
-    let mut failure = Failure::new(FailureKind::Exit, about.component, about.image, about.set);
-    failure.boot = about.boot;
-    failure.uptime_ms = ended.ran.as_millis() as u64;
-    let what = match &ended.ending {
-        Ending::Exited { code: 0 } => return None,
-        Ending::Exited { code } => {
-            failure.code = i64::from(*code);
-            format!("ended with status {code}")
-        }
-        Ending::Crashed(record) => {
-            return Some((format!("crashed by signal {}", record.signal), record.encode()));
-        }
-        Ending::Killed { signal } => {
-            failure.kind = FailureKind::Watchdog;
-            failure.signal = u8::try_from(*signal).unwrap_or(0);
-            format!("was killed by signal {signal}")
-        }
-    };
-    Some((what, encode(&failure)))
-}
-
-fn not_started(about: About, code: u16) -> Vec<u8> {
-    let mut failure = Failure::new(FailureKind::Exit, about.component, about.image, about.set);
-    failure.boot = about.boot;
-    failure.code = i64::from(code);
-    encode(&failure)
-}
-
-fn encode(failure: &Failure<'_>) -> Vec<u8> {
-    let mut room = [0u8; RECORD_MAX];
-    failure.encode(&mut room).map(<[u8]>::to_vec).unwrap_or_default()
 }
 
 /// Shows an app's output on our standard error, line by line, control characters left out.

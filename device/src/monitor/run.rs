@@ -209,6 +209,13 @@ impl<'d> Session<'d> {
     fn end(self) {
         let Booted { auth, mut apps, .. } = self.booted;
         let _ = apps.ask::<_, AppsAnswer>(&AppsQuestion::Stop, STEP_WITHIN);
+        // What did not end when it was asked to is reported, and counts against nobody's trial.
+        for line in self.events.try_iter() {
+            if let Some(AppsEvent::Failed { name, what, record, .. }) = ipc::event(&line) {
+                eprintln!("monitor: {name} {what}");
+                keep_record(self.device, self.crash, record);
+            }
+        }
         apps.stop(STEP_WITHIN);
         auth.stop(STEP_WITHIN);
     }

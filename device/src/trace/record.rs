@@ -65,10 +65,18 @@ pub struct TraceRecord {
 }
 
 impl TraceRecord {
+    /// Whether the signal tells of a fault or of a limit.
+    pub fn kind(&self) -> FailureKind {
+        match i32::from(self.signal) {
+            libc::SIGXCPU | libc::SIGXFSZ => FailureKind::OverLimit,
+            _ => FailureKind::Crash,
+        }
+    }
+
     /// The record as it is spooled and sent; the spool gives it its number.
     pub fn failure(&self) -> Failure<'_> {
         let About { component, image, set, boot } = self.about;
-        let mut failure = Failure::new(FailureKind::Crash, component, image, set);
+        let mut failure = Failure::new(self.kind(), component, image, set);
         failure.signal = self.signal;
         failure.code = self.code;
         failure.fault = self.fault;

@@ -254,6 +254,7 @@ int main(int count, char **words) {
     if (!strcmp(name, "proxy-and-sleep")) { through_proxy(word, number); for (;;) pause(); }
     if (!strcmp(name, "daemon")) { if (fork() == 0) for (;;) pause(); return say(0); }
     if (!strcmp(name, "abort")) abort();
+    if (!strcmp(name, "spin")) for (;;) { }
     if (!strcmp(name, "socket-raw")) return sock(AF_INET, SOCK_RAW, IPPROTO_ICMP);
     if (!strcmp(name, "socket-packet")) return sock(AF_PACKET, SOCK_RAW, 0);
     if (!strcmp(name, "socket-netlink")) return sock(AF_NETLINK, SOCK_RAW, 0);

@@ -42,7 +42,8 @@ impl Limits {
         hard(Resource::Nice, 0)?;
         hard(Resource::Rtprio, 0)?;
         match self.cpu_seconds {
-            Some(seconds) => hard(Resource::Cpu, u64::from(seconds)),
+            // Its own signal comes first (SIGXCPU), and says what happened; SIGKILL would not.
+            Some(seconds) => soft_then_hard(Resource::Cpu, u64::from(seconds)),
             None => Ok(()),
         }
     }
@@ -53,6 +54,14 @@ fn hard(resource: Resource, wanted: u64) -> Result<(), Errno> {
     let ceiling = rustix::process::getrlimit(resource).maximum.unwrap_or(u64::MAX);
     let value = Some(wanted.min(ceiling));
     setrlimit(resource, Rlimit { current: value, maximum: value })
+}
+
+/// As [`hard`], with one more unit before force.
+fn soft_then_hard(resource: Resource, wanted: u64) -> Result<(), Errno> {
+    hard(resource, wanted.saturating_add(1))?;
+    let maximum = rustix::process::getrlimit(resource).maximum;
+    let current = Some(wanted.min(maximum.unwrap_or(u64::MAX)));
+    setrlimit(resource, Rlimit { current, maximum })
 }
 
 /// Gives away every capability, now and across exec, and the way to new ones.
