@@ -14,6 +14,7 @@ mod refusals;
 mod rules;
 mod shape;
 mod source;
+mod threats;
 mod unsafe_code;
 mod words;
 
@@ -74,6 +75,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("error numbers", errors::check),
     ("rules and their tests", rules::check),
     ("what bad input gets, and the tests that show it", refusals::check),
+    ("threats, and the tests that show the defence", threats::check),
     ("a reason for each dependency", dependencies::check),
 ];
 

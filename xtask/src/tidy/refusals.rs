@@ -122,7 +122,7 @@ fn faults(cell: &str, tests: &BTreeSet<(String, String)>) -> Vec<String> {
 }
 
 /// (path, name) of every test.
-fn tests(tree: &Tree) -> BTreeSet<(String, String)> {
+pub fn tests(tree: &Tree) -> BTreeSet<(String, String)> {
     let of = |source: &Source| {
         let lines: Vec<&str> = source.raw.lines().collect();
         let inside = |f: &Function| source.in_test(f.body.0) && is_test(&lines, f.first);
