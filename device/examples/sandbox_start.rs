@@ -1,26 +1,32 @@
 //! Prints what the sandbox adds to the start of a static program that ends at once.
-//! Arguments: the sandbox program (`craton-sandbox-init`), then how many starts.
+//!
+//! Arguments: how many starts, then how the zygote is executed, as the device does it:
+//! `target/release/craton sandbox-init`.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
-use craton_device::apps::sandbox::{Accept, Spec};
+use craton_device::apps::sandbox::{Accept, SandboxError, Spec, Zygote};
 use craton_device::apps::start_cost::measure;
 
-const RUNS: usize = 201;
-
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let usage = "arguments: RUNS, then the zygote's program: target/release/craton sandbox-init";
     let mut words = std::env::args_os().skip(1);
-    let init = words.next().ok_or("the first argument is the sandbox program")?;
-    let runs = words.next().and_then(|word| word.to_str()?.parse().ok()).unwrap_or(RUNS);
+    let runs = words.next().and_then(|word| word.to_str()?.parse().ok()).ok_or(usage)?;
+    let zygote = Arc::new(Zygote::new(words.collect()));
     let folder = tempfile::tempdir()?;
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
     compile(folder.path())?;
     for accept in [Accept::FullOnly, Accept::Reduced] {
-        let mut spec = Spec::new(vec![init.clone()], folder.path(), "/app");
+        let mut spec = Spec::new(zygote.clone(), folder.path(), "/app");
         spec.accept = accept;
-        println!("{accept:?}: {}, median of {runs}", measure(&spec, runs)?);
+        match measure(&spec, runs) {
+            Ok(cost) => println!("{accept:?}: {cost}; {runs} starts each"),
+            Err(why @ SandboxError::NamespacesRefused { .. }) => println!("not measured: {why}"),
+            Err(why) => return Err(why.into()),
+        }
     }
     Ok(())
 }

@@ -7,11 +7,12 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use craton_device::apps::sandbox::{Accept, Isolation, SandboxError, Spec, probe, spawn};
+use craton_device::apps::sandbox::{Accept, Isolation, SandboxError, Spec, Zygote, probe, spawn};
 use craton_device::sys::ptrace::{Change, Tracee};
-use sandbox_app::App;
+use sandbox_app::{App, init_program};
 
 const QUOTA_KIB: u32 = 64;
 
@@ -318,8 +319,8 @@ fn refused_namespaces(app: &mut App) {
     let script = "echo 0 > /proc/sys/user/max_user_namespaces; exec \"$0\" \"$@\"";
     let mut words = ["/usr/bin/unshare", "-U", "--map-user=1001", "--map-group=1001"].to_vec();
     words.extend(["--keep-caps", "/bin/sh", "-c", script]);
-    let init = std::mem::take(&mut app.spec.init_program);
-    app.spec.init_program = words.into_iter().map(Into::into).chain(init).collect();
+    let words = words.into_iter().map(Into::into).chain(init_program()).collect();
+    app.spec.zygote = Arc::new(Zygote::new(words));
 }
 
 #[test]
@@ -343,14 +344,14 @@ fn where_only_full_isolation_will_do_namespaces_refused_is_said() {
 #[test]
 fn a_missing_sandbox_program_is_init_not_started() {
     let mut app = App::new();
-    app.spec.init_program = vec!["/nowhere/craton".into()];
+    app.spec.zygote = Arc::new(Zygote::new(vec!["/nowhere/craton".into()]));
     assert!(matches!(refusal(&app.spec), SandboxError::InitNotStarted { .. }));
 }
 
 #[test]
 fn a_program_that_is_no_sandbox_program_is_init_silent() {
     let mut app = App::new();
-    app.spec.init_program = vec!["/bin/true".into()];
+    app.spec.zygote = Arc::new(Zygote::new(vec!["/bin/true".into()]));
     let refusal = refusal(&app.spec);
     let silent = matches!(refusal, SandboxError::InitSilent { .. });
     // It may be gone before the order is sent.

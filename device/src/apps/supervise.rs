@@ -6,7 +6,7 @@ use super::failed::{self, Seen, Told};
 use super::oom_kills::OomKills;
 use super::refusal_log::RefusalLog;
 use super::sandbox::{
-    GRACE, Isolation, RUN_AS_DEFAULT, Running, SandboxError, Spec, Storage, probe, spawn,
+    GRACE, Isolation, RUN_AS_DEFAULT, Running, SandboxError, Spec, Storage, Zygote, probe, spawn,
 };
 use crate::folder::make_passage;
 use crate::installed::InstalledError;
@@ -28,10 +28,10 @@ const LOG_LINE_MAX: u64 = 1024;
 /// How often a waiting thread looks whether it shall stop.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// The role's main. `init_program` re-executes this program as a sandbox's init.
+/// The role's main. `init_program` executes this program as its zygote.
 pub fn main(device: &Path, init_program: Vec<OsString>) {
-    let mut apps =
-        Apps { device: device.to_owned(), init_program, running: Vec::new(), probed: None };
+    let zygote = Arc::new(Zygote::new(init_program));
+    let mut apps = Apps { device: device.to_owned(), zygote, running: Vec::new(), probed: None };
     serve(|question: AppsQuestion| match question {
         AppsQuestion::Probe | AppsQuestion::State => apps.state(),
         AppsQuestion::Start { apps: orders, set, boot } => {
@@ -49,7 +49,7 @@ pub fn main(device: &Path, init_program: Vec<OsString>) {
 
 struct Apps {
     device: PathBuf,
-    init_program: Vec<OsString>,
+    zygote: Arc<Zygote>,
     running: Vec<App>,
     probed: Option<Isolation>,
 }
@@ -66,7 +66,7 @@ struct Order {
     /// Its own user and group, where the role is root.
     run_as: u32,
     storage: Option<Storage>,
-    init: Vec<OsString>,
+    zygote: Arc<Zygote>,
     about: About,
 }
 
@@ -79,7 +79,7 @@ impl Order {
             tcp_server_ports: order.tcp_server_ports.clone(),
             storage: self.storage.clone(),
             run_as: self.run_as,
-            ..Spec::new(self.init.clone(), &order.root, &order.entry_point)
+            ..Spec::new(self.zygote.clone(), &order.root, &order.entry_point)
         }
     }
 }
@@ -136,7 +136,7 @@ impl Apps {
         }
         let empty = self.device.join("empty");
         make_passage(&empty).map_err(|error| hosts(5306, error))?;
-        let spec = Spec::new(self.init_program.clone(), empty, "/none");
+        let spec = Spec::new(self.zygote.clone(), empty, "/none");
         let probed = probe(&spec).map_err(|error| refusal(&error))?;
         Ok(self.probed.insert(probed).clone())
     }
@@ -160,7 +160,7 @@ impl Apps {
                 file: folder.join(about.component.to_string()),
                 quota_kib,
             });
-            let app = Order { order, run_as, storage, init: self.init_program.clone(), about };
+            let app = Order { order, run_as, storage, zygote: self.zygote.clone(), about };
             let of_thread = shared.clone();
             let thread = std::thread::spawn(move || supervise(&of_thread, &app));
             self.running.push(App { shared, thread });

@@ -4,3 +4,4 @@ pub mod loopback;
 pub mod mounts;
 pub mod process;
 pub mod ptrace;
+pub mod seccomp;

@@ -8,11 +8,13 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use craton_device::apps::proxy::Tally;
-use craton_device::apps::sandbox::{Accept, Ended, Isolation, Running, Spec, Storage, spawn};
+use craton_device::apps::sandbox::{
+    Accept, Ended, Isolation, Running, Spec, Storage, Zygote, spawn,
+};
 
 /// One package, built as the test wishes.
 pub struct App {
@@ -36,7 +38,7 @@ impl App {
         open_to_all(folder.path());
         let root = folder.path().join("package");
         package(&root);
-        let mut spec = Spec::new(init_program(), root, "/bin/app");
+        let mut spec = Spec::new(Arc::new(Zygote::new(init_program())), root, "/bin/app");
         spec.accept = Accept::FullOnly;
         App { spec, folder }
     }

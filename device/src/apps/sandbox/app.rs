@@ -14,7 +14,8 @@ use super::fence::Fence;
 use super::tree::STORAGE_INSIDE;
 use super::{filter, limits};
 use crate::apps::proxy::PROXY_PORT;
-use crate::sys::process::{close_from, ignore_signal};
+use crate::sys::process::{close_from, exit_now, ignore_signal};
+use crate::sys::seccomp::bind_to;
 
 /// Where the app finds its storage file: a path, in both modes.
 pub const STORAGE_VARIABLE: &str = "CRATON_STORAGE";
@@ -27,7 +28,7 @@ pub fn become_app(order: &Order, control: &OwnedFd, exec: OwnedFd, storage: Opti
     let report = serde_json::to_vec(&fault).unwrap_or_default();
     // The exec pipe holds far more than one fault; a closed one means nobody listens.
     let _ = std::fs::File::from(exec).write_all(&report);
-    std::process::exit(EXIT_NOT_EXECUTED)
+    exit_now(EXIT_NOT_EXECUTED)
 }
 
 fn bind_and_exec(
@@ -48,16 +49,14 @@ fn bind_and_exec(
     }
     close_from(3, &keep).map_err(setup("close descriptors"))?;
     let mut command = command(order, storage);
-    let programs = filter::programs(order.mode, std::process::id())
-        .map_err(|_| Fault::new(Area::Setup, "build the seccomp filter", Errno::INVAL))?;
-    // After the filters are built: they need more memory than an app may be granted.
+    let program = filter::program(order.mode, std::process::id());
+    // After the filter is built: it may need more memory than the app is granted.
     impose_limits(order)?;
     close_fence(order, storage)?;
     await_go(control)?;
     // A write past the quota then says EFBIG instead of killing the app.
     ignore_signal(libc::SIGXFSZ);
-    filter::install(&programs)
-        .map_err(|_| Fault::new(Area::Setup, "install the seccomp filter", Errno::INVAL))?;
+    bind_to(&program).map_err(setup("install the seccomp filter"))?;
     let why = command.exec();
     let errno = Errno::from_io_error(&why).unwrap_or(Errno::IO);
     Err(Fault::new(Area::EntryPoint, "exec", errno))

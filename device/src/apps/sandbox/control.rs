@@ -5,13 +5,15 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rustix::cmsg_space;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+    sockopt,
 };
 use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
@@ -20,6 +22,12 @@ use super::Limits;
 
 /// Longest message in bytes; an order with its arguments must fit.
 pub const MESSAGE_BYTES_MAX: usize = 60 * 1024;
+
+/// How long the sandbox program may take for one step.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+
+/// Descriptors that come with one message.
+const FDS_MAX: usize = 3;
 
 /// Lets the app proceed to its exec.
 pub const GO: &[u8] = b"go";
@@ -108,7 +116,7 @@ impl Fault {
 #[derive(Debug)]
 pub struct Received {
     pub bytes: Vec<u8>,
-    pub fd: Option<OwnedFd>,
+    pub fds: Vec<OwnedFd>,
     /// The sender, in the receiver's pid namespace.
     pub sender: Option<Pid>,
 }
@@ -125,22 +133,22 @@ pub fn send_report(
     fd: Option<BorrowedFd<'_>>,
 ) -> Result<(), Errno> {
     let bytes = serde_json::to_vec(report).map_err(|_| Errno::INVAL)?;
-    send(socket, &bytes, fd)
+    send(socket, &bytes, fd.as_slice())
 }
 
-pub fn send(socket: impl AsFd, bytes: &[u8], fd: Option<BorrowedFd<'_>>) -> Result<(), Errno> {
-    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
+/// Sends at most three descriptors along.
+pub fn send(socket: impl AsFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> Result<(), Errno> {
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(FDS_MAX))];
     let mut control = SendAncillaryBuffer::new(&mut space);
-    let fds: Vec<BorrowedFd<'_>> = fd.into_iter().collect();
-    if !fds.is_empty() {
-        control.push(SendAncillaryMessage::ScmRights(&fds));
+    if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
+        return Err(Errno::TOOBIG);
     }
     sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL).map(|_| ())
 }
 
 pub fn receive(socket: impl AsFd) -> Result<Received, Errno> {
     let mut bytes = vec![0; MESSAGE_BYTES_MAX];
-    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1), ScmCredentials(1))];
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(FDS_MAX), ScmCredentials(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut slices = [IoSliceMut::new(&mut bytes)];
     let got = loop {
@@ -149,14 +157,23 @@ pub fn receive(socket: impl AsFd) -> Result<Received, Errno> {
             other => break other?,
         }
     };
-    let (mut fd, mut sender) = (None, None);
+    let (mut fds, mut sender) = (Vec::new(), None);
     for message in control.drain() {
         match message {
-            RecvAncillaryMessage::ScmRights(mut fds) => fd = fds.next(),
+            RecvAncillaryMessage::ScmRights(rights) => fds.extend(rights),
             RecvAncillaryMessage::ScmCredentials(credentials) => sender = Some(credentials.pid),
             _ => {}
         }
     }
     bytes.truncate(got.bytes);
-    Ok(Received { bytes, fd, sender })
+    Ok(Received { bytes, fds, sender })
+}
+
+/// Two ends of a line: ours, which sees who sends and gives up on silence, and theirs.
+pub fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
+    let kind = SocketType::SEQPACKET;
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
+    sockopt::set_socket_passcred(&ours, true)?;
+    sockopt::set_socket_timeout(&ours, sockopt::Timeout::Recv, Some(SILENCE_MAX))?;
+    Ok((ours, theirs))
 }

@@ -1,85 +1,73 @@
 //! The seccomp filter: what an app may ask of the kernel.
 //!
-//! Three stacked programs, of which the strictest answer counts: an allow-list that answers EPERM
-//! to everything else; dangerous calls that raise SIGSYS, so that they become a failure report;
-//! and `clone3`, whose flags no filter can see, answered with ENOSYS so that C libraries fall
-//! back to `clone`.
+//! An allow-list that answers EPERM to everything else; dangerous calls raise SIGSYS, so that they
+//! become a failure report; and `clone3`, whose flags no filter can see, is answered with ENOSYS so
+//! that C libraries fall back to `clone`.
 
 use std::collections::BTreeMap;
 
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, TargetArch,
-};
-
+use super::bpf::{Answer, Condition, Verdict, compile};
 use super::control::Mode;
 use super::syscalls::{ALLOWED, ALLOWED_FULL, DANGEROUS};
 
-type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+type Calls = BTreeMap<u32, Verdict>;
+type Rules = Vec<Vec<Condition>>;
 
-/// The programs in the order in which they must be installed.
-pub fn programs(mode: Mode, own_pid: u32) -> Result<Vec<BpfProgram>, seccompiler::Error> {
-    let mut allowed = plain(ALLOWED);
-    conditional(&mut allowed)?;
+const EPERM: Answer = Answer::Errno(libc::EPERM);
+const ENOSYS: Answer = Answer::Errno(libc::ENOSYS);
+
+/// The program for an app whose pid is `own_pid`.
+pub fn program(mode: Mode, own_pid: u32) -> Vec<libc::sock_filter> {
+    let mut calls = Calls::new();
+    always(&mut calls, ALLOWED, Answer::Allow);
+    conditional(&mut calls);
     match mode {
-        Mode::Reduced => reduced(&mut allowed, own_pid)?,
-        Mode::Full | Mode::Probe => full(&mut allowed)?,
+        Mode::Reduced => reduced(&mut calls, own_pid),
+        Mode::Full | Mode::Probe => full(&mut calls),
     }
-    let eperm = SeccompAction::Errno(libc::EPERM.unsigned_abs());
-    let enosys = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
-    Ok(vec![
-        program(plain(DANGEROUS), SeccompAction::Allow, SeccompAction::Trap)?,
-        program(plain(&[libc::SYS_clone3]), SeccompAction::Allow, enosys)?,
-        program(allowed, eperm, SeccompAction::Allow)?,
-    ])
-}
-
-/// Binds the calling thread and what it execs for good. Needs no_new_privs.
-pub fn install(programs: &[BpfProgram]) -> Result<(), seccompiler::Error> {
-    programs.iter().try_for_each(|program| seccompiler::apply_filter(program))
+    always(&mut calls, DANGEROUS, Answer::Trap);
+    always(&mut calls, &[libc::SYS_clone3], ENOSYS);
+    compile(&calls, EPERM)
 }
 
 /// Calls whose arguments decide, in both modes.
-fn conditional(rules: &mut Rules) -> Result<(), seccompiler::Error> {
+fn conditional(calls: &mut Calls) {
     // W^X: never both at once, and nothing becomes executable that was not mapped so.
     let write = flag(2, libc::PROT_WRITE, 0);
     let exec = flag(2, libc::PROT_EXEC, 0);
-    rules.insert(libc::SYS_mmap, any([all([write])?, all([exec.clone()])?]));
-    rules.insert(libc::SYS_mprotect, any([all([exec])?]));
+    allow_if(calls, libc::SYS_mmap, vec![vec![write], vec![exec]]);
+    allow_if(calls, libc::SYS_mprotect, vec![vec![exec]]);
 
     // Reading-and-truncating is granted by Landlock before ABI 3 to whoever may read.
-    rules.insert(libc::SYS_openat, opening(2)?);
+    allow_if(calls, libc::SYS_openat, opening(2));
     #[cfg(target_arch = "x86_64")]
-    rules.insert(libc::SYS_open, opening(1)?);
+    allow_if(calls, libc::SYS_open, opening(1));
 
-    rules.insert(libc::SYS_prlimit64, any([all([equal(0, 0)])?]));
-    rules.insert(libc::SYS_sched_setaffinity, any([all([equal(0, 0)])?]));
-    rules.insert(libc::SYS_prctl, one_of(0, PRCTL_ALLOWED)?);
-    rules.insert(libc::SYS_fcntl, one_of(1, FCNTL_ALLOWED)?);
-    rules.insert(libc::SYS_ioctl, one_of(1, IOCTL_ALLOWED)?);
-    Ok(())
+    allow_if(calls, libc::SYS_prlimit64, one_of(0, &[0]));
+    allow_if(calls, libc::SYS_sched_setaffinity, one_of(0, &[0]));
+    allow_if(calls, libc::SYS_prctl, one_of(0, PRCTL_ALLOWED));
+    allow_if(calls, libc::SYS_fcntl, one_of(1, FCNTL_ALLOWED));
+    allow_if(calls, libc::SYS_ioctl, one_of(1, IOCTL_ALLOWED));
 }
 
 /// With namespaces of its own the app may fork, signal and use the (empty) network.
-fn full(rules: &mut Rules) -> Result<(), seccompiler::Error> {
-    rules.extend(plain(ALLOWED_FULL));
-    rules.insert(libc::SYS_clone, any([all([flag(0, NEW_NAMESPACES, 0)])?]));
-    rules.insert(libc::SYS_socket, one_of(0, SOCKET_FAMILIES)?);
-    rules.insert(libc::SYS_socketpair, any([all([equal(0, libc::AF_UNIX)])?]));
-    Ok(())
+fn full(calls: &mut Calls) {
+    always(calls, ALLOWED_FULL, Answer::Allow);
+    allow_if(calls, libc::SYS_clone, vec![vec![flag(0, NEW_NAMESPACES, 0)]]);
+    allow_if(calls, libc::SYS_socket, one_of(0, SOCKET_FAMILIES));
+    allow_if(calls, libc::SYS_socketpair, one_of(0, &[libc::AF_UNIX]));
 }
 
 /// Sharing pids and the network with the host, the app gets threads but no processes, signals
 /// only itself, and has no socket but stream pairs (a datagram pair could address others).
-fn reduced(rules: &mut Rules, own_pid: u32) -> Result<(), seccompiler::Error> {
+fn reduced(calls: &mut Calls, own_pid: u32) {
     let thread = flag(0, libc::CLONE_THREAD, libc::CLONE_THREAD);
-    rules.insert(libc::SYS_clone, any([all([thread, flag(0, NEW_NAMESPACES, 0)])?]));
+    allow_if(calls, libc::SYS_clone, vec![vec![thread, flag(0, NEW_NAMESPACES, 0)]]);
     let own = i32::try_from(own_pid).unwrap_or(i32::MAX);
-    rules.insert(libc::SYS_kill, one_of(0, &[own, 0])?);
-    rules.insert(libc::SYS_tgkill, any([all([equal(0, own)])?]));
+    allow_if(calls, libc::SYS_kill, one_of(0, &[own, 0]));
+    allow_if(calls, libc::SYS_tgkill, one_of(0, &[own]));
     let stream = flag(1, 0xf, libc::SOCK_STREAM);
-    rules.insert(libc::SYS_socketpair, any([all([equal(0, libc::AF_UNIX), stream])?]));
-    Ok(())
+    allow_if(calls, libc::SYS_socketpair, vec![vec![equal(0, libc::AF_UNIX), stream]]);
 }
 
 const NEW_NAMESPACES: i32 = libc::CLONE_NEWNS
@@ -133,54 +121,137 @@ const IOCTL_ALLOWED: &[i32] = &[
 ];
 
 /// Opening, with the flags in `argument`: truncates only what it also writes.
-fn opening(argument: u8) -> Result<Vec<SeccompRule>, seccompiler::Error> {
+fn opening(argument: u8) -> Rules {
     let keeps = flag(argument, libc::O_TRUNC, 0);
     let writes_only = flag(argument, libc::O_ACCMODE, libc::O_WRONLY);
     let writes = flag(argument, libc::O_ACCMODE, libc::O_RDWR);
-    Ok(any([all([keeps])?, all([writes_only])?, all([writes])?]))
+    vec![vec![keeps], vec![writes_only], vec![writes]]
 }
 
-fn plain(calls: &[i64]) -> Rules {
-    calls.iter().map(|call| (*call, Vec::new())).collect()
+fn always(calls: &mut Calls, numbers: &[i64], answer: Answer) {
+    calls.extend(numbers.iter().map(|call| (number(*call), Verdict::Always(answer))));
 }
 
-fn one_of(argument: u8, values: &[i32]) -> Result<Vec<SeccompRule>, seccompiler::Error> {
-    values.iter().map(|value| all([equal(argument, *value)])).collect()
+fn allow_if(calls: &mut Calls, call: i64, rules: Rules) {
+    calls.insert(number(call), Verdict::AllowIf(rules, EPERM));
 }
 
-fn any<const N: usize>(rules: [SeccompRule; N]) -> Vec<SeccompRule> {
-    rules.into()
+/// A number that no processor has would match nothing.
+fn number(call: i64) -> u32 {
+    u32::try_from(call).unwrap_or(u32::MAX - 1)
 }
 
-fn all<const N: usize>(conditions: [Condition; N]) -> Result<SeccompRule, seccompiler::Error> {
-    let built: Result<Vec<_>, _> = conditions
-        .into_iter()
-        .map(|(argument, op, value)| {
-            SeccompCondition::new(argument, SeccompCmpArgLen::Dword, op, value)
-        })
-        .collect();
-    Ok(SeccompRule::new(built?)?)
+fn one_of(argument: u8, values: &[i32]) -> Rules {
+    values.iter().map(|value| vec![equal(argument, *value)]).collect()
 }
-
-type Condition = (u8, SeccompCmpOp, u64);
 
 fn equal(argument: u8, value: i32) -> Condition {
-    (argument, SeccompCmpOp::Eq, low_word(value))
+    Condition { argument, mask: u32::MAX, value: low_word(value) }
 }
 
 fn flag(argument: u8, mask: i32, value: i32) -> Condition {
-    (argument, SeccompCmpOp::MaskedEq(low_word(mask)), low_word(value))
+    Condition { argument, mask: low_word(mask), value: low_word(value) }
 }
 
-fn low_word(value: i32) -> u64 {
-    u64::from(u32::from_ne_bytes(value.to_ne_bytes()))
+fn low_word(value: i32) -> u32 {
+    u32::from_ne_bytes(value.to_ne_bytes())
 }
 
-fn program(
-    rules: Rules,
-    otherwise: SeccompAction,
-    matched: SeccompAction,
-) -> Result<BpfProgram, seccompiler::Error> {
-    let arch = TargetArch::try_from(std::env::consts::ARCH)?;
-    Ok(SeccompFilter::new(rules, otherwise, matched, arch)?.try_into()?)
+#[cfg(test)]
+mod tests {
+    use super::super::bpf::tests::{answered, run};
+    use super::*;
+
+    const OWN_PID: u32 = 77;
+    /// More than any processor has.
+    const NUMBERS: std::ops::Range<i64> = 0..1024;
+
+    fn in_both_modes() -> [(Mode, Vec<libc::sock_filter>); 2] {
+        [Mode::Full, Mode::Reduced].map(|mode| (mode, program(mode, OWN_PID)))
+    }
+
+    #[test]
+    fn a_call_in_no_table_is_refused_and_a_dangerous_one_trapped() {
+        let eperm = libc::SECCOMP_RET_ERRNO | 1;
+        for (mode, program) in in_both_modes() {
+            for call in NUMBERS {
+                let found = answered(&program, call, [0; 6]);
+                let full = mode == Mode::Full && ALLOWED_FULL.contains(&call);
+                match call {
+                    libc::SYS_clone3 => assert_eq!(found, libc::SECCOMP_RET_ERRNO | 38),
+                    _ if DANGEROUS.contains(&call) => assert_eq!(found, libc::SECCOMP_RET_TRAP),
+                    _ if full || ALLOWED.contains(&call) => {
+                        assert_eq!(found, libc::SECCOMP_RET_ALLOW, "{call}");
+                    }
+                    _ => assert!(found == eperm || CONDITIONAL.contains(&call), "{call}"),
+                }
+            }
+        }
+    }
+
+    const CONDITIONAL: &[i64] = &[
+        libc::SYS_mmap,
+        libc::SYS_mprotect,
+        libc::SYS_openat,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_open,
+        libc::SYS_prlimit64,
+        libc::SYS_sched_setaffinity,
+        libc::SYS_prctl,
+        libc::SYS_fcntl,
+        libc::SYS_ioctl,
+        libc::SYS_clone,
+        libc::SYS_socket,
+        libc::SYS_socketpair,
+        libc::SYS_kill,
+        libc::SYS_tgkill,
+    ];
+
+    #[test]
+    fn no_call_is_in_two_tables() {
+        let tables = [ALLOWED, ALLOWED_FULL, DANGEROUS].concat();
+        let mut once = tables.clone();
+        once.sort_unstable();
+        once.dedup();
+        assert_eq!(once.len(), tables.len());
+    }
+
+    #[test]
+    fn arguments_decide() {
+        let [(_, full), (_, reduced)] = in_both_modes();
+        let allow = libc::SECCOMP_RET_ALLOW;
+        let prot = |bits: i32| [0, 0, bits as u64, 0, 0, 0];
+        let first = |value: i32| [value as u32 as u64, 0, 0, 0, 0, 0];
+        for program in [&full, &reduced] {
+            let allowed = |call, arguments| answered(program, call, arguments) == allow;
+            assert!(allowed(libc::SYS_mmap, prot(libc::PROT_READ | libc::PROT_EXEC)));
+            assert!(!allowed(libc::SYS_mmap, prot(libc::PROT_WRITE | libc::PROT_EXEC)));
+            assert!(!allowed(libc::SYS_mprotect, prot(libc::PROT_EXEC)));
+            assert!(!allowed(libc::SYS_clone, first(libc::CLONE_THREAD | libc::CLONE_NEWUSER)));
+            assert!(!allowed(libc::SYS_openat, prot(libc::O_RDONLY | libc::O_TRUNC)));
+            assert!(allowed(libc::SYS_openat, prot(libc::O_RDWR | libc::O_TRUNC)));
+            assert!(!allowed(libc::SYS_prctl, first(libc::PR_SET_PTRACER)));
+            assert!(!allowed(libc::SYS_socket, first(libc::AF_VSOCK)));
+            // The upper half of an argument is not looked at, as the kernel does not either.
+            assert!(!allowed(libc::SYS_mprotect, prot(libc::PROT_EXEC).map(|low| low | 7 << 32)));
+        }
+        let in_full = |call, arguments| answered(&full, call, arguments) == allow;
+        let in_reduced = |call, arguments| answered(&reduced, call, arguments) == allow;
+        assert!(in_full(libc::SYS_clone, first(libc::SIGCHLD)));
+        assert!(!in_reduced(libc::SYS_clone, first(libc::SIGCHLD)));
+        assert!(in_full(libc::SYS_socket, first(libc::AF_INET)));
+        assert!(!in_reduced(libc::SYS_socket, first(libc::AF_INET)));
+        assert!(in_full(libc::SYS_kill, first(1)) && !in_reduced(libc::SYS_kill, first(1)));
+        assert!(in_reduced(libc::SYS_kill, first(OWN_PID as i32)));
+    }
+
+    #[test]
+    fn no_call_takes_long_to_decide() {
+        for (_, program) in in_both_modes() {
+            let x86_64 = 0xc000_003e;
+            let arch = if cfg!(target_arch = "x86_64") { x86_64 } else { program[1].k };
+            let longest = NUMBERS.map(|call| run(&program, arch, call as u32, [99; 6]).1).max();
+            assert!(longest.is_some_and(|steps| steps < 64), "{longest:?}");
+        }
+    }
 }

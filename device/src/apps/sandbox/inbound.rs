@@ -83,8 +83,8 @@ fn serve(listener: &TcpListener, port: u16, channel: &Arc<Mutex<OwnedFd>>, place
 fn connect(channel: &Mutex<OwnedFd>, port: u16) -> io::Result<TcpStream> {
     let socket = {
         let channel = channel.lock().unwrap_or_else(PoisonError::into_inner);
-        send(channel.as_fd(), SOCKET_PLEASE, None)?;
-        receive(channel.as_fd())?.fd.ok_or(io::ErrorKind::ConnectionRefused)?
+        send(channel.as_fd(), SOCKET_PLEASE, &[])?;
+        receive(channel.as_fd())?.fds.pop().ok_or(io::ErrorKind::ConnectionRefused)?
     };
     rustix::net::connect(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
     Ok(TcpStream::from(socket))

@@ -1,5 +1,5 @@
-//! The sandbox program: a helper that re-executes us, makes the namespaces and becomes their
-//! tiny init, so that the app is not process 1. It runs single-threaded from its first line.
+//! A copy of the zygote: it makes the namespaces and becomes their tiny init, so that the app is
+//! not process 1. It runs single-threaded from its first line.
 
 use std::net::{Ipv4Addr, TcpListener};
 
@@ -15,13 +15,13 @@ use super::control::{
 use super::{app, limits, tree, watch};
 use crate::apps::proxy::PROXY_PORT;
 use crate::sys::loopback::loopback_up;
-use crate::sys::process::{Fork, Lineage, fork, inherited, unshare};
+use crate::sys::process::{Fork, Lineage, exit_now, fork, unshare};
 
 /// The app's uid and gid inside its user namespace. Not 0, so that exec grants nothing.
 const INSIDE_ID: u32 = 1000;
 
 /// Exit code of the sandbox program when it could not do its work; the report says why.
-const EXIT_FAULT: i32 = 125;
+pub const EXIT_FAULT: i32 = 125;
 
 /// What the init holds on to: its line to the supervisor and the channel for sockets.
 #[derive(Debug)]
@@ -30,11 +30,10 @@ pub struct Lines {
     pub sockets: Option<OwnedFd>,
 }
 
-/// The whole life of the sandbox program. The order comes over standard input, which must be a
-/// sequenced-packet socket; standard output and error become the app's.
-pub fn sandbox_init_main() -> ! {
-    let Some(control) = inherited(0) else { std::process::exit(EXIT_FAULT) };
-    let Some((order, sockets)) = take_order(&control) else { std::process::exit(EXIT_FAULT) };
+/// The whole life of a copy. The order comes over `control`; standard output and error become the
+/// app's.
+pub fn init_main(control: OwnedFd) -> ! {
+    let Some((order, sockets)) = take_order(&control) else { exit_now(EXIT_FAULT) };
     let lines = Lines { control, sockets };
     let outcome = match order.mode {
         Mode::Full | Mode::Probe => full(&order, &lines),
@@ -48,13 +47,13 @@ pub fn sandbox_init_main() -> ! {
             EXIT_FAULT
         }
     };
-    std::process::exit(code)
+    exit_now(code)
 }
 
 fn take_order(control: &OwnedFd) -> Option<(Order, Option<OwnedFd>)> {
-    let message = receive(control).ok()?;
+    let mut message = receive(control).ok()?;
     debug_assert!(message.bytes.len() <= MESSAGE_BYTES_MAX);
-    Some((serde_json::from_slice(&message.bytes).ok()?, message.fd))
+    Some((serde_json::from_slice(&message.bytes).ok()?, message.fds.pop()))
 }
 
 /// New namespaces, and in them an init that is our sibling: the supervisor is its parent and

@@ -1,5 +1,7 @@
 //! What an app may use up, and the privileges it gives away.
 
+use std::io::Read;
+
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
@@ -89,11 +91,22 @@ fn drop_bounding(bit: u32) -> Result<(), Errno> {
 /// Threads that `uid` has on this machine, each counted against its process limit.
 pub fn threads_of(uid: u32) -> u32 {
     let Ok(processes) = std::fs::read_dir("/proc") else { return 0 };
-    processes.flatten().map(|process| threads_if(&process.path(), uid)).sum()
+    let is_process =
+        |name: &std::ffi::OsStr| name.as_encoded_bytes().first().is_some_and(u8::is_ascii_digit);
+    let processes = processes.flatten().filter(|entry| is_process(&entry.file_name()));
+    processes.map(|process| threads_if(&process.path(), uid)).sum()
+}
+
+/// In one read, since there are many: a status has about 1500 bytes.
+fn read_status(process: &std::path::Path) -> std::io::Result<String> {
+    let mut status = vec![0; 4096];
+    let count = std::fs::File::open(process.join("status"))?.read(&mut status)?;
+    status.truncate(count);
+    Ok(String::from_utf8_lossy(&status).into_owned())
 }
 
 fn threads_if(process: &std::path::Path, uid: u32) -> u32 {
-    let Ok(status) = std::fs::read_to_string(process.join("status")) else { return 0 };
+    let Ok(status) = read_status(process) else { return 0 };
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         line.split_ascii_whitespace().next()?.parse::<u32>().ok()

@@ -14,6 +14,7 @@
 //! A tracer must collect the app's end with waitpid before [`Running::wait`] can.
 
 mod app;
+mod bpf;
 mod control;
 mod error;
 mod fence;
@@ -27,27 +28,28 @@ mod start;
 mod syscalls;
 mod tree;
 mod watch;
+mod zygote;
 
-use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 pub use app::STORAGE_VARIABLE;
 pub use control::Ended;
 pub use error::SandboxError;
-pub use init::sandbox_init_main;
 pub use limits::Limits;
 pub use running::{GRACE, Running};
 pub use start::{probe, spawn};
 pub use tree::STORAGE_INSIDE;
+pub use zygote::{Zygote, sandbox_init_main};
 
 /// What to run and how far it may reach; taken from the verified package and its manifest.
 #[derive(Debug)]
 pub struct Spec {
-    /// How to run [`sandbox_init_main`] in a new process: program, then arguments.
-    pub init_program: Vec<OsString>,
+    /// What is forked to start the app.
+    pub zygote: Arc<Zygote>,
     /// The unpacked package. Seen by the app as `/`, read-only. When we are root, `run_as`
     /// must be able to read it.
     pub root: PathBuf,
@@ -118,12 +120,12 @@ pub const RUN_AS_DEFAULT: u32 = 61_184;
 impl Spec {
     /// An app without arguments, network, ports or storage, whose output is discarded.
     pub fn new(
-        init_program: Vec<OsString>,
+        zygote: Arc<Zygote>,
         root: impl Into<PathBuf>,
         entry_point: impl Into<String>,
     ) -> Spec {
         Spec {
-            init_program,
+            zygote,
             root: root.into(),
             entry_point: entry_point.into(),
             args: Vec::new(),

@@ -83,7 +83,7 @@ impl Running {
             reap(helper);
         }
         let control = &self.parts.control;
-        send(control, GO, None).map_err(|errno| silent(errno.to_string()))?;
+        send(control, GO, &[]).map_err(|errno| silent(errno.to_string()))?;
         let word = receive(control).map_err(|errno| silent(errno.to_string()))?;
         match word.report() {
             Some(Report::Running) => Ok(()),

@@ -4,25 +4,20 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use rustix::fd::AsFd;
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair, sockopt};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::control::{
-    Area, Fault, MESSAGE_BYTES_MAX, Mode, Order, Received, Report, StorageOrder, receive, send,
+    Area, Fault, MESSAGE_BYTES_MAX, Mode, Order, Received, Report, StorageOrder, pair, receive,
+    send,
 };
 use super::host::how_to_allow;
 use super::inbound::Inbound;
 use super::running::{Parts, reap};
 use super::{Accept, Isolation, Running, SandboxError, Spec};
 use crate::apps::proxy::{Proxy, Rules, proxy_environment};
-
-/// How long the sandbox program may take for one step.
-const SILENCE_MAX: Duration = Duration::from_secs(10);
 
 const FORCED: &str = "reduced isolation was asked for";
 
@@ -72,8 +67,8 @@ fn start(spec: &Spec, rules: &Rules, isolation: Isolation) -> Result<Running, Sa
     let ports: &[u16] = if full { &spec.tcp_server_ports } else { &[] };
     let (inbound, channel) = Inbound::open(ports)?;
     let mut helper = Helper::start(spec, &order, channel)?;
-    let init = helper.expect(&Report::Init)?;
-    let proxy = init.fd.map(|listener| Proxy::serve(listener.into(), rules.clone()));
+    let mut init = helper.expect(&Report::Init)?;
+    let proxy = init.fds.pop().map(|listener| Proxy::serve(listener.into(), rules.clone()));
     let app = helper.expect(&Report::App)?;
     let parts = helper.hand_over(app.sender)?;
     Ok(Running::new(parts, isolation, proxy, inbound))
@@ -155,25 +150,17 @@ struct Helper {
 
 impl Helper {
     fn start(spec: &Spec, order: &Order, channel: Option<OwnedFd>) -> Result<Helper, SandboxError> {
-        let program = spec.init_program.first().cloned().unwrap_or_default();
-        let not_started = |why: String| SandboxError::InitNotStarted {
-            program: program.to_string_lossy().into_owned(),
-            why,
-        };
+        let silent = |why: Errno| SandboxError::InitSilent { during: format!("starting: {why}") };
         let message = encode(order)?;
-        let (ours, theirs) = control_pair().map_err(|errno| not_started(errno.to_string()))?;
-        let mut command = Command::new(&program);
-        command.args(spec.init_program.iter().skip(1)).env_clear().stdin(Stdio::from(theirs));
-        connect_logs(&mut command, spec).map_err(|why| not_started(why.to_string()))?;
-        let child = command.spawn();
-        // Closes our copy of their end, so that their death is an end of the line.
-        drop(command);
-        let child = child.map_err(|why| not_started(why.to_string()))?;
-        let pid = Pid::from_child(&child);
-        let sent = send(&ours, &message, channel.as_ref().map(AsFd::as_fd));
-        let helper = Helper { control: Some(ours), pid, init: None, names: Names::of(spec) };
-        sent.map_err(|errno| not_started(errno.to_string()))?;
-        Ok(helper)
+        let (ours, theirs) = pair().map_err(silent)?;
+        let null = std::fs::File::options().write(true).open("/dev/null");
+        let null = null.map_err(|why| silent(Errno::from_io_error(&why).unwrap_or(Errno::IO)))?;
+        let [stdout, stderr] = [&spec.stdout, &spec.stderr]
+            .map(|log| log.as_ref().map_or_else(|| null.as_fd(), AsFd::as_fd));
+        // The order is there before its reader, which need not wait for us then.
+        send(&ours, &message, channel.as_ref().map(AsFd::as_fd).as_slice()).map_err(silent)?;
+        let pid = spec.zygote.fork([theirs.as_fd(), stdout, stderr])?;
+        Ok(Helper { control: Some(ours), pid, init: None, names: Names::of(spec) })
     }
 
     /// The next report, which must be `wanted`.
@@ -219,26 +206,10 @@ impl Drop for Helper {
     }
 }
 
-fn connect_logs(command: &mut Command, spec: &Spec) -> io::Result<()> {
-    let stdio = |log: &Option<OwnedFd>| -> io::Result<Stdio> {
-        Ok(log.as_ref().map(OwnedFd::try_clone).transpose()?.map_or(Stdio::null(), Stdio::from))
-    };
-    command.stdout(stdio(&spec.stdout)?).stderr(stdio(&spec.stderr)?);
-    Ok(())
-}
-
 fn encode(order: &Order) -> Result<Vec<u8>, SandboxError> {
     let too_long = |bytes| SandboxError::ArgumentsTooLong { bytes, bytes_max: MESSAGE_BYTES_MAX };
     let message = serde_json::to_vec(order).map_err(|_| too_long(0))?;
     if message.len() > MESSAGE_BYTES_MAX { Err(too_long(message.len())) } else { Ok(message) }
-}
-
-fn control_pair() -> Result<(OwnedFd, OwnedFd), Errno> {
-    let kind = SocketType::SEQPACKET;
-    let (ours, theirs) = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
-    sockopt::set_socket_passcred(&ours, true)?;
-    sockopt::set_socket_timeout(&ours, sockopt::Timeout::Recv, Some(SILENCE_MAX))?;
-    Ok((ours, theirs))
 }
 
 /// What a refusal names.
@@ -295,11 +266,14 @@ fn mend(errno: i32) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Zygote;
     use super::*;
+    use std::sync::Arc;
 
     #[test]
     fn without_landlock_and_namespaces_nothing_confines() {
-        let spec = Spec::new(vec!["init".into()], "/package", "/bin/app");
+        let zygote = Arc::new(Zygote::new(vec!["init".into()]));
+        let spec = Spec::new(zygote, "/package", "/bin/app");
         let fault = Fault::new(Area::NothingConfines, "Landlock", Errno::NOSYS);
         let refusal = Names::of(&spec).refusal(fault);
         assert!(matches!(refusal, SandboxError::NothingConfines { .. }));

@@ -101,5 +101,5 @@ fn hand_out_socket(lines: &Lines) -> Result<(), Errno> {
         return Err(Errno::PROTO);
     }
     let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-    send(sockets, SOCKET_PLEASE, Some(socket.as_fd()))
+    send(sockets, SOCKET_PLEASE, &[socket.as_fd()])
 }
