@@ -11,7 +11,7 @@ use gimli::{
 use super::memory::{Mapping, Peek};
 use super::module::{Module, UnwindTables, base_of};
 use super::record::{FRAMES_MAX, Frame};
-use crate::sys::ptrace::registers::{FP, PC, Registers, SP};
+use crate::sys::ptrace::registers::{FP, LINK, PC, Registers, SP};
 
 /// Modules read for one trace.
 const MODULES_MAX: usize = 16;
@@ -96,8 +96,11 @@ impl Unwinder<'_> {
     }
 
     fn enter(&mut self, caller: Registers, signal: bool) -> Option<Step> {
-        // A caller's stack pointer lies above, except where a handler has a stack of its own.
-        if !signal && caller.get(SP)? <= self.registers.get(SP)? {
+        // A caller's stack pointer lies above, except where a handler has a stack of its own, and
+        // where the innermost function needed none because its return address is in a register.
+        let (sp, its) = (self.registers.get(SP)?, caller.get(SP)?);
+        let stackless = LINK.is_some() && self.exact && its == sp;
+        if !signal && its <= sp && !stackless {
             return None;
         }
         self.trace.in_handler |= signal;
@@ -106,21 +109,24 @@ impl Unwinder<'_> {
         Some(Step::Caller)
     }
 
-    /// A call to an address that is no code leaves the return address on top of the stack.
-    /// Only believed for the innermost frame, and only if it leads into code.
+    /// A call to an address that is no code leaves the return address on top of the stack, or in
+    /// its register. Only believed for the innermost frame, and only if it leads into code.
     fn return_from_nowhere(&mut self) -> Option<Step> {
         let sp = self.registers.get(SP).filter(|_| self.exact)?;
-        let pc = self.memory.word(sp)?;
+        let (pc, popped) = match LINK {
+            Some(link) => (plain(self.registers.get(link)?), 0),
+            None => (self.memory.word(sp)?, WORD),
+        };
         base_of(pc, self.mappings)?;
         let mut caller = self.registers;
         caller.set(PC, Some(pc));
-        caller.set(SP, sp.checked_add(WORD));
+        caller.set(SP, sp.checked_add(popped));
         self.enter(caller, false)
     }
 
     fn follow_frame_pointer(&mut self) -> Option<Step> {
         let fp = self.registers.get(FP).filter(|fp| fp % WORD == 0)?;
-        let pc = self.memory.word(fp.checked_add(WORD)?)?;
+        let pc = plain(self.memory.word(fp.checked_add(WORD)?)?);
         base_of(pc.wrapping_sub(1), self.mappings)?;
         let mut caller = self.registers;
         caller.set(PC, Some(pc));
@@ -128,6 +134,12 @@ impl Unwinder<'_> {
         caller.set(SP, fp.checked_add(2 * WORD));
         self.enter(caller, false)
     }
+}
+
+/// A return address as it is in memory: 64-bit Arm may have signed it in its upper bits, which no
+/// address of a program uses.
+fn plain(address: u64) -> u64 {
+    if cfg!(target_arch = "aarch64") { address & 0x0000_ffff_ffff_ffff } else { address }
 }
 
 /// The modules met so far.
@@ -202,7 +214,7 @@ impl Rules<'_, '_> {
             }
             caller.set(register.0, self.recover(register.0, rule, cfa));
         }
-        caller.set(PC, caller.get(return_column));
+        caller.set(PC, caller.get(return_column).map(plain));
         caller.get(PC)?;
         Some(Caller { registers: Some(caller), signal })
     }

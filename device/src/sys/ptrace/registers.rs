@@ -1,5 +1,5 @@
 //! The general registers of a stopped thread, numbered as DWARF numbers them. One section per
-//! processor: what another one needs is its three numbers and its two functions here.
+//! processor: what another one needs is its four numbers and its two functions here.
 
 /// How many registers are kept: DWARF's numbers 0 to 32 cover x86-64 and 64-bit Arm.
 pub const COUNT: usize = 33;
@@ -41,6 +41,8 @@ mod processor {
     pub const PC: u16 = 16;
     pub const SP: u16 = 7;
     pub const FP: u16 = 6;
+    /// A call leaves its return address on the stack.
+    pub const LINK: Option<u16> = None;
 
     pub type KernelRegisters = libc::user_regs_struct;
 
@@ -64,4 +66,39 @@ mod processor {
     }
 }
 
-pub use processor::{FP, KernelRegisters, PC, SP, from_kernel, zeroed};
+#[cfg(target_arch = "aarch64")]
+mod processor {
+    use super::Registers;
+
+    /// DWARF numbers (DWARF for the Arm 64-bit Architecture, table 4.1).
+    pub const PC: u16 = 32;
+    pub const SP: u16 = 31;
+    pub const FP: u16 = 29;
+    /// A call leaves its return address in x30.
+    pub const LINK: Option<u16> = Some(30);
+
+    /// What `PTRACE_GETREGSET` with `NT_PRSTATUS` fills: x0 to x30, sp, pc, pstate.
+    pub type KernelRegisters = libc::user_regs_struct;
+
+    pub fn zeroed() -> KernelRegisters {
+        // SAFETY: the struct holds only integers, for which all bits zero is a value.
+        unsafe { std::mem::zeroed() }
+    }
+
+    /// A call that seccomp answers with death is not recognised here: only its signal is seen.
+    pub fn from_kernel(set: &KernelRegisters) -> Registers {
+        let mut registers = Registers::EMPTY;
+        for (number, value) in set.regs.into_iter().chain([set.sp, set.pc]).enumerate() {
+            registers.set(number as u16, Some(value));
+        }
+        registers
+    }
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+compile_error!(
+    "crash capture knows the registers of x86-64 and 64-bit Arm: add this processor's section to \
+     device/src/sys/ptrace/registers.rs (docs/src/porting.md, \"Another processor\")"
+);
+
+pub use processor::{FP, KernelRegisters, LINK, PC, SP, from_kernel, zeroed};
