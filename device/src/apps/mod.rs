@@ -2,6 +2,7 @@
 
 pub mod backoff;
 mod failed;
+mod log_limit;
 mod oom_kills;
 pub mod proxy;
 mod refusal_log;

@@ -3,6 +3,7 @@
 
 use super::backoff::Backoff;
 use super::failed::{self, Seen, Told};
+use super::log_limit::{Line, LogLimit};
 use super::oom_kills::OomKills;
 use super::refusal_log::RefusalLog;
 use super::sandbox::{
@@ -290,12 +291,17 @@ fn tell_refusals(shared: &Shared, running: &Running, told: u64, log: &mut Refusa
 /// Shows an app's output on our standard error, line by line, control characters left out.
 fn show_log(name: &str, output: PipeReader) {
     let mut output = BufReader::new(output);
-    let mut line = Vec::new();
+    let (mut line, mut limit) = (Vec::new(), LogLimit::default());
     while matches!(output.by_ref().take(LOG_LINE_MAX).read_until(b'\n', &mut line), Ok(n) if n > 0)
     {
         let text: String =
             String::from_utf8_lossy(&line).chars().filter(|c| !c.is_control()).collect();
-        eprintln!("{name} | {text}");
         line.clear();
+        match limit.line(Instant::now()) {
+            Line::LeftOut => continue,
+            Line::ShownAfter(lines) => eprintln!("{name}: {lines} lines of its output left out"),
+            Line::Shown => {}
+        }
+        eprintln!("{name} | {text}");
     }
 }
