@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,6 +132,85 @@ static int bomb(void) {
     return 0;
 }
 
+/* Sets aside or writes more of its storage than it may have. */
+static int overfill(const char *name) {
+    int fd = open(getenv("CRATON_STORAGE"), O_RDWR);
+    if (fd < 0) return say(-1);
+    off_t far = 1L << 40;
+    if (!strcmp(name, "over-keep")) return say(fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 1 << 30));
+    if (!strcmp(name, "over-allocate")) return say(fallocate(fd, 0, 0, 1 << 30));
+    if (!strcmp(name, "over-sparse")) return say(pwrite(fd, "x", 1, far));
+    if (!strcmp(name, "over-truncate")) return say(ftruncate(fd, far));
+    return say(syscall(SYS_fsetxattr, fd, "user.more", name, 5, 0));
+}
+
+/* Holds as many connections to its proxy as it gets, silent or talking nonsense without end, lets
+ * go of them, and then asks for a real one. */
+static int exhaust_proxy(const char *host, int port) {
+    static char nonsense[65536];
+    int held[100], count = 0;
+    memset(nonsense, 'C', sizeof nonsense);
+    while (count < 100 && (held[count] = dial("127.0.0.1", 1080)) >= 0) {
+        if (count % 2) {
+            fcntl(held[count], F_SETFL, O_NONBLOCK);
+            if (send(held[count], nonsense, sizeof nonsense, MSG_NOSIGNAL) < 0) errno = 0;
+        }
+        count++;
+    }
+    printf("held %d\n", count > 32);
+    while (count > 0) close(held[--count]);
+    return through_proxy(host, port);
+}
+
+static int abstract(const char *name) {
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (fd < 0) return say(-1);
+    strncpy(to.sun_path + 1, name, sizeof to.sun_path - 2);
+    socklen_t length = offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name);
+    return say(connect(fd, (struct sockaddr *)&to, length));
+}
+
+static int over_ipv6(const char *host, int port) {
+    struct sockaddr_in6 to = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    int fd = socket(AF_INET6, SOCK_STREAM, 0);
+    if (fd < 0) return say(-1);
+    inet_pton(AF_INET6, host, &to.sin6_addr);
+    return say(connect(fd, (struct sockaddr *)&to, sizeof to));
+}
+
+static int send_udp(const char *host, int port) {
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    if (fd < 0) return say(-1);
+    inet_pton(AF_INET, host, &to.sin_addr);
+    return say(sendto(fd, "x", 1, 0, (struct sockaddr *)&to, sizeof to));
+}
+
+/* What no line to the supervisor, no core and no score of ours should show. */
+static int left_behind(void) {
+    for (int fd = 0; fd < 1024; fd++) {
+        struct stat stat;
+        if (fstat(fd, &stat) == 0 && (S_ISSOCK(stat.st_mode) || S_ISDIR(stat.st_mode)))
+            printf("descriptor %d\n", fd);
+    }
+    struct rlimit core;
+    getrlimit(RLIMIT_CORE, &core);
+    printf("core %ld %ld\n", (long)core.rlim_cur, (long)core.rlim_max);
+    char score[16] = "";
+    int fd = open("/proc/self/oom_score_adj", O_RDONLY);
+    if (fd >= 0 && read(fd, score, sizeof score - 1) > 0) printf("oom %s", score);
+    return 0;
+}
+
+static int kill_all(void) {
+    kill(1, SIGKILL);
+    kill(1, SIGSTOP);
+    kill(-1, SIGKILL);
+    if (syscall(SYS_clone, CLONE_PARENT | SIGKILL, 0, 0, 0, 0) == 0) _exit(0);
+    return say(0);
+}
+
 static void *rest(void *unused) { for (;;) pause(); return unused; }
 
 static int threads(void) {
@@ -193,6 +273,19 @@ static int memory_attack(const char *name) {
         return say((long)mmap(0, page, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0) == -1 ? -1 : 0);
     }
     if (!strcmp(name, "self-mem")) return say(open("/proc/self/mem", O_RDWR));
+    int prot = PROT_READ | PROT_WRITE, flags = MAP_PRIVATE | MAP_ANONYMOUS;
+    if (!strcmp(name, "shared-memory"))
+        return say((long)mmap(0, page, prot, MAP_SHARED | MAP_ANONYMOUS, -1, 0) == -1 ? -1 : 0);
+    if (!strcmp(name, "shared-zero")) {
+        int fd = open("/dev/zero", O_RDWR);
+        return say(fd < 0 || (long)mmap(0, page, prot, MAP_SHARED, fd, 0) == -1 ? -1 : 0);
+    }
+    if (!strcmp(name, "grows-down"))
+        return say((long)mmap(0, page, prot, flags | MAP_GROWSDOWN, -1, 0) == -1 ? -1 : 0);
+    if (!strcmp(name, "reserve"))
+        return say((long)mmap(0, 1L << 40, PROT_READ, flags, -1, 0) == -1 ? -1 : 0);
+    if (!strcmp(name, "shmget")) return say(syscall(SYS_shmget, 0, page, 0600));
+    if (!strcmp(name, "mq-open")) return say(syscall(SYS_mq_open, "x", O_CREAT | O_RDWR, 0600, 0));
     if (!strcmp(name, "personality")) return say(syscall(SYS_personality, 0x0400000));
     return 2;
 }
@@ -211,6 +304,16 @@ static int call_attack(const char *name, long number) {
     if (!strcmp(name, "io-uring")) return say(syscall(SYS_io_uring_setup, 1, 0));
     if (!strcmp(name, "mount")) return say(syscall(SYS_mount, "x", "/", "tmpfs", 0, 0));
     if (!strcmp(name, "bpf")) return say(syscall(SYS_bpf, 0, 0, 0));
+    if (!strcmp(name, "userfaultfd")) return say(syscall(SYS_userfaultfd, 0));
+    if (!strcmp(name, "perf")) return say(syscall(SYS_perf_event_open, 0, 0, -1, -1, 0));
+    if (!strcmp(name, "add-key")) return say(syscall(SYS_add_key, "user", "x", "x", 1, -3));
+    if (!strcmp(name, "request-key")) return say(syscall(SYS_request_key, "user", "x", 0, -3));
+    if (!strcmp(name, "pidfd-getfd")) return say(syscall(SYS_pidfd_getfd, 0, 0, 0));
+    if (!strcmp(name, "io-uring-enter")) return say(syscall(SYS_io_uring_enter, 0, 1, 0, 0, 0, 0));
+    if (!strcmp(name, "pipe-size")) {
+        int pair[2];
+        return say(pipe(pair) < 0 ? -1 : fcntl(pair[0], F_SETPIPE_SZ, 1 << 20));
+    }
     if (!strcmp(name, "keyctl")) return say(syscall(SYS_keyctl, 0, 0, 0, 0, 0));
     if (!strcmp(name, "setuid")) return say(setuid(0));
     if (!strcmp(name, "owner")) return say(fcntl(0, F_SETOWN, number));
@@ -271,6 +374,13 @@ int main(int count, char **words) {
     if (!strcmp(name, "connect")) return http_connect(word, number);
     if (!strcmp(name, "serve")) return serve(number);
     if (!strcmp(name, "fill")) return fill(number);
+    if (!strncmp(name, "over-", 5)) return overfill(name);
+    if (!strcmp(name, "exhaust-proxy")) return exhaust_proxy(word, number);
+    if (!strcmp(name, "abstract")) return abstract(word);
+    if (!strcmp(name, "ipv6")) return over_ipv6(word, number);
+    if (!strcmp(name, "udp")) return send_udp(word, number);
+    if (!strcmp(name, "left-behind")) return left_behind();
+    if (!strcmp(name, "kill-all")) return kill_all();
     if (!strcmp(name, "bomb")) return bomb();
     if (!strcmp(name, "threads")) return threads();
     if (!strcmp(name, "eat")) return eat(number);

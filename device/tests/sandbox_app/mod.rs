@@ -1,19 +1,20 @@
 //! A package with the attack program in it, and running it.
 #![allow(dead_code)] // each test file uses the part that it needs
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use craton_device::apps::proxy::Tally;
 use craton_device::apps::sandbox::{
-    Accept, Ended, Isolation, Running, Spec, Storage, Zygote, spawn,
+    Accept, Ended, Isolation, Running, Spec, Storage, Zygote, probe, spawn,
 };
 
 /// One package, built as the test wishes.
@@ -33,13 +34,16 @@ pub struct Outcome {
 const PATIENCE: Duration = Duration::from_secs(20);
 
 impl App {
+    /// With full isolation where the host gives it, and otherwise reduced, which is said.
     pub fn new() -> App {
         let folder = tempfile::tempdir().expect("a temporary folder");
         open_to_all(folder.path());
         let root = folder.path().join("package");
         package(&root);
         let mut spec = Spec::new(Arc::new(Zygote::new(init_program())), root, "/bin/app");
-        spec.accept = Accept::FullOnly;
+        if full_isolation() {
+            spec.accept = Accept::FullOnly;
+        }
         App { spec, folder }
     }
 
@@ -83,6 +87,30 @@ impl App {
         let (network, isolation) = (running.network(), running.isolation().clone());
         Outcome { ended, output, network, isolation }
     }
+}
+
+/// Whether this host gives full isolation. Where it does not, says so for the calling test, past
+/// the test harness: never silently.
+pub fn full_isolation() -> bool {
+    static FOUND: OnceLock<Isolation> = OnceLock::new();
+    let found = FOUND.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let zygote = Arc::new(Zygote::new(init_program()));
+        probe(&Spec::new(zygote, folder.path(), "/none")).expect("a probe")
+    });
+    let Isolation::Reduced { reason, how_to_allow } = found else { return true };
+    static SAID_FOR: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    if !SAID_FOR.lock().expect("no test panics in here").insert(test.clone()) {
+        return false;
+    }
+    let line = writeln!(
+        std::io::stderr(),
+        "{test}: this host refuses full isolation ({reason}), so it runs reduced, or not at all \
+         where only full isolation is meant. To allow full: {how_to_allow}"
+    );
+    line.expect("standard error");
+    false
 }
 
 /// The unpacked package, in a new folder.

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::io::Errno;
-use rustix::process::Signal;
+use rustix::process::{DumpableBehavior, Signal};
 
 use super::control::{Area, Fault, GO, Mode, Order, Report, receive, send_report};
 use super::fence::Fence;
@@ -38,6 +38,8 @@ fn bind_and_exec(
     storage: Option<&OwnedFd>,
 ) -> Result<std::convert::Infallible, Fault> {
     let setup = |step: &'static str| move |errno| Fault::new(Area::Setup, step, errno);
+    rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable)
+        .map_err(setup("let the supervisor trace"))?;
     rustix::process::setsid().map_err(setup("start a session"))?;
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(setup("die with the init"))?;
@@ -50,6 +52,7 @@ fn bind_and_exec(
     close_from(3, &keep).map_err(setup("close descriptors"))?;
     let mut command = command(order, storage);
     let program = filter::program(order.mode, std::process::id());
+    volunteer_for_oom();
     // After the filter is built: it may need more memory than the app is granted.
     impose_limits(order)?;
     close_fence(order, storage)?;
@@ -60,6 +63,12 @@ fn bind_and_exec(
     let why = command.exec();
     let errno = Errno::from_io_error(&why).unwrap_or(Errno::IO);
     Err(Fault::new(Area::EntryPoint, "exec", errno))
+}
+
+/// When memory runs out the kernel ends the app before any program of ours. Without a /proc the
+/// kernel chooses as it does for everyone.
+fn volunteer_for_oom() {
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
 }
 
 fn impose_limits(order: &Order) -> Result<(), Fault> {
@@ -79,9 +88,7 @@ fn impose_limits(order: &Order) -> Result<(), Fault> {
 fn close_fence(order: &Order, storage: Option<&OwnedFd>) -> Result<(), Fault> {
     let fault = |errno| Fault::new(Area::Setup, "write Landlock rules", errno);
     let mut fence = Fence::default().readable(Path::new(folder(order))).map_err(fault)?;
-    for device in ["/dev/null", "/dev/zero"] {
-        fence = fence.writable(Path::new(device)).map_err(fault)?;
-    }
+    fence = fence.writable(Path::new("/dev/null")).map_err(fault)?;
     if order.mode == Mode::Reduced {
         fence = fence.readable(Path::new("/dev/urandom")).map_err(fault)?;
         if let Some(storage) = storage {

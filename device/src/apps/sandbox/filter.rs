@@ -32,11 +32,20 @@ pub fn program(mode: Mode, own_pid: u32) -> Vec<libc::sock_filter> {
 
 /// Calls whose arguments decide, in both modes.
 fn conditional(calls: &mut Calls) {
-    // W^X: never both at once, and nothing becomes executable that was not mapped so.
-    let write = flag(2, libc::PROT_WRITE, 0);
-    let exec = flag(2, libc::PROT_EXEC, 0);
-    allow_if(calls, libc::SYS_mmap, vec![vec![write], vec![exec]]);
-    allow_if(calls, libc::SYS_mprotect, vec![vec![exec]]);
+    // Nothing becomes executable that was not mapped so.
+    allow_if(calls, libc::SYS_mprotect, vec![vec![NOT_EXEC]]);
+    // Two kinds of memory that RLIMIT_DATA does not count are not given: shared without a file,
+    // and growing downwards.
+    let private = [flag(3, libc::MAP_SHARED, 0), GROWS_NOT];
+    let of_a_file = [flag(3, libc::MAP_ANONYMOUS, 0), GROWS_NOT];
+    let counted = [private, of_a_file];
+    // W^X: never both at once.
+    let either = [NOT_WRITE, NOT_EXEC];
+    let rules =
+        either.iter().flat_map(|prot| counted.map(|[kind, grows]| vec![*prot, kind, grows]));
+    allow_if(calls, libc::SYS_mmap, rules.collect());
+    // Beyond the end of a file, where RLIMIT_FSIZE does not look, nothing is set aside either.
+    allow_if(calls, libc::SYS_fallocate, one_of(1, &[0, PUNCH_HOLE]));
 
     // Reading-and-truncating is granted by Landlock before ABI 3 to whoever may read.
     allow_if(calls, libc::SYS_openat, opening(2));
@@ -66,9 +75,18 @@ fn reduced(calls: &mut Calls, own_pid: u32) {
     let own = i32::try_from(own_pid).unwrap_or(i32::MAX);
     allow_if(calls, libc::SYS_kill, one_of(0, &[own, 0]));
     allow_if(calls, libc::SYS_tgkill, one_of(0, &[own]));
+    // Its storage is not on a mount without exec: what it writes there must not become code.
+    let kinds = [flag(3, libc::MAP_SHARED, 0), flag(3, libc::MAP_ANONYMOUS, 0)];
+    let rules = kinds.map(|kind| vec![NOT_EXEC, kind, GROWS_NOT]);
+    allow_if(calls, libc::SYS_mmap, rules.into());
     let stream = flag(1, 0xf, libc::SOCK_STREAM);
     allow_if(calls, libc::SYS_socketpair, vec![vec![equal(0, libc::AF_UNIX), stream]]);
 }
+
+const NOT_WRITE: Condition = flag(2, libc::PROT_WRITE, 0);
+const NOT_EXEC: Condition = flag(2, libc::PROT_EXEC, 0);
+const GROWS_NOT: Condition = flag(3, libc::MAP_GROWSDOWN, 0);
+const PUNCH_HOLE: i32 = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
 
 const NEW_NAMESPACES: i32 = libc::CLONE_NEWNS
     | libc::CLONE_NEWCGROUP
@@ -149,11 +167,11 @@ fn equal(argument: u8, value: i32) -> Condition {
     Condition { argument, mask: u32::MAX, value: low_word(value) }
 }
 
-fn flag(argument: u8, mask: i32, value: i32) -> Condition {
+const fn flag(argument: u8, mask: i32, value: i32) -> Condition {
     Condition { argument, mask: low_word(mask), value: low_word(value) }
 }
 
-fn low_word(value: i32) -> u32 {
+const fn low_word(value: i32) -> u32 {
     u32::from_ne_bytes(value.to_ne_bytes())
 }
 
@@ -192,6 +210,7 @@ mod tests {
     const CONDITIONAL: &[i64] = &[
         libc::SYS_mmap,
         libc::SYS_mprotect,
+        libc::SYS_fallocate,
         libc::SYS_openat,
         #[cfg(target_arch = "x86_64")]
         libc::SYS_open,
@@ -224,7 +243,15 @@ mod tests {
         let first = |value: i32| [value as u32 as u64, 0, 0, 0, 0, 0];
         for program in [&full, &reduced] {
             let allowed = |call, arguments| answered(program, call, arguments) == allow;
-            assert!(allowed(libc::SYS_mmap, prot(libc::PROT_READ | libc::PROT_EXEC)));
+            let map = |prot: i32, flags: i32| [0, 0, prot as u64, flags as u64, 0, 0];
+            let (data, shared) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
+            assert!(allowed(libc::SYS_mmap, map(data, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS)));
+            assert!(allowed(libc::SYS_mmap, map(data, shared)));
+            assert!(!allowed(libc::SYS_mmap, map(data, shared | libc::MAP_ANONYMOUS)));
+            let grows = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_GROWSDOWN;
+            assert!(!allowed(libc::SYS_mmap, map(data, grows)));
+            assert!(!allowed(libc::SYS_fallocate, [0, 1, 0, 0, 0, 0]));
+            assert!(allowed(libc::SYS_fallocate, [0, 0, 0, 4096, 0, 0]));
             assert!(!allowed(libc::SYS_mmap, prot(libc::PROT_WRITE | libc::PROT_EXEC)));
             assert!(!allowed(libc::SYS_mprotect, prot(libc::PROT_EXEC)));
             assert!(!allowed(libc::SYS_clone, first(libc::CLONE_THREAD | libc::CLONE_NEWUSER)));
@@ -237,6 +264,8 @@ mod tests {
         }
         let in_full = |call, arguments| answered(&full, call, arguments) == allow;
         let in_reduced = |call, arguments| answered(&reduced, call, arguments) == allow;
+        let code = prot(libc::PROT_READ | libc::PROT_EXEC);
+        assert!(in_full(libc::SYS_mmap, code) && !in_reduced(libc::SYS_mmap, code));
         assert!(in_full(libc::SYS_clone, first(libc::SIGCHLD)));
         assert!(!in_reduced(libc::SYS_clone, first(libc::SIGCHLD)));
         assert!(in_full(libc::SYS_socket, first(libc::AF_INET)));

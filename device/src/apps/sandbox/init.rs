@@ -134,6 +134,10 @@ fn start_app(order: &Order, lines: &Lines, storage: Option<OwnedFd>) -> Result<i
     let setup = |step: &'static str| move |errno| Fault::new(Area::Setup, step, errno);
     let pipe = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
     let (read, write) = pipe.map_err(setup("make a pipe"))?;
+    // So that the app cannot look into us where there is no Landlock to stop it. Before it is
+    // there: it might run before we do.
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .map_err(setup("hide from the app"))?;
     match fork(Lineage::Child).map_err(setup("start the app"))? {
         Fork::Child => {
             drop(read);
@@ -148,8 +152,6 @@ fn start_app(order: &Order, lines: &Lines, storage: Option<OwnedFd>) -> Result<i
 
 /// Waits for the app's exec, then watches it. Returns the exit code for the init itself.
 fn oversee(lines: &Lines, app: Pid, exec: &OwnedFd) -> Result<i32, Fault> {
-    // So that the app cannot look into us where there is no Landlock to stop it.
-    let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let mut fault = Vec::new();
     let mut buffer = [0; 512];
     loop {

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 /// Upper bounds for one app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Private writable memory (heap, stacks of threads) in KiB; mapped code is not counted.
+    /// Private writable memory (heap, stacks of threads) of each process, in KiB; mapped code is
+    /// not counted.
     pub memory_kib: u32,
     /// Processes and threads together.
     pub processes: u32,
@@ -27,6 +28,9 @@ impl Default for Limits {
 
 const STACK_BYTES: u64 = 8 * 1024 * 1024;
 const LOCKED_BYTES: u64 = 64 * 1024;
+/// Far above what a program reserves, and 32 MiB of page tables at most.
+const ADDRESS_SPACE_BYTES: u64 = 16 * 1024 * 1024 * 1024;
+const SIGNALS_QUEUED: u64 = 1024;
 
 impl Limits {
     /// Binds the calling process. `storage_kib` bounds the size of every file it can write, and
@@ -39,7 +43,11 @@ impl Limits {
         hard(Resource::Fsize, kib(storage_kib))?;
         hard(Resource::Nofile, u64::from(self.open_files))?;
         hard(Resource::Nproc, u64::from(self.processes) + u64::from(uid_threads))?;
-        hard(Resource::Core, 0)?;
+        // Of 0 a handler in core_pattern would still be given the whole core; of 1 nobody is.
+        hard(Resource::Core, 1)?;
+        // Neither its page tables nor its queued signals count as data.
+        hard(Resource::As, ADDRESS_SPACE_BYTES)?;
+        hard(Resource::Sigpending, SIGNALS_QUEUED)?;
         hard(Resource::Msgqueue, 0)?;
         hard(Resource::Nice, 0)?;
         hard(Resource::Rtprio, 0)?;

@@ -16,6 +16,7 @@ use super::control::{
 use super::host::how_to_allow;
 use super::inbound::Inbound;
 use super::running::{Parts, reap};
+use super::tree::OURS;
 use super::{Accept, Isolation, Running, SandboxError, Spec};
 use crate::apps::proxy::{Proxy, Rules, proxy_environment};
 
@@ -106,6 +107,14 @@ fn check(spec: &Spec) -> Result<Rules, SandboxError> {
         if rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file() {
             return Err(SandboxError::LogIsFile);
         }
+    }
+    // In both modes alike, although reduced has no tree of its own: a package runs in either.
+    let ours = OURS.iter().find(|name| spec.root.join(name).symlink_metadata().is_ok());
+    if let Some(name) = ours {
+        return Err(SandboxError::PackageUnusable {
+            folder: spec.root.display().to_string(),
+            why: format!("it has an entry /{name}, which is the sandbox's"),
+        });
     }
     let inside = Path::new(&spec.entry_point)
         .components()

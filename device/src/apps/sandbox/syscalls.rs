@@ -26,7 +26,6 @@ pub const ALLOWED: &[i64] = &[
     libc::SYS_fdatasync,
     libc::SYS_sync_file_range,
     libc::SYS_ftruncate,
-    libc::SYS_fallocate,
     libc::SYS_fadvise64,
     libc::SYS_readahead,
     libc::SYS_sendfile,

@@ -1,4 +1,4 @@
-//! The app's private mount tree: a tiny read-only tmpfs with the package's own entries, three
+//! The app's private mount tree: a tiny read-only tmpfs with the package's own entries, two
 //! devices, its storage file and its own /proc bound into it. Nothing else exists.
 
 use std::ffi::OsString;
@@ -21,8 +21,10 @@ use crate::sys::mounts::{NO_DEVICES, NO_EXEC, NO_SETUID, READ_ONLY, restrict_mou
 /// Where an app with MutableStorage finds its one writable file.
 pub const STORAGE_INSIDE: &str = "/mutable/storage";
 
-const DEVICES: [&str; 3] = ["null", "zero", "urandom"];
-const OURS: [&str; 3] = ["dev", "proc", "mutable"];
+// Not zero: mapped shared it is memory that no limit counts.
+const DEVICES: [&str; 2] = ["null", "urandom"];
+/// Top entries that a package must not have.
+pub const OURS: [&str; 3] = ["dev", "proc", "mutable"];
 const TOP_ENTRIES_MAX: usize = 64;
 
 /// Detached copies of everything the tree is made of.
@@ -78,13 +80,6 @@ fn package_entries(root: &Path) -> Result<Vec<Entry>, Fault> {
         let name = OsString::from(std::ffi::OsStr::from_bytes(item.file_name().to_bytes()));
         if name == "." || name == ".." {
             continue;
-        }
-        if OURS.iter().any(|ours| name == *ours) {
-            return Err(Fault::new(
-                Area::Package,
-                "its dev, proc or mutable is ours",
-                Errno::EXIST,
-            ));
         }
         if entries.len() == TOP_ENTRIES_MAX {
             return Err(Fault::new(Area::Package, "more than 64 top entries", Errno::TOOBIG));
