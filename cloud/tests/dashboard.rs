@@ -163,7 +163,7 @@ fn without_a_witness_the_log_is_never_called_transparent() {
 #[test]
 fn a_paused_rollout_names_its_reason_its_failures_and_the_way_on() {
     let html = seed::rollout().render().unwrap();
-    assert!(html.contains("1 of the first 1 devices failed"));
+    assert!(html.contains("1 of the last 1 devices failed"));
     let cause = format!("/failures/{}", seed::group().fingerprint);
     assert!(html.contains(&cause));
     assert!(html.contains("/revert</code>"));

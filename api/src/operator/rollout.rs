@@ -27,18 +27,19 @@ pub struct DeploymentCreate {
 pub struct Wave {
     /// How much of the group it reaches in all, 1 to 100.
     pub percent: u8,
-    /// Seconds after which the next one begins by itself; 0: only a person advances.
+    /// Seconds after which the next one begins by itself, if a device that this one added has
+    /// confirmed the set by then, or as soon as one has; 0: only a person advances.
     #[serde(default)]
     pub soak_s: u32,
 }
 
-/// Pause when `failures` of the first `outcomes` devices failed.
+/// Pause when `failures` of the last `outcomes` devices failed, each with its newest outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PauseRule {
     /// Failed devices that pause it; 0: never.
     pub failures: u32,
-    /// How many first outcomes are looked at; each device counts once.
+    /// How many of the newest outcomes are looked at, at most 10000; each device counts once.
     pub outcomes: u32,
 }
 

@@ -4,16 +4,16 @@
 //! counters, certificate serial and assignment together or not at all. An identical request on the
 //! same connection gets the same bytes.
 
-use super::{AppError, Core, log, newest_section};
+use super::{AppError, Core, deployments, log, newest_section};
 use crate::attest::{Appraised, Asked, AttestError, Known, appraise};
 use crate::authority::{Answer, ClientCertificate, IssuingCa, assignment};
 use crate::catalog::CatalogError;
 use crate::crypto::AwsLc;
-use crate::rollout::{Position, offered_set};
-use crate::store::{CheckInRecord, DeviceRow, ReadTx, WriteTx};
+use crate::rollout::{Outcome, Position, Seen, offered_set, outcome_of, wave_of};
+use crate::store::{CheckInRecord, DeviceRow, OutcomeRecord, ReadTx, WriteTx};
 use craton_api::device::{CheckIn, Request};
 use craton_api::operator::{
-    CatalogId, DeviceId, ImageSetId, RotClass, Section, TrialOutcome, UpdatePolicy,
+    CatalogId, DeploymentId, DeviceId, ImageSetId, RotClass, Section, TrialOutcome, UpdatePolicy,
 };
 use craton_trust::assignment::Target;
 use craton_trust::crypto::Crypto as _;
@@ -72,7 +72,16 @@ struct Decided {
     appraised: Appraised,
     target: Option<OwnedTarget>,
     row: DeviceRow,
-    deployment: Option<(craton_api::operator::DeploymentId, ImageSetId)>,
+    offer: Option<Offer>,
+}
+
+/// The deployment of the device's group.
+#[derive(Clone, Copy)]
+struct Offer {
+    deployment: DeploymentId,
+    release: ImageSetId,
+    /// The step that reaches the device.
+    wave: u32,
 }
 
 /// [`Target`] without a borrow.
@@ -159,7 +168,7 @@ fn decide(
         _ => None,
     };
     let Some(deployment) = deployment else {
-        return Ok(Decided { appraised, target: None, row, deployment: None });
+        return Ok(Decided { appraised, target: None, row, offer: None });
     };
     let secret = db.wave_secret(catalog)?.ok_or(CatalogError::DeviceUnknown)?;
     let release = deployment.deployment.image_set;
@@ -171,8 +180,10 @@ fn decide(
         Some(set) => logged(db, catalog, set, witnessed)?,
         None => None,
     };
-    let deployment = Some((deployment.deployment.id, release));
-    Ok(Decided { appraised, target, row, deployment })
+    let deployment = deployment.deployment;
+    let wave = wave_of(&deployment.waves, position);
+    let offer = Some(Offer { deployment: deployment.id, release, wave });
+    Ok(Decided { appraised, target, row, offer })
 }
 
 fn split(row: &DeviceRow) -> Option<(&str, &str)> {
@@ -262,17 +273,19 @@ async fn commit(
     reply: Vec<u8>,
 ) -> Result<Vec<u8>, AppError> {
     let (catalog, id) = (CatalogId(request.catalog.0), DeviceId(request.device.0));
-    let Decided { appraised, target, row, deployment } = decided;
+    let Decided { appraised, target, row, offer } = decided;
     let attested = appraised.set().map(|set| ImageSetId(set.0));
-    let outcome = deployment.and_then(|(id, set)| {
-        let failed = request.status.failed.map(|set| ImageSetId(set.0)) == Some(set);
-        let confirmed = attested == Some(set) && !request.status.trial;
-        (failed || confirmed).then_some((id, failed))
-    });
+    let says = Seen {
+        assigned_before: row.device.assigned_set,
+        attested,
+        trial: request.status.trial,
+        failed: request.status.failed.map(|set| ImageSetId(set.0)),
+    };
+    let outcome = offer.and_then(|offer| Some((offer, outcome_of(offer.release, says)?)));
     let trial = match (request.status.trial, outcome) {
         (true, _) => Some(TrialOutcome::OnTrial),
-        (false, Some((_, true))) => Some(TrialOutcome::FellBack),
-        (false, Some((_, false))) => Some(TrialOutcome::Confirmed),
+        (false, Some((_, Outcome::Failed))) => Some(TrialOutcome::FellBack),
+        (false, Some((_, Outcome::Confirmed))) => Some(TrialOutcome::Confirmed),
         (false, None) => row.device.trial,
     };
     let (boot, check_in) = appraised.counters();
@@ -300,14 +313,12 @@ async fn commit(
             return Err(AttestError::CountersStale.into());
         }
         db.device_check_in(catalog, id, &record)?;
-        if let Some((deployment, failed)) = outcome {
-            db.deployment_outcome_record(catalog, deployment, id, failed, at_s)?;
+        if let Some((offer, outcome)) = outcome {
+            let record = OutcomeRecord { device: id, wave: offer.wave, outcome, at_s };
+            deployments::record_outcome(db, catalog, offer.deployment, &record)?;
         }
         Ok::<_, AppError>(())
     };
     core.store.write(work).await?;
-    if outcome.is_some_and(|(_, failed)| failed) {
-        core.wake.notify_one();
-    }
     Ok(reply)
 }

@@ -1,8 +1,8 @@
 //! Deployments: start, pause, resume, advance, revert, and what devices made of them.
 
 use craton_api::operator::{
-    CatalogId, Deployment, DeploymentCreate, DeploymentId, DeploymentList, DeploymentState,
-    DeviceId, Digest, ImageSetState, PauseRule, Wave,
+    CatalogId, Deployment, DeploymentCreate, DeploymentId, DeploymentList, DeploymentState, Digest,
+    ImageSetState, PauseRule, Wave,
 };
 
 use super::{AppError, Core, log};
@@ -10,8 +10,8 @@ use crate::audit::{Leaf, LeafKind};
 use crate::catalog::{CatalogError, split_group};
 use crate::crypto::sha256;
 use crate::keys::Keys;
-use crate::rollout::{self, RolloutError};
-use crate::store::{DeploymentRow, ReadTx, WriteTx};
+use crate::rollout::{self, Outcome, RolloutError};
+use crate::store::{DeploymentRow, OutcomeRecord, ReadTx, WriteTx};
 use crate::tenancy::{Deploy, Permit, ReadCatalog};
 
 /// Bytes that a reason may have.
@@ -192,8 +192,9 @@ pub fn show(
     core.store.read(|db| Ok(known(db, permit.catalog(), id)?.deployment))
 }
 
-/// Records how a deployment went on a device, and pauses it if its rule says so. Meant to be part
-/// of the commit that a check-in or a report makes. Returns the reason if it paused just now.
+/// Records how a deployment went on a device, and pauses it if its rule says so. It is part of the
+/// commit that the check-in makes (GATE-3): what the device reports and what follows from it are on
+/// the disk together, before anybody else is offered the set. Returns the reason if it paused now.
 ///
 /// # Errors
 /// Those of the store.
@@ -201,13 +202,14 @@ pub fn record_outcome(
     db: &WriteTx<'_>,
     catalog: CatalogId,
     id: DeploymentId,
-    device: DeviceId,
-    failed: bool,
-    now_s: u64,
+    record: &OutcomeRecord,
 ) -> Result<Option<String>, AppError> {
-    db.deployment_outcome_record(catalog, id, device, failed, now_s)?;
-    let Some(row) = db.deployment(catalog, id)? else { return Ok(None) };
-    apply_pause_rule(db, catalog, &row.deployment)
+    let news = db.deployment_outcome_record(catalog, id, record)?;
+    // Good news never makes the failures more.
+    if news && record.outcome == Outcome::Failed {
+        return apply_pause_rule(db, catalog, id);
+    }
+    Ok(None)
 }
 
 /// Pauses an active deployment if its rule says so; the reason if it did.
@@ -217,14 +219,14 @@ pub fn record_outcome(
 pub fn apply_pause_rule(
     db: &WriteTx<'_>,
     catalog: CatalogId,
-    deployment: &Deployment,
+    id: DeploymentId,
 ) -> Result<Option<String>, AppError> {
-    let rule = deployment.pause_rule;
-    let count = db.deployment_outcomes(catalog, deployment.id, rule.outcomes)?;
+    let Some(rule) = db.deployment_rule(catalog, id)? else { return Ok(None) };
+    let count = db.deployment_outcomes(catalog, id, rule.outcomes)?;
     let Some(reason) = rollout::pause_reason(rule, count.outcomes, count.failures) else {
         return Ok(None);
     };
-    let paused = db.deployment_pause_by_rule(catalog, deployment.id, &reason)?;
+    let paused = db.deployment_pause_by_rule(catalog, id, &reason)?;
     Ok(paused.then_some(reason))
 }
 

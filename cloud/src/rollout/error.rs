@@ -14,8 +14,8 @@ pub enum RolloutError {
     WavesInvalid,
     /// The pause rule can never be met.
     #[error(
-        "E4223: the pause rule waits for more failures than it looks at outcomes. Raise the \
-         outcomes or lower the failures."
+        "E4223: the pause rule waits for more failures than it looks at outcomes, or looks at more \
+         than 10000. Raise the outcomes or lower the failures."
     )]
     PauseRuleInvalid,
     /// The set is not countersigned yet.

@@ -7,6 +7,7 @@ use super::{StoreError, engine};
 const STEPS: &[&str] = &[
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_devices_by_serial.sql"),
+    include_str!("migrations/0003_outcomes_by_wave.sql"),
 ];
 
 pub(super) fn to_newest(db: &Connection) -> Result<(), StoreError> {

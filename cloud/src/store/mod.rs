@@ -31,7 +31,7 @@ pub use error::StoreError;
 pub use failures::{FailureRow, Grouped, ReceivedFailure};
 pub use images::{ImageSetRow, SetSignatures};
 pub use log::{CheckpointRow, LeafPlace};
-pub use rollouts::{DeploymentRow, OutcomeCount};
+pub use rollouts::{DeploymentRow, OutcomeCount, OutcomeRecord};
 pub use tokens::TokenRow;
 
 /// Reading connections kept open while nobody reads.

@@ -7,6 +7,7 @@ use rusqlite::{Row, params};
 
 use super::rows::{Bytes, Number, place_of, value_at};
 use super::{ReadTx, StoreError, WriteTx};
+use crate::rollout::Outcome;
 use crate::tenancy::{Deploy, Permit};
 
 const STATES: [DeploymentState; 3] =
@@ -32,13 +33,26 @@ pub struct DeploymentRow {
     pub wave_since_s: u64,
 }
 
-/// The first outcomes of a deployment, each device once.
+/// The newest outcomes of a deployment, each device once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutcomeCount {
     /// Outcomes looked at.
     pub outcomes: u64,
     /// Of those, failures.
     pub failures: u64,
+}
+
+/// How a deployment went on a device, to be kept.
+#[derive(Clone, Copy, Debug)]
+pub struct OutcomeRecord {
+    /// The device.
+    pub device: DeviceId,
+    /// The step that reached it.
+    pub wave: u32,
+    /// How it went.
+    pub outcome: Outcome,
+    /// When, Unix seconds.
+    pub at_s: u64,
 }
 
 impl ReadTx<'_> {
@@ -94,7 +108,21 @@ impl ReadTx<'_> {
         rows.into_iter().map(|(catalog, row)| Ok((catalog, row?))).collect()
     }
 
-    /// Counts the first `most` outcomes of a deployment since it was started or last resumed.
+    /// The pause rule of an active deployment.
+    pub fn deployment_rule(
+        &self,
+        catalog: CatalogId,
+        id: DeploymentId,
+    ) -> Result<Option<PauseRule>, StoreError> {
+        let sql = "SELECT pause_failures, pause_outcomes FROM deployments \
+                   WHERE catalog = ?1 AND deployment = ?2 AND state = 0";
+        self.one(sql, params![Bytes(catalog), Bytes(id)], |row| {
+            Ok(PauseRule { failures: row.get(0)?, outcomes: row.get(1)? })
+        })
+    }
+
+    /// Counts the newest `most` outcomes of a deployment since it was started or last resumed
+    /// (GATE-2).
     pub fn deployment_outcomes(
         &self,
         catalog: CatalogId,
@@ -105,12 +133,47 @@ impl ReadTx<'_> {
                    FROM deployment_outcomes WHERE catalog = ?1 AND deployment = ?2 \
                    AND place >= (SELECT pause_from FROM deployments \
                       WHERE catalog = ?1 AND deployment = ?2) \
-                   ORDER BY place LIMIT ?3)";
+                   ORDER BY place DESC LIMIT ?3)";
         let counts = self.one(sql, params![Bytes(catalog), Bytes(id), most], |row| {
             let (outcomes, failures) = (row.get::<_, Number>(0)?.0, row.get::<_, Number>(1)?.0);
             Ok(OutcomeCount { outcomes, failures })
         })?;
         Ok(counts.unwrap_or_default())
+    }
+
+    /// Whether a device that step `wave` added has confirmed the deployment's set.
+    pub fn deployment_wave_confirmed(
+        &self,
+        catalog: CatalogId,
+        id: DeploymentId,
+        wave: u32,
+    ) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM deployment_outcomes WHERE catalog = ?1 AND deployment = ?2 \
+                   AND wave = ?3 AND failed = 0 LIMIT 1";
+        let key = params![Bytes(catalog), Bytes(id), wave];
+        Ok(self.one(sql, key, |_| Ok(()))?.is_some())
+    }
+
+    /// Whether a group has claimed devices, and whether one of them is `wanted`. Reads no further
+    /// than the first that is.
+    pub fn group_claimed(
+        &self,
+        catalog: CatalogId,
+        group: (&str, &str),
+        wanted: impl Fn(DeviceId) -> bool,
+    ) -> Result<(bool, bool), StoreError> {
+        let sql = "SELECT device FROM devices WHERE catalog = ?1 AND product = ?2 \
+                   AND device_group = ?3 AND state = 1";
+        let mut statement = self.prepared(sql)?;
+        let mut rows = statement.query(params![Bytes(catalog), group.0, group.1])?;
+        let mut any = false;
+        while let Some(row) = rows.next()? {
+            any = true;
+            if wanted(row.get::<_, Bytes<DeviceId>>(0)?.0) {
+                return Ok((true, true));
+            }
+        }
+        Ok((any, false))
     }
 }
 
@@ -199,24 +262,31 @@ impl WriteTx<'_> {
         Ok(self.change(sql, row)? > 0)
     }
 
-    /// Records how a deployment went on a device. Each device counts once, at the place of its
-    /// first outcome; a failure after a confirmation makes it a failed one, never the reverse.
+    /// Records how a deployment went on a device; whether it is news. Each device counts once, with
+    /// its newest outcome; news takes the newest place, so that a failure after a confirmation is
+    /// among the last outcomes (GATE-2).
     pub fn deployment_outcome_record(
         &self,
         catalog: CatalogId,
         id: DeploymentId,
-        device: DeviceId,
-        failed: bool,
-        now_s: u64,
-    ) -> Result<(), StoreError> {
+        record: &OutcomeRecord,
+    ) -> Result<bool, StoreError> {
         let sql = "INSERT INTO deployment_outcomes \
-                   (catalog, device, deployment, place, failed, at_s) \
-                   SELECT ?1, ?2, ?3, coalesce(max(place) + 1, 0), ?4, ?5 \
+                   (catalog, device, deployment, place, failed, at_s, wave) \
+                   SELECT ?1, ?2, ?3, coalesce(max(place) + 1, 0), ?4, ?5, ?6 \
                    FROM deployment_outcomes WHERE catalog = ?1 AND deployment = ?3 \
                    ON CONFLICT (catalog, device, deployment) DO UPDATE SET \
-                   failed = max(failed, excluded.failed)";
-        let row = params![Bytes(catalog), Bytes(device), Bytes(id), failed, Number(now_s)];
-        self.change(sql, row).map(|_| ())
+                   place = excluded.place, failed = excluded.failed, at_s = excluded.at_s, \
+                   wave = excluded.wave WHERE failed <> excluded.failed";
+        let row = params![
+            Bytes(catalog),
+            Bytes(record.device),
+            Bytes(id),
+            record.outcome == Outcome::Failed,
+            Number(record.at_s),
+            record.wave,
+        ];
+        Ok(self.change(sql, row)? > 0)
     }
 }
 

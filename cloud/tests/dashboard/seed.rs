@@ -248,7 +248,7 @@ pub fn rollouts() -> RolloutsPage {
     RolloutsPage { frame: frame(), rollouts }
 }
 
-const REASON: &str = "1 of the first 1 devices failed; the rule allows 0.";
+const REASON: &str = "1 of the last 1 devices failed; the rule allows 0.";
 
 pub fn rollout() -> RolloutPage {
     let wave = |number, percent, soak_s, place| WaveLine { number, percent, soak_s, place };

@@ -64,7 +64,7 @@ pub struct RolloutPage {
     pub waves: Vec<WaveLine>,
     /// Failures that pause it; 0: none do.
     pub pause_failures: u64,
-    /// Out of how many first outcomes.
+    /// Out of how many last outcomes.
     pub pause_outcomes: u64,
     /// When it was created.
     pub created: Moment,

@@ -5,6 +5,8 @@ use craton_trust::set::Purpose;
 use serde_json::{Value, json};
 
 use crate::app::deployments::record_outcome;
+use crate::rollout::Outcome;
+use crate::store::OutcomeRecord;
 use crate::testing::*;
 
 fn device(number: u8) -> DeviceId {
@@ -25,9 +27,9 @@ async fn outcome(
     failed: bool,
 ) -> Option<String> {
     let id = deployment.id;
-    let work = move |db: &crate::store::WriteTx<'_>| {
-        record_outcome(db, catalog, id, device, failed, NOW_S)
-    };
+    let outcome = if failed { Outcome::Failed } else { Outcome::Confirmed };
+    let record = OutcomeRecord { device, wave: 0, outcome, at_s: NOW_S };
+    let work = move |db: &crate::store::WriteTx<'_>| record_outcome(db, catalog, id, &record);
     bench.app.store.write(work).await.unwrap()
 }
 
@@ -44,7 +46,7 @@ async fn a_deployment_pauses_by_itself_resumes_by_a_person_and_counts_anew() {
     assert_eq!(outcome(&bench, id, &deployment, device(2), true).await, None);
     assert_eq!(outcome(&bench, id, &deployment, device(2), true).await, None, "counts once");
     let reason = outcome(&bench, id, &deployment, device(3), true).await.unwrap();
-    assert!(reason.starts_with("2 of the first 3 devices failed"), "{reason}");
+    assert!(reason.starts_with("2 of the last 3 devices failed"), "{reason}");
     let own = format!("{path}/{}", deployment.id);
     let shown: Deployment = bench.get(&own).await.json();
     assert_eq!((shown.state, shown.confirmed, shown.failed), (DeploymentState::Paused, 1, 2));
@@ -62,19 +64,83 @@ async fn a_deployment_pauses_by_itself_resumes_by_a_person_and_counts_anew() {
     assert!(outcome(&bench, id, &deployment, device(5), true).await.is_some());
 }
 
+/// The gate as its words say it: every device once, by its newest outcome, the newest devices last.
+#[derive(Default)]
+struct Naive {
+    outcomes: Vec<(DeviceId, bool)>,
+    from: usize,
+}
+
+impl Naive {
+    /// Whether the outcome pauses an active deployment.
+    fn take(&mut self, device: DeviceId, failed: bool, failures: usize, outcomes: usize) -> bool {
+        let known = self.outcomes.iter().position(|(known, _)| *known == device);
+        match known {
+            Some(at) if self.outcomes[at].1 == failed => return false,
+            Some(at) => {
+                self.outcomes.remove(at);
+                self.from -= usize::from(at < self.from);
+            }
+            None => {}
+        }
+        self.outcomes.push((device, failed));
+        let newest = self.outcomes[self.from..].iter().rev().take(outcomes);
+        failed && newest.filter(|(_, failed)| *failed).count() >= failures
+    }
+}
+
 #[tokio::test]
-async fn a_failure_after_a_confirmation_counts_and_the_reverse_does_not() {
+async fn gate_2_a_random_history_pauses_exactly_when_the_newest_outcomes_say_so() {
+    let bench = Bench::new().await;
+    let id = bench.catalog(false).await;
+    bench.product(id).await;
+    let set = bench.admitted(id, "1.0").await;
+    let path = format!("/v1/catalogs/{id}/deployments");
+    let mut noise = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = move |below: u64| {
+        noise ^= noise << 13;
+        noise ^= noise >> 7;
+        noise ^= noise << 17;
+        noise % below
+    };
+    for (failures, outcomes) in [(1usize, 1usize), (1, 5), (2, 3), (3, 8)] {
+        let rule = json!({"pause_rule": {"failures": failures, "outcomes": outcomes}});
+        let deployment = started(&bench, &path, set, rule).await;
+        let resume = format!("{path}/{}/resume", deployment.id);
+        let (mut naive, mut pauses) = (Naive::default(), 0);
+        for step in 0..120 {
+            let (who, failed) = (device(next(20) as u8), next(3) == 0);
+            let expected = naive.take(who, failed, failures, outcomes);
+            let paused = outcome(&bench, id, &deployment, who, failed).await.is_some();
+            assert_eq!(paused, expected, "step {step} of {failures} of {outcomes}");
+            if paused {
+                pauses += 1;
+                bench.post(&resume, &json!({})).await.json::<Deployment>();
+                naive.from = naive.outcomes.len();
+            }
+        }
+        assert!(pauses > 3, "{failures} of {outcomes}: {pauses}");
+    }
+}
+
+#[tokio::test]
+async fn gate_2_a_failure_pauses_after_a_hundred_good_devices_and_after_a_resume() {
     let bench = Bench::new().await;
     let id = bench.catalog(false).await;
     bench.product(id).await;
     let set = bench.admitted(id, "1.0").await;
     let path = format!("/v1/catalogs/{id}/deployments");
     let deployment = started(&bench, &path, set, json!({})).await;
-    assert_eq!(outcome(&bench, id, &deployment, device(1), false).await, None);
-    assert!(outcome(&bench, id, &deployment, device(1), true).await.is_some());
-    assert_eq!(outcome(&bench, id, &deployment, device(1), false).await, None);
-    let shown: Deployment = bench.get(&format!("{path}/{}", deployment.id)).await.json();
-    assert_eq!((shown.confirmed, shown.failed), (0, 1));
+    for number in 0..=100 {
+        assert_eq!(outcome(&bench, id, &deployment, device(number), false).await, None);
+    }
+    // One that confirmed long ago, and a new one.
+    assert!(outcome(&bench, id, &deployment, device(0), true).await.is_some());
+    let own = format!("{path}/{}", deployment.id);
+    bench.post(&format!("{own}/resume"), &json!({})).await.json::<Deployment>();
+    assert!(outcome(&bench, id, &deployment, device(7), true).await.is_some());
+    let shown: Deployment = bench.get(&own).await.json();
+    assert_eq!((shown.confirmed, shown.failed), (99, 2));
 }
 
 #[tokio::test]
@@ -127,7 +193,7 @@ async fn what_follows_a_paused_deployment_falls_back_to_the_good_set() {
 }
 
 #[tokio::test]
-async fn waves_advance_by_a_person_or_by_their_soak() {
+async fn gate_4_waves_advance_by_a_person_or_by_soak_and_a_confirmation() {
     let bench = Bench::new().await;
     let id = bench.catalog(false).await;
     bench.product(id).await;
@@ -146,10 +212,28 @@ async fn waves_advance_by_a_person_or_by_their_soak() {
     assert_eq!(bench.get(&own).await.json::<Deployment>().wave, 1);
     bench.clock.0.store(NOW_S + 600, Ordering::SeqCst);
     assert!(crate::app::reconcile::round(&bench.app).await.is_empty());
+    assert_eq!(bench.get(&own).await.json::<Deployment>().wave, 1, "nobody has shown anything");
+    confirm_in_wave(&bench, id, &deployment, 0).await;
+    assert!(crate::app::reconcile::round(&bench.app).await.is_empty());
+    assert_eq!(bench.get(&own).await.json::<Deployment>().wave, 1, "of the wave before");
+    confirm_in_wave(&bench, id, &deployment, 1).await;
+    assert!(crate::app::reconcile::round(&bench.app).await.is_empty());
     assert!(crate::app::reconcile::round(&bench.app).await.is_empty(), "twice does no harm");
     assert_eq!(bench.get(&own).await.json::<Deployment>().wave, 2);
     let last = bench.post(&format!("{own}/advance"), &json!({})).await;
     assert_eq!(last.code(), 4229, "LastWave");
+}
+
+async fn confirm_in_wave(
+    bench: &Bench,
+    catalog: craton_api::operator::CatalogId,
+    deployment: &Deployment,
+    wave: u32,
+) {
+    let (id, device) = (deployment.id, device(wave as u8));
+    let record = OutcomeRecord { device, wave, outcome: Outcome::Confirmed, at_s: NOW_S };
+    let work = move |db: &crate::store::WriteTx<'_>| record_outcome(db, catalog, id, &record);
+    bench.app.store.write(work).await.unwrap();
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod access;
 mod catalogs;
+mod check_ins;
 mod deployments;
 mod device_requests;
 mod devices;

@@ -1,0 +1,240 @@
+//! Check-ins with real evidence, and what they do to a rollout.
+
+use axum::body::Body;
+use axum::http::Request;
+use craton_api::device::{CHECK_IN_PATH, CheckIn, Isolation, Status, Storage};
+use craton_api::operator::{
+    CatalogId, Deployment, DeploymentState, Device, DeviceId, ImageSetId, TrialOutcome,
+};
+
+use craton_trust::crypto::{Crypto as _, Signer as _};
+use craton_trust::dice::{self, Inputs, Layer, Mode};
+use craton_trust::evidence::{
+    Claims, EVIDENCE_MAX, IMAGE_SET, Lifecycle, Measured, Measurements, Purpose, TRUST_STORE,
+    check_in_nonce, trust_store_digest,
+};
+use craton_trust::rollback::Floors;
+use craton_trust::soft::{Soft, SoftKey};
+use craton_trust::{Digest, SetId};
+use http_body_util::BodyExt as _;
+use serde_json::json;
+use tower::ServiceExt as _;
+
+use crate::app::check_in::{Issuer, Policy};
+use crate::authority::{FileKey, IssuingCa};
+use crate::http::{Exporter, api_router, device};
+use crate::testing::*;
+
+/// A catalog for development with a group of virtual devices.
+struct Fleet {
+    bench: Bench,
+    catalog: CatalogId,
+    router: axum::Router,
+    group: &'static str,
+}
+
+/// What a device says at a check-in.
+#[derive(Clone, Copy, Default)]
+struct Says {
+    attested: Option<ImageSetId>,
+    trial: bool,
+    failed: Option<ImageSetId>,
+}
+
+impl Fleet {
+    async fn new() -> Self {
+        let bench = Bench::new().await;
+        let catalog = bench.catalog(true).await;
+        bench.product(catalog).await;
+        let ca = IssuingCa::new(&FileKey::generate().unwrap()).unwrap();
+        let issuer = std::sync::Arc::new(Issuer { ca, policy: Policy::default() });
+        let router = api_router(bench.app.clone(), device::router(issuer));
+        Self { bench, catalog, router, group: "meter/Development" }
+    }
+
+    /// A claimed device that has checked in once.
+    async fn device(&self, seed: u8) -> DeviceId {
+        let id = self.bench.device(self.catalog, seed, self.group).await;
+        self.says(seed, 1, Says::default()).await;
+        id
+    }
+
+    async fn shown(&self, device: DeviceId) -> Device {
+        self.bench.get(&format!("/v1/catalogs/{}/devices/{device}", self.catalog)).await.json()
+    }
+
+    async fn deploy(&self, set: ImageSetId) -> Deployment {
+        let asked = json!({"group": self.group, "image_set": set});
+        self.bench.post(&format!("/v1/catalogs/{}/deployments", self.catalog), &asked).await.json()
+    }
+
+    async fn deployment(&self, deployment: &Deployment) -> Deployment {
+        let path = format!("/v1/catalogs/{}/deployments/{}", self.catalog, deployment.id);
+        self.bench.get(&path).await.json()
+    }
+
+    /// One check-in; it must be answered.
+    async fn says(&self, seed: u8, boot: u64, says: Says) {
+        let exporter = [boot as u8; 32];
+        let body = self.check_in(seed, boot, says, exporter);
+        let request = Request::post(CHECK_IN_PATH).extension(Exporter(exporter));
+        let answer = self.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await;
+        let answer = answer.unwrap();
+        let status = answer.status();
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
+    }
+
+    fn check_in(&self, seed: u8, boot: u64, says: Says, exporter: [u8; 32]) -> Vec<u8> {
+        let identity = key(seed);
+        let device = identity.public_key().device_id(&Soft);
+        let catalog = craton_trust::CatalogId::from(self.catalog);
+        let client_key = key(100).public_key();
+        let status = Status {
+            running: says.attested.map(|set| SetId(set.0)),
+            trial: says.trial,
+            failed: says.failed.map(|set| SetId(set.0)),
+            isolation: Isolation::Full,
+            storage: Storage::Unpacked,
+            checkpoint: 0,
+        };
+        let request = craton_api::device::Request { catalog, device, epoch: 0, client_key, status };
+        let request = request.encode().unwrap();
+        let digest = Soft.sha256(&[&request]);
+        let claims = Claims {
+            client_key,
+            nonce: check_in_nonce(&Soft, &catalog, &exporter, &digest),
+            device,
+            implementation: Digest([0; 32]),
+            lifecycle: Lifecycle::Module1Complete,
+            mode: Mode::Normal,
+            purpose: Purpose::CheckIn,
+            audience: catalog,
+            epoch: 0,
+            boot,
+            check_in: 1,
+            floors: Floors::default(),
+            measured: self.measured(says.attested),
+        };
+        let evidence = evidence(&identity, &claims);
+        CheckIn { request: &request, evidence: &evidence }.encode().unwrap()
+    }
+
+    fn measured(&self, set: Option<ImageSetId>) -> Measurements {
+        let digests = |section| {
+            self.bench.app.store.read(|db| db.trust_store_digests(self.catalog, section)).unwrap()
+        };
+        let (platform, owner) = (digests(0)[0].into(), digests(1)[0].into());
+        let store = trust_store_digest(&Soft, platform, Some(owner));
+        let mut measured = Measurements::default();
+        measured.push(Measured { component: TRUST_STORE, digest: store }).unwrap();
+        if let Some(set) = set {
+            measured.push(Measured { component: IMAGE_SET, digest: Digest(set.0) }).unwrap();
+        }
+        measured
+    }
+}
+
+fn evidence(identity: &SoftKey, claims: &Claims) -> Vec<u8> {
+    let inputs = Inputs {
+        code: [1; 64],
+        configuration: [2; 64],
+        authority: [3; 64],
+        mode: claims.mode as u8,
+        hidden: [0; 64],
+    };
+    let attester = Layer::of_uds(&[9; 32]).next(&Soft, &inputs);
+    let attester = attester.private_key(&Soft, SoftKey::from_bytes).unwrap();
+    let mut link = [0u8; dice::CERTIFICATE_MAX];
+    let public = attester.public_key();
+    let link = dice::certify(&Soft, identity, &inputs, &public, &mut link).unwrap();
+    let mut out = vec![0u8; EVIDENCE_MAX];
+    claims.sign(&Soft, &attester, &[link], &mut out).unwrap().to_vec()
+}
+
+#[tokio::test]
+async fn gate_1_a_device_pauses_only_a_rollout_whose_set_it_was_assigned() {
+    let fleet = Fleet::new().await;
+    let device = fleet.device(20).await;
+    let set = fleet.bench.set(fleet.catalog, "1.0", craton_trust::set::Purpose::Development).await;
+    let deployment = fleet.deploy(set).await;
+    let claim = Says { failed: Some(set), ..Says::default() };
+    // It was never offered the set: its word says nothing, nor does what it pretends to run.
+    fleet.says(20, 2, claim).await;
+    let shown = fleet.deployment(&deployment).await;
+    assert_eq!((shown.state, shown.failed), (DeploymentState::Active, 0));
+    assert_eq!(fleet.shown(device).await.assigned_set, Some(set));
+    let early = fleet.bench.device(fleet.catalog, 21, fleet.group).await;
+    fleet.says(21, 1, Says { attested: Some(set), ..Says::default() }).await;
+    assert_eq!(fleet.deployment(&deployment).await.confirmed, 0);
+    assert_eq!(fleet.shown(early).await.trial, None);
+}
+
+#[tokio::test]
+async fn gate_3_the_pause_is_in_the_commit_of_the_check_in_that_causes_it() {
+    let fleet = Fleet::new().await;
+    let (fails, waits) = (fleet.device(20).await, fleet.device(21).await);
+    let old = fleet.bench.set(fleet.catalog, "1.0", craton_trust::set::Purpose::Development).await;
+    fleet.deploy(old).await;
+    let set = fleet.bench.set(fleet.catalog, "2.0", craton_trust::set::Purpose::Development).await;
+    let deployment = fleet.deploy(set).await;
+    fleet.says(20, 2, Says { attested: Some(old), ..Says::default() }).await;
+    fleet.says(20, 3, Says { attested: Some(set), trial: true, failed: None }).await;
+    assert_eq!(fleet.shown(fails).await.trial, Some(TrialOutcome::OnTrial));
+    fleet.says(20, 4, Says { attested: Some(old), trial: false, failed: Some(set) }).await;
+    // No reconciler has run: the very next device is not offered the set any more.
+    let shown = fleet.deployment(&deployment).await;
+    assert_eq!((shown.state, shown.failed), (DeploymentState::Paused, 1));
+    assert!(shown.reason.unwrap().starts_with("1 of the last 1 devices failed"));
+    assert_eq!(fleet.shown(fails).await.trial, Some(TrialOutcome::FellBack));
+    fleet.says(21, 2, Says { attested: Some(old), ..Says::default() }).await;
+    assert_eq!(fleet.shown(waits).await.assigned_set, Some(old));
+}
+
+#[tokio::test]
+async fn a_set_that_every_device_refuses_pauses_its_rollout() {
+    let fleet = Fleet::new().await;
+    fleet.device(20).await;
+    let old = fleet.bench.set(fleet.catalog, "1.0", craton_trust::set::Purpose::Development).await;
+    fleet.deploy(old).await;
+    let set = fleet.bench.set(fleet.catalog, "2.0", craton_trust::set::Purpose::Development).await;
+    let deployment = fleet.deploy(set).await;
+    fleet.says(20, 2, Says { attested: Some(old), ..Says::default() }).await;
+    assert_eq!(fleet.deployment(&deployment).await.state, DeploymentState::Active);
+    // Fetched and refused, never started: the evidence still shows the old set.
+    fleet.says(20, 3, Says { attested: Some(old), trial: false, failed: Some(set) }).await;
+    let shown = fleet.deployment(&deployment).await;
+    assert_eq!((shown.state, shown.failed), (DeploymentState::Paused, 1));
+}
+
+#[tokio::test]
+async fn gate_4_a_step_that_adds_no_device_is_passed_over_and_one_that_does_waits() {
+    use std::sync::atomic::Ordering;
+    let fleet = Fleet::new().await;
+    let set = fleet.bench.set(fleet.catalog, "1.0", craton_trust::set::Purpose::Development).await;
+    let waves = json!([{"percent": 1, "soak_s": 60}, {"percent": 99, "soak_s": 60},
+        {"percent": 100}]);
+    let asked = json!({"group": fleet.group, "image_set": set, "waves": waves});
+    let path = format!("/v1/catalogs/{}/deployments", fleet.catalog);
+    let deployment: Deployment = fleet.bench.post(&path, &asked).await.json();
+    let round = async |after_s: u64| {
+        fleet.bench.clock.0.store(NOW_S + after_s, Ordering::SeqCst);
+        assert!(crate::app::reconcile::round(&fleet.bench.app).await.is_empty());
+        fleet.deployment(&deployment).await.wave
+    };
+    assert_eq!(round(60).await, 0, "a group without devices waits");
+    // Where the devices stand is the catalog's secret: take one of the second step.
+    let secret = fleet.bench.app.store.read(|db| db.wave_secret(fleet.catalog)).unwrap().unwrap();
+    let of_second = |seed: &u8| {
+        let id = key(*seed).public_key().device_id(&Soft).into();
+        let position = crate::rollout::Position::of(&secret, set, id);
+        crate::rollout::wave_of(&deployment.waves, position) == 1
+    };
+    let seed = (20..90).find(of_second).unwrap();
+    fleet.device(seed).await;
+    assert_eq!(round(61).await, 1, "the first step adds nobody");
+    assert_eq!(round(1_000).await, 1, "time alone shows nothing");
+    fleet.says(seed, 2, Says::default()).await;
+    fleet.says(seed, 3, Says { attested: Some(set), ..Says::default() }).await;
+    assert_eq!(round(1_001).await, 2);
+}
