@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 pub use error::ServiceError;
 
-use crate::app::{App, Core, Counted, tokens};
+use crate::app::{App, Core, Counted, Patience, tokens};
 use crate::blobs::{Blobs, Disk, RealDisk};
 use crate::clock::{Clock, SystemClock};
 use crate::http::{api_router, listener, local_router};
@@ -34,6 +34,8 @@ pub struct Config {
     pub blob_size_max: u64,
     /// Seconds between two rounds of the reconcilers, if nothing wakes them.
     pub work_every_s: u64,
+    /// How long a peer is waited for.
+    pub patience: Patience,
 }
 
 impl Config {
@@ -47,6 +49,7 @@ impl Config {
             dashboard_listen: free,
             blob_size_max: 512 * 1024 * 1024,
             work_every_s: 5,
+            patience: Patience::default(),
         }
     }
 }
@@ -134,7 +137,9 @@ pub async fn up(config: Config, parts: Parts) -> Result<Service, ServiceError> {
         keys: Arc::new(parts.keys),
         clock: parts.clock,
         wake: Notify::new(),
+        patience: config.patience,
         counted: Counted::default(),
+        grouped_to: std::sync::Mutex::default(),
     });
     let (stop, stopped) = watch::channel(false);
     let api = api_router(app.clone(), parts.device_routes);

@@ -186,7 +186,9 @@ impl Bench {
             keys: Arc::new(keys()),
             clock: Box::new(clock.clone()),
             wake: Notify::new(),
+            patience: crate::app::Patience::default(),
             counted: Counted::default(),
+            grouped_to: std::sync::Mutex::default(),
         });
         let router = api_router(app.clone(), Router::new());
         Self { app, router, token: token.trim().to_owned(), clock, folder }

@@ -71,8 +71,7 @@ fn every_page() -> Vec<(&'static str, String)> {
         line.set.iter_mut().for_each(|set| set.name = Some(text()));
     }
     let mut device = seed::device();
-    (device.mode, device.lifecycle, device.certificate_serial) =
-        (Some(text()), Some(text()), Some(text()));
+    (device.mode, device.certificate_serial) = (Some(text()), Some(text()));
     (device.isolation, device.storage, device.group) = (Some(text()), Some(text()), Some(text()));
     device.components[0].name = text();
     device.components[0].version = Some(text());
@@ -167,4 +166,12 @@ fn a_paused_rollout_names_its_reason_its_failures_and_the_way_on() {
     let cause = format!("/failures/{}", seed::group().fingerprint);
     assert!(html.contains(&cause));
     assert!(html.contains("/revert</code>"));
+}
+
+#[test]
+fn fail_2_records_that_never_arrived_are_shown_with_those_that_did() {
+    let html = seed::device().render().unwrap();
+    assert!(html.contains("3 records that the device numbered never arrived"));
+    assert!(html.contains("3 before it never arrived"));
+    assert!(!seed::device_pending().render().unwrap().contains("never arrived"));
 }

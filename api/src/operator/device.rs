@@ -77,6 +77,10 @@ pub struct Device {
     pub trial: Option<TrialOutcome>,
     /// Set when two devices were seen with this identity.
     pub cloned: bool,
+    /// Failure records that the device numbered and that never arrived; counted where one device
+    /// is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failures_lost: Option<u64>,
 }
 
 /// Devices of a catalog, a page of them.

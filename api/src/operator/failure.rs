@@ -50,6 +50,10 @@ pub struct Failure {
     pub fingerprint: Option<Fingerprint>,
     /// One line, once it has a group.
     pub title: Option<String>,
+    /// The record's number on its device: 1, 2, 3 …
+    pub number: Option<u64>,
+    /// Records of the device between this one and the one before that never arrived.
+    pub lost_before: u64,
 }
 
 /// Failures of a catalog: the JSON form of the export.

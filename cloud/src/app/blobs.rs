@@ -4,8 +4,17 @@ use std::fs::File;
 
 use craton_api::operator::{Blob, Digest};
 
-use super::{AppError, Core, Permit, Publish, ReadCatalog};
+use super::{Action, AppError, Core, Permit, Place, Publish, ReadCatalog, StreamOwner};
 use crate::blobs::{BlobError, Upload};
+
+/// A place for one transfer of whoever has the permit.
+///
+/// # Errors
+/// `StreamsBusy`.
+pub fn place<A: Action>(core: &Core, permit: &Permit<A>) -> Result<Place, AppError> {
+    let owner = StreamOwner::Token(permit.catalog(), permit.by().to_owned());
+    Ok(core.blobs.place(owner)?)
+}
 
 /// Notes that the catalog holds what was uploaded, once it is on disk. Also tells whether it is new
 /// to the catalog.
@@ -17,8 +26,8 @@ pub async fn keep(
     permit: Permit<Publish>,
     upload: Upload,
 ) -> Result<(Blob, bool), AppError> {
-    let (blob, now_s) = (upload.finish().await?, core.clock.now_s());
-    let kept = blob.clone();
+    let (kept, now_s) = (upload.finish().await?, core.clock.now_s());
+    let blob = Blob::clone(&kept);
     let work = move |db: &crate::store::WriteTx<'_>| {
         Ok::<_, AppError>(db.blob_create(&permit, &kept, now_s)?)
     };

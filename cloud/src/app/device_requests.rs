@@ -4,7 +4,7 @@ use craton_api::device::Reports;
 use craton_api::operator::{CatalogId, DeviceId, Digest, ImageId, ImageSetId};
 use craton_trust::failure::Failure;
 
-use super::{AppError, Core, failures};
+use super::{AppError, Core, StreamOwner, failures};
 use crate::attest::AttestError;
 use crate::catalog::CatalogError;
 use crate::crypto::sha256;
@@ -16,6 +16,14 @@ use crate::store::ReceivedFailure;
 pub struct Holder {
     catalog: CatalogId,
     device: DeviceId,
+}
+
+impl Holder {
+    /// To whom its transfers are counted.
+    #[must_use]
+    pub fn stream_owner(&self) -> StreamOwner {
+        StreamOwner::Device(self.catalog, self.device)
+    }
 }
 
 /// Finds the device whose newest certificate this is.
@@ -55,7 +63,7 @@ pub fn check_blob(core: &Core, holder: Holder, sha256: Digest) -> Result<(), App
 /// Keeps the failures that the device reports, all or, if one is malformed, none.
 ///
 /// # Errors
-/// `Evidence` with the reason.
+/// `Evidence` with the reason; `FailuresTooMany`.
 pub async fn report(core: &Core, holder: Holder, body: &[u8]) -> Result<(), AppError> {
     let reports = Reports::parse(body).map_err(AttestError::Evidence)?;
     let received_s = core.clock.now_s();
@@ -66,9 +74,16 @@ pub async fn report(core: &Core, holder: Holder, body: &[u8]) -> Result<(), AppE
             record: record.to_vec(),
             sha256: sha256(record),
             image: Some(ImageId(failure.image.0)),
+            number: Some(kept_number(failure.number)?),
             received_s,
         });
     }
     failures::receive(core, holder.catalog, holder.device, received).await?;
     Ok(())
+}
+
+/// A number that the database can hold; no device ever counts so far.
+fn kept_number(number: u64) -> Result<u64, AttestError> {
+    let fits = i64::try_from(number).is_ok();
+    if fits { Ok(number) } else { Err(AttestError::Evidence(craton_trust::Error::FieldInvalid)) }
 }

@@ -122,7 +122,9 @@ pub fn list(
 }
 
 fn shown(db: &ReadTx<'_>, catalog: CatalogId, id: DeviceId) -> Result<Device, AppError> {
-    Ok(db.device(catalog, id)?.ok_or(CatalogError::DeviceUnknown)?.device)
+    let mut device = db.device(catalog, id)?.ok_or(CatalogError::DeviceUnknown)?.device;
+    device.failures_lost = Some(db.failures_lost(catalog, id)?);
+    Ok(device)
 }
 
 fn check_group(
@@ -158,5 +160,6 @@ fn pending(id: DeviceId, group: Option<String>, rot: RotClass, now_s: u64) -> De
         mode: None,
         trial: None,
         cloned: false,
+        failures_lost: None,
     }
 }

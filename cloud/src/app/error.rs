@@ -108,6 +108,8 @@ pub enum RefusalKind {
     Invalid,
     /// What he sent is too large.
     TooLarge,
+    /// He asks too often, or for too much at once.
+    TooMany,
     /// The disk is full.
     NoRoom,
     /// The machine does not let us.
@@ -142,6 +144,7 @@ fn kind_of_catalog(refusal: &CatalogError) -> RefusalKind {
         | CatalogError::GroupInUse
         | CatalogError::SetNotApproved
         | CatalogError::ClaimConflict => RefusalKind::Conflict,
+        CatalogError::FailuresTooMany { .. } => RefusalKind::TooMany,
         _ => RefusalKind::Invalid,
     }
 }
@@ -170,6 +173,7 @@ fn kind_of_blob(refusal: &BlobError) -> RefusalKind {
         BlobError::BlobTooLarge { .. } => RefusalKind::TooLarge,
         BlobError::BlobDiskFull => RefusalKind::NoRoom,
         BlobError::BlobMissing(_) => RefusalKind::Unknown,
+        BlobError::StreamsBusy => RefusalKind::TooMany,
         BlobError::BlobDisk(_) | BlobError::BlobFolder { .. } => RefusalKind::Unavailable,
     }
 }

@@ -9,6 +9,10 @@ use crate::catalog::CatalogError;
 use crate::store::{ReceivedFailure, WriteTx};
 use crate::tenancy::{Permit, ReadCatalog};
 
+/// Failures that a device may bring in one day (UTC). A device in a crash loop makes some three
+/// hundred.
+pub const OF_DAY_MAX: u64 = 1_000;
+
 /// Which failures are asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
@@ -22,21 +26,25 @@ pub struct Wanted {
     pub limit: u32,
 }
 
-/// Keeps what a device reported; a record it sent before is not kept twice. Returns how many are
-/// new.
+/// Keeps what a device reported, all or nothing; a record it sent before is not kept twice. Returns
+/// how many are new.
 ///
 /// # Errors
-/// Those of the store.
+/// `FailuresTooMany`, and those of the store.
 pub async fn receive(
     core: &Core,
     catalog: CatalogId,
     device: DeviceId,
     reported: Vec<ReceivedFailure>,
 ) -> Result<u64, AppError> {
+    let now_s = core.clock.now_s();
     let work = move |db: &WriteTx<'_>| {
         let mut new = 0;
         for failure in &reported {
             new += u64::from(db.failure_receive(catalog, device, failure)?);
+        }
+        if new > 0 && db.failures_of_day(catalog, device, now_s)? > OF_DAY_MAX {
+            return Err(CatalogError::FailuresTooMany { most: OF_DAY_MAX }.into());
         }
         Ok::<_, AppError>(new)
     };

@@ -10,6 +10,9 @@ use crate::catalog::{self, CatalogError};
 use crate::store::{ReadTx, WriteTx};
 use crate::tenancy::{Permit, Publish, ReadCatalog};
 
+// The bound of an upload is the bound of use: what is taken can be read.
+pub use crate::failures::SYMBOLS_LEN_MAX;
+
 /// The blob must be held by the catalog with this length.
 pub(super) fn check_blob(
     db: &ReadTx<'_>,

@@ -22,8 +22,9 @@ pub mod reconcile;
 pub mod tokens;
 pub mod trust_store;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use craton_api::operator::{CatalogId, Section};
 use craton_trust::store;
@@ -32,7 +33,7 @@ use tokio::sync::Notify;
 pub use error::{AppError, RefusalKind};
 
 // What a handler holds in its hands while it asks for a use.
-pub use crate::blobs::Blobs;
+pub use crate::blobs::{BlobError, Blobs, Place, StreamOwner};
 pub use crate::tenancy::{
     Action, AdmitSets, Caller, Deploy, ManageDevices, ManageProducts, ManageTokens,
     ManageTrustStore, Permit, Publish, ReadCatalog, ServicePermit,
@@ -42,6 +43,24 @@ use crate::catalog::{CatalogError, section_of};
 use crate::clock::Clock;
 use crate::keys::Keys;
 use crate::store::{ReadTx, Store};
+
+/// How long a peer is waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// With a peer that takes no byte of an answer.
+    pub write_stall: Duration,
+    /// With an upload, whatever has come of it.
+    pub upload_start: Duration,
+    /// The least bytes a second of an upload, after its start.
+    pub upload_rate: u64,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        let (write_stall, upload_start) = (Duration::from_secs(30), Duration::from_secs(60));
+        Self { write_stall, upload_start, upload_rate: 4096 }
+    }
+}
 
 /// What every use needs.
 pub struct Core {
@@ -55,8 +74,12 @@ pub struct Core {
     pub clock: Box<dyn Clock>,
     /// Wakes the reconcilers before their time.
     pub wake: Notify,
+    /// How long a peer is waited for.
+    pub patience: Patience,
     /// What `/metrics` counts.
     pub counted: Counted,
+    /// The last catalog whose failures were grouped: the next round begins after it.
+    pub grouped_to: Mutex<Option<CatalogId>>,
 }
 
 /// Counts since the start of this process.

@@ -3,12 +3,13 @@
 
 use super::{App, AppError, advance_rollouts, forget_replies, group_failures};
 
-/// One round of everything; what one refuses does not keep the others.
+/// One round of everything; what one refuses does not keep the others. Rollouts come first: what
+/// devices send must not delay them.
 pub async fn round(app: &App) -> Vec<AppError> {
     let done = [
-        group_failures::group(app).await,
         advance_rollouts::advance_and_pause(app).await,
         forget_replies::forget(app).await,
+        group_failures::group(app).await,
     ];
     done.into_iter().filter_map(Result::err).collect()
 }

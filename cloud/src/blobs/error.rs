@@ -47,6 +47,12 @@ pub enum BlobError {
         /// What the system said.
         source: io::Error,
     },
+    /// Too many transfers at once.
+    #[error(
+        "E4058: too many blobs are being transferred. Let some of them end, or ask again in a \
+         minute."
+    )]
+    StreamsBusy,
 }
 
 impl BlobError {
@@ -68,6 +74,7 @@ impl BlobError {
             Self::UploadInterrupted => 4055,
             Self::BlobMissing(_) => 4056,
             Self::BlobFolder { .. } => 4057,
+            Self::StreamsBusy => 4058,
         }
     }
 }

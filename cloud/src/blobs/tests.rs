@@ -94,7 +94,7 @@ async fn blob_interrupted_leaves_nothing_behind() {
     let blobs = blobs(folder.path(), Arc::new(RealDisk));
     let mut upload = blobs.begin(crate::crypto::sha256(b"hello"));
     upload.chunk(Bytes::from_static(b"hel")).await;
-    assert!(matches!(upload.abandon().await, BlobError::UploadInterrupted));
+    assert!(matches!(upload.abandon(), BlobError::UploadInterrupted));
     assert_eq!(files_in(&folder.path().join("blobs/incoming")), 0);
 }
 
@@ -114,4 +114,20 @@ fn blob_folder_that_is_a_file_is_refused() {
     fs::write(folder.path().join("blobs"), b"a file").unwrap();
     let refused = Blobs::open(&folder.path().join("blobs"), 1, Arc::new(RealDisk)).err();
     assert!(matches!(refused, Some(BlobError::BlobFolder { .. })));
+}
+
+#[tokio::test]
+async fn a_blob_that_is_arriving_or_not_noted_yet_is_not_collected() {
+    let folder = tempfile::tempdir().unwrap();
+    let blobs = blobs(folder.path(), Arc::new(RealDisk));
+    let kept = blobs.put(Bytes::from_static(b"hello")).await.unwrap();
+    let sha256 = kept.sha256;
+    assert!(!blobs.collect(sha256).unwrap());
+    let again = blobs.begin(sha256);
+    drop(kept);
+    assert!(!blobs.collect(sha256).unwrap());
+    drop(again);
+    assert!(blobs.collect(sha256).unwrap());
+    assert!(matches!(blobs.open_blob(sha256), Err(BlobError::BlobMissing(_))));
+    assert!(blobs.collect(sha256).unwrap(), "twice does no harm");
 }

@@ -121,6 +121,15 @@ pub enum CatalogError {
         /// Why it is not.
         why: craton_trust::Error,
     },
+    /// A device reports without end.
+    #[error(
+        "E4179: a device may report {most} failures a day. Keep the records and send them \
+         tomorrow; look at what fails on the device."
+    )]
+    FailuresTooMany {
+        /// The bound.
+        most: u64,
+    },
 }
 
 impl CatalogError {
@@ -155,6 +164,7 @@ impl CatalogError {
             Self::SymbolsMismatch => 4176,
             Self::ClassTooWeak => 4177,
             Self::FailureGroupUnknown => 4178,
+            Self::FailuresTooMany { .. } => 4179,
             Self::ObjectRefused { why, .. } => why.code(),
         }
     }

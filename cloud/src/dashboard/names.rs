@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use craton_api::operator::{Image, ImageId, ImageSet, ImageSetId};
 
-use super::view::{Component, SetName, Verdict, short};
+use super::view::{Component, SetName, short};
 
 /// The sets and images of a catalog, by id.
 pub(super) struct Names {
@@ -53,7 +53,6 @@ impl Names {
             name: self.image(*id),
             version: self.images.get(id).map(|image| image.version.clone()),
             image: Some(*id),
-            verdict: Verdict::Matches,
         };
         images.iter().map(component).collect()
     }

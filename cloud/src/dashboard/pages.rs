@@ -113,11 +113,12 @@ pub(super) async fn device(
     let id: DeviceId = id.parse().map_err(|_| DashboardError::PageUnknown)?;
     reading(move || {
         let frame = frame(&app, &name)?;
-        let (device, failures, capabilities, names) = app.store.read(|db| {
+        let (device, failures, lost, capabilities, names) = app.store.read(|db| {
             let device = db.device(frame.id, id)?;
             let failures = db.failures(frame.id, None, Some(id), 0, LINES_MAX)?;
             let names = Names::new(db.image_sets(frame.id)?, db.images(frame.id, None)?);
-            Ok::<_, AppError>((device, failures, db.capabilities(frame.id, id)?, names))
+            let lost = db.failures_lost(frame.id, id)?;
+            Ok::<_, AppError>((device, failures, lost, db.capabilities(frame.id, id)?, names))
         })?;
         let device = device.ok_or(DashboardError::PageUnknown)?.device;
         let capability = |capability: craton_api::operator::Capability| CapabilityLine {
@@ -137,7 +138,6 @@ pub(super) async fn device(
             rot: device.rot,
             storage: device.storage,
             isolation: device.isolation,
-            lifecycle: None,
             mode: device.mode,
             epoch: device.epoch,
             boot: device.last_boot,
@@ -149,6 +149,7 @@ pub(super) async fn device(
             trial: device.trial,
             capabilities: capabilities.into_iter().map(capability).collect(),
             failures: failures.into_iter().map(|failure| failure_line(failure, &names)).collect(),
+            failures_lost: lost,
             frame,
         })
     })
@@ -308,6 +309,7 @@ fn failure_line(failure: Failure, names: &Names) -> FailureLine {
         received: Moment(failure.received_s),
         fingerprint: failure.fingerprint,
         title: failure.title,
+        lost_before: failure.lost_before,
     }
 }
 

@@ -24,14 +24,24 @@ pub struct TracedFrame {
 
 /// Every frame of `failure`, with the places that `symbols` (of any number of programs) know.
 pub fn symbolise(failure: &Failure<'_>, symbols: &[Symbols<'_>]) -> Vec<TracedFrame> {
-    let places = |frame: &Frame<'_>| {
-        let program = symbols.iter().find(|program| program.build_id() == frame.build_id);
-        program.map(|program| program.places(frame.pc)).unwrap_or_default()
-    };
+    let mut frames = unsymbolised(failure);
+    symbols.iter().for_each(|program| add_places(&mut frames, program));
+    frames
+}
+
+/// Every frame of `failure`, as build id and place.
+pub fn unsymbolised(failure: &Failure<'_>) -> Vec<TracedFrame> {
     let traced = |frame: &Frame<'_>| TracedFrame {
         build_id: frame.build_id.to_vec(),
         pc: frame.pc,
-        places: places(frame),
+        places: Vec::new(),
     };
     failure.frames().iter().map(traced).collect()
+}
+
+/// Adds what the symbols of one program know to the frames that are in it.
+pub fn add_places(frames: &mut [TracedFrame], program: &Symbols<'_>) {
+    let of_program =
+        |frame: &&mut TracedFrame| frame.places.is_empty() && frame.build_id == program.build_id();
+    frames.iter_mut().filter(of_program).for_each(|frame| frame.places = program.places(frame.pc));
 }

@@ -1,8 +1,10 @@
-//! A blob as an answer: read ahead on a thread that may block, with at most one range.
+//! A blob as an answer, with at most one range. Each chunk is read by a short task that may block,
+//! one ahead of the connection: no thread waits for a peer that does not read.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::FileExt as _;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
@@ -10,15 +12,12 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use craton_api::operator::Digest;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
-use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::{HttpError, Refusal};
-use crate::app::{AppError, Blobs};
+use crate::app::{AppError, Blobs, Place};
 
-const CHUNK_SIZE: usize = 64 * 1024;
-
-/// Chunks read ahead of the connection.
-const AHEAD_MAX: usize = 4;
+const CHUNK_SIZE: u64 = 128 * 1024;
 
 /// The blob, or the range of it that `headers` ask for (RFC 9110 section 14: one range, from a
 /// place to a place or to the end; any other request gets the whole).
@@ -29,16 +28,22 @@ pub fn blob_response(
     blobs: &Blobs,
     sha256: Digest,
     headers: &HeaderMap,
+    place: Place,
 ) -> Result<Response, Refusal> {
     let (file, size) = blobs.open_blob(sha256).map_err(AppError::from)?;
-    file_response(file, size, headers)
+    file_response(file, size, headers, place)
 }
 
 /// The same for a file that is open already.
 ///
 /// # Errors
 /// `RangeInvalid`.
-pub fn file_response(file: File, size: u64, headers: &HeaderMap) -> Result<Response, Refusal> {
+pub fn file_response(
+    file: File,
+    size: u64,
+    headers: &HeaderMap,
+    place: Place,
+) -> Result<Response, Refusal> {
     let range = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
     let range = range.and_then(parse_range);
     let (start, end) = match range {
@@ -48,7 +53,7 @@ pub fn file_response(file: File, size: u64, headers: &HeaderMap) -> Result<Respo
     if range.is_some() && start >= end {
         return Err(HttpError::RangeInvalid.into());
     }
-    let body = Body::new(FileBody::start(file, start, end));
+    let body = Body::new(FileBody { file: Arc::new(file), start, end, reading: None, place });
     let mut answer = body.into_response();
     let headers = answer.headers_mut();
     let octets = HeaderValue::from_static("application/octet-stream");
@@ -71,41 +76,29 @@ fn parse_range(value: &str) -> Option<(u64, Option<u64>)> {
     Some((start.parse().ok()?, last))
 }
 
+/// The bytes from `start` to `end`; dropped with its connection, however that ends.
 struct FileBody {
-    chunks: mpsc::Receiver<std::io::Result<Bytes>>,
-    left: u64,
+    file: Arc<File>,
+    start: u64,
+    end: u64,
+    reading: Option<JoinHandle<std::io::Result<Bytes>>>,
+    #[expect(dead_code, reason = "held until the last byte is given")]
+    place: Place,
 }
 
 impl FileBody {
-    fn start(file: File, start: u64, end: u64) -> Self {
-        let (chunk, chunks) = mpsc::channel(AHEAD_MAX);
-        tokio::task::spawn_blocking(move || {
-            if let Err(failure) = read_ahead(file, start, end, &chunk) {
-                let _ = chunk.blocking_send(Err(failure));
-            }
-        });
-        Self { chunks, left: end - start }
+    /// Begins to read the chunk at `start`, if there is one.
+    fn read(&self, start: u64) -> Option<JoinHandle<std::io::Result<Bytes>>> {
+        let size = self.end.saturating_sub(start).min(CHUNK_SIZE);
+        let file = self.file.clone();
+        (size > 0).then(|| {
+            tokio::task::spawn_blocking(move || {
+                let mut bytes = vec![0; size as usize];
+                file.read_exact_at(&mut bytes, start)?;
+                Ok(bytes.into())
+            })
+        })
     }
-}
-
-/// Ends early, without a failure, when the connection has gone.
-fn read_ahead(
-    mut file: File,
-    start: u64,
-    end: u64,
-    chunk: &mpsc::Sender<std::io::Result<Bytes>>,
-) -> std::io::Result<()> {
-    file.seek(SeekFrom::Start(start))?;
-    let mut left = end - start;
-    while left > 0 {
-        let mut bytes = vec![0; left.min(CHUNK_SIZE as u64) as usize];
-        file.read_exact(&mut bytes)?;
-        left -= bytes.len() as u64;
-        if chunk.blocking_send(Ok(bytes.into())).is_err() {
-            return Ok(());
-        }
-    }
-    Ok(())
 }
 
 impl HttpBody for FileBody {
@@ -116,18 +109,25 @@ impl HttpBody for FileBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<std::io::Result<Frame<Bytes>>>> {
-        self.chunks.poll_recv(context).map(|next| {
-            next.map(|chunk| {
-                chunk.map(|bytes| {
-                    self.left = self.left.saturating_sub(bytes.len() as u64);
-                    Frame::data(bytes)
-                })
-            })
-        })
+        let mut reading = match self.reading.take() {
+            Some(reading) => reading,
+            None => match self.read(self.start) {
+                Some(reading) => reading,
+                None => return Poll::Ready(None),
+            },
+        };
+        let Poll::Ready(read) = Pin::new(&mut reading).poll(context) else {
+            self.reading = Some(reading);
+            return Poll::Pending;
+        };
+        let bytes = read.unwrap_or_else(|lost| Err(std::io::Error::other(lost)))?;
+        self.start += bytes.len() as u64;
+        self.reading = self.read(self.start);
+        Poll::Ready(Some(Ok(Frame::data(bytes))))
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
+        SizeHint::with_exact(self.end - self.start)
     }
 }
 

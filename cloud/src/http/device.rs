@@ -15,7 +15,7 @@ use craton_api::operator::{Digest, ImageSetId};
 
 use super::{Exporter, Named, PeerCertificate, Refusal, blob_response, read_body};
 use crate::app::check_in::{Issuer, check_in};
-use crate::app::{App, device_requests};
+use crate::app::{App, AppError, device_requests};
 
 /// The device API's routes, for the TLS listener.
 pub fn router(issuer: Arc<Issuer>) -> Router<App> {
@@ -58,7 +58,8 @@ async fn give_blob(
 ) -> Result<Response, Refusal> {
     let holder = device_requests::holder(&app, peer.0.as_deref())?;
     device_requests::check_blob(&app, holder, digest)?;
-    blob_response(&app.blobs, digest, &headers)
+    let place = app.blobs.place(holder.stream_owner()).map_err(AppError::from)?;
+    blob_response(&app.blobs, digest, &headers, place)
 }
 
 async fn take_failures(

@@ -1,8 +1,8 @@
 //! Both listeners: TLS 1.3 for devices and operators, plain HTTP for this machine's browser.
 //!
 //! The loop is our own because a handler needs the connection's exporter and the peer's
-//! certificate. Every wait has an end: accepting, the handshake, a request's head, and (in `body`)
-//! its bytes.
+//! certificate. Every wait has an end: accepting, the handshake, a request's head, (in `body`) its
+//! bytes, and (in `patient`) a peer that takes no byte of the answer.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,6 +26,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower::Service as _;
 
+use super::patient::Patient;
 use super::{Exporter, PeerCertificate};
 use crate::app::App;
 use crate::keys::Keys;
@@ -89,6 +90,7 @@ pub async fn serve_tls(
     accept_loop(listener, app.clone(), stop, move |stream| {
         let (acceptor, router) = (acceptor.clone(), router.clone());
         let (app, stop) = (app.clone(), stop_each.clone());
+        let stream = Patient::new(stream, app.patience.write_stall);
         async move {
             let patience = Duration::from_secs(HANDSHAKE_S_MAX);
             match tokio::time::timeout(patience, acceptor.accept(stream)).await {
@@ -112,8 +114,9 @@ pub async fn serve_plain(
     app: App,
     stop: watch::Receiver<bool>,
 ) {
-    let stop_each = stop.clone();
+    let (stop_each, stall) = (stop.clone(), app.patience.write_stall);
     accept_loop(listener, app, stop, move |stream| {
+        let stream = Patient::new(stream, stall);
         let (router, stop) = (router.clone(), stop_each.clone());
         serve_one(stream, router, stop, PeerCertificate(None), None)
     })
@@ -155,7 +158,7 @@ async fn accept_loop<F, R>(
     let _ = tokio::time::timeout(Duration::from_secs(DRAIN_S_MAX), all).await;
 }
 
-fn facts_of(stream: &TlsStream<TcpStream>) -> (PeerCertificate, Option<Exporter>) {
+fn facts_of(stream: &TlsStream<Patient<TcpStream>>) -> (PeerCertificate, Option<Exporter>) {
     let (_, connection) = stream.get_ref();
     let certificate = connection.peer_certificates().and_then(|chain| chain.first());
     let certificate = certificate.map(|certificate| certificate.to_vec());

@@ -8,6 +8,7 @@ mod extract;
 pub mod listener;
 pub mod operator;
 mod outcome;
+mod patient;
 mod service;
 
 pub use blob_body::{blob_response, file_response};

@@ -32,6 +32,9 @@ impl IntoResponse for Refusal {
         *answer.status_mut() = self.status;
         let media_type = HeaderValue::from_static(MEDIA_TYPE);
         answer.headers_mut().insert(header::CONTENT_TYPE, media_type);
+        if let Some(seconds) = retry_after_s(self.status) {
+            answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             let scheme = HeaderValue::from_static("Bearer");
             answer.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
@@ -70,6 +73,15 @@ impl From<HttpError> for Refusal {
     }
 }
 
+/// When to ask again, for what passes by itself or by a person's hand: RFC 9110 section 10.2.3.
+fn retry_after_s(status: StatusCode) -> Option<u32> {
+    match status {
+        StatusCode::TOO_MANY_REQUESTS => Some(60),
+        _ if status.is_server_error() => Some(30),
+        _ => None,
+    }
+}
+
 fn status_of(kind: RefusalKind) -> StatusCode {
     match kind {
         RefusalKind::Unidentified => StatusCode::UNAUTHORIZED,
@@ -79,6 +91,7 @@ fn status_of(kind: RefusalKind) -> StatusCode {
         RefusalKind::Malformed => StatusCode::BAD_REQUEST,
         RefusalKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
         RefusalKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        RefusalKind::TooMany => StatusCode::TOO_MANY_REQUESTS,
         RefusalKind::NoRoom => StatusCode::INSUFFICIENT_STORAGE,
         RefusalKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         RefusalKind::Fault => StatusCode::INTERNAL_SERVER_ERROR,

@@ -327,3 +327,128 @@ async fn connections_that_say_nothing_do_not_keep_others_out() {
     assert!(ended.is_ok(), "a silent connection was still open after 25 s");
     service.shutdown().await;
 }
+
+/// A service with a catalog that holds one large blob, and its owner's token.
+struct Holding {
+    service: Service,
+    token: String,
+    path: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Holding {
+    async fn new(patience: Patience) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::on_loopback(folder.path().to_owned());
+        config.patience = patience;
+        let service = up(config, Parts::new(keys())).await.unwrap();
+        let app = service.app();
+        let token = std::fs::read_to_string(folder.path().join("operator-token")).unwrap();
+        let token = token.trim().to_owned();
+        let caller = crate::app::callers::authenticate(app, Some(&token)).unwrap();
+        let asked = craton_api::operator::CatalogCreate {
+            name: "acme".into(),
+            owner_section: craton_api::operator::Base64(crate::testing::owner_section(true)),
+            platform_section: craton_api::operator::Base64(crate::testing::platform_section(true)),
+        };
+        let permit = caller.permit_service().unwrap();
+        let catalog = crate::app::catalogs::create(app, permit, asked).await.unwrap().id;
+        // More than the buffers of both ends of a connection take.
+        let blob = vec![7; 48 << 20];
+        let mut upload = app.blobs.begin(crate::crypto::sha256(&blob));
+        assert!(upload.chunk(blob.into()).await);
+        let permit = caller.permit(catalog).unwrap();
+        let (blob, _) = crate::app::blobs::keep(app, permit, upload).await.unwrap();
+        let path = format!("/v1/catalogs/{catalog}/blobs/{}", blob.sha256);
+        Self { service, token, path, _folder: folder }
+    }
+
+    /// Asks for the blob; the answer is there to be read.
+    async fn asked(&self) -> TlsStream<TcpStream> {
+        let mut stream = connected(self.service.addresses().0).await;
+        let (path, token) = (&self.path, &self.token);
+        let head =
+            format!("GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream
+    }
+
+    /// The status of the answer.
+    async fn status(mut stream: TlsStream<TcpStream>) -> String {
+        let mut head = [0; 12];
+        let read = tokio::time::timeout(Duration::from_secs(60), stream.read_exact(&mut head));
+        read.await.expect("an answer within a minute").unwrap();
+        String::from_utf8_lossy(&head[9..]).into_owned()
+    }
+
+    /// Asks until the answer is the blob.
+    async fn served_in_time(&self) {
+        for _ in 0..300 {
+            if Self::status(self.asked().await).await == "200" {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("no place became free");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn peers_that_do_not_read_hold_only_their_own_places() {
+    let holding = Holding::new(Patience::default()).await;
+    let mut idle = Vec::new();
+    for _ in 0..8 {
+        let mut stream = holding.asked().await;
+        stream.read_exact(&mut [0; 12]).await.unwrap();
+        idle.push(stream);
+    }
+    assert_eq!(Holding::status(holding.asked().await).await, "429", "StreamsBusy");
+    let device = holding.service.addresses().0;
+    let answer = ask(&mut connected(device).await, HEALTH).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    drop(idle);
+    holding.served_in_time().await;
+    holding.service.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_never_reads_is_cut_off_and_its_place_is_free_again() {
+    let write_stall = Duration::from_millis(300);
+    let holding = Holding::new(Patience { write_stall, ..Patience::default() }).await;
+    let mut idle = Vec::new();
+    for _ in 0..8 {
+        let mut stream = holding.asked().await;
+        stream.read_exact(&mut [0; 12]).await.unwrap();
+        idle.push(stream);
+    }
+    // The connections stay open on this side: only the service can end them.
+    holding.served_in_time().await;
+    drop(idle);
+    holding.service.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upload_of_a_byte_now_and_then_is_body_slow() {
+    let upload_start = Duration::from_millis(500);
+    let patience = Patience { upload_start, upload_rate: 1 << 20, ..Patience::default() };
+    let holding = Holding::new(patience).await;
+    let (path, token) = (&holding.path, &holding.token);
+    let head = format!(
+        "PUT {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/octet-stream\r\ncontent-length: 50331648\r\n\r\n"
+    );
+    let stream = connected(holding.service.addresses().0).await;
+    let (mut reads, mut writes) = tokio::io::split(stream);
+    writes.write_all(head.as_bytes()).await.unwrap();
+    let drip = tokio::spawn(async move {
+        while writes.write_all(&[7]).await.is_ok() && writes.flush().await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let mut answer = [0; 12];
+    let read = tokio::time::timeout(Duration::from_secs(60), reads.read_exact(&mut answer));
+    read.await.expect("an answer within a minute").unwrap();
+    assert_eq!(&answer[9..], b"408", "BodySlow");
+    drip.abort();
+    holding.service.shutdown().await;
+}

@@ -199,6 +199,8 @@ impl WriteTx<'_> {
     ) -> Result<bool, StoreError> {
         let sql = "DELETE FROM check_in_replies WHERE catalog = ?1 AND device = ?2";
         self.change(sql, params![Bytes(permit.catalog()), Bytes(id)])?;
+        let sql = "DELETE FROM failure_counts WHERE catalog = ?1 AND device = ?2";
+        self.change(sql, params![Bytes(permit.catalog()), Bytes(id)])?;
         let sql = "DELETE FROM devices WHERE catalog = ?1 AND device = ?2";
         Ok(self.change(sql, params![Bytes(permit.catalog()), Bytes(id)])? > 0)
     }
@@ -312,6 +314,7 @@ fn read_device(row: &Row<'_>) -> rusqlite::Result<Result<DeviceRow, StoreError>>
         mode: row.get(15)?,
         trial: None,
         cloned: row.get(17)?,
+        failures_lost: None,
     };
     let (state, class): (i64, Option<i64>) = (row.get(1)?, row.get(2)?);
     let trial: Option<i64> = row.get(16)?;

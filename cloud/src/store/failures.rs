@@ -8,6 +8,9 @@ use rusqlite::{Row, params};
 use super::rows::{Bytes, Number};
 use super::{ReadTx, StoreError, WriteTx};
 
+/// Seconds of a day.
+const DAY_S: u64 = 86_400;
+
 const GROUP_COLUMNS: &str = "g.fingerprint, g.title, g.kind, g.frames, g.count, g.first_s, \
      g.last_s, (SELECT count(DISTINCT f.device) FROM failures f WHERE f.catalog = g.catalog \
         AND f.fingerprint = g.fingerprint)";
@@ -20,6 +23,8 @@ pub struct ReceivedFailure {
     pub sha256: Digest,
     /// The image that failed, where the record names one.
     pub image: Option<ImageId>,
+    /// The record's number on its device (FAIL-2).
+    pub number: Option<u64>,
     /// Unix seconds.
     pub received_s: u64,
 }
@@ -82,7 +87,10 @@ impl ReadTx<'_> {
         since_s: u64,
         limit: u32,
     ) -> Result<Vec<Failure>, StoreError> {
-        let sql = "SELECT f.failure, f.device, f.image, f.received_s, f.fingerprint, g.title \
+        let sql = "SELECT f.failure, f.device, f.image, f.received_s, f.fingerprint, g.title, \
+                   f.number, coalesce((SELECT max(p.number) FROM failures p \
+                      WHERE p.catalog = f.catalog AND p.device = f.device \
+                      AND p.number < f.number), 0) \
                    FROM failures f LEFT JOIN failure_groups g \
                    ON g.catalog = f.catalog AND g.fingerprint = f.fingerprint \
                    WHERE f.catalog = ?1 AND (?2 IS NULL OR f.fingerprint = ?2) \
@@ -109,19 +117,56 @@ impl ReadTx<'_> {
         self.number("SELECT count(*) FROM failures", [])
     }
 
-    /// Failures of any catalog that wait for their group, oldest first.
-    pub fn failures_to_group(&self, limit: u32) -> Result<Vec<FailureRow>, StoreError> {
-        let sql = "SELECT catalog, failure, device, record, received_s FROM failures \
-                   WHERE fingerprint IS NULL ORDER BY catalog, failure LIMIT ?1";
-        self.all(sql, [limit], |row| {
+    /// Catalogs after `after` that have failures without a group, by id.
+    pub fn failures_waiting_catalogs(
+        &self,
+        after: Option<CatalogId>,
+        limit: u32,
+    ) -> Result<Vec<CatalogId>, StoreError> {
+        let sql = "SELECT c.catalog FROM catalogs c WHERE c.catalog > ?1 \
+                   AND EXISTS (SELECT 1 FROM failures f WHERE f.catalog = c.catalog \
+                      AND f.fingerprint IS NULL) ORDER BY c.catalog LIMIT ?2";
+        let after = after.map_or_else(Vec::new, |id| id.0.to_vec());
+        self.all(sql, params![after, limit], |row| Ok(row.get::<_, Bytes<_>>(0)?.0))
+    }
+
+    /// Failures of a catalog that wait for their group, oldest first.
+    pub fn failures_to_group(
+        &self,
+        catalog: CatalogId,
+        limit: u32,
+    ) -> Result<Vec<FailureRow>, StoreError> {
+        let sql = "SELECT failure, device, record, received_s FROM failures \
+                   WHERE catalog = ?1 AND fingerprint IS NULL ORDER BY failure LIMIT ?2";
+        self.all(sql, params![Bytes(catalog), limit], |row| {
             Ok(FailureRow {
-                catalog: row.get::<_, Bytes<_>>(0)?.0,
-                failure: row.get::<_, Number>(1)?.0,
-                device: row.get::<_, Bytes<_>>(2)?.0,
-                record: row.get(3)?,
-                received_s: row.get::<_, Number>(4)?.0,
+                catalog,
+                failure: row.get::<_, Number>(0)?.0,
+                device: row.get::<_, Bytes<_>>(1)?.0,
+                record: row.get(2)?,
+                received_s: row.get::<_, Number>(3)?.0,
             })
         })
+    }
+
+    /// How many failures of a device were kept in the day of `now_s`.
+    pub fn failures_of_day(
+        &self,
+        catalog: CatalogId,
+        device: DeviceId,
+        now_s: u64,
+    ) -> Result<u64, StoreError> {
+        let sql = "SELECT today FROM failure_counts \
+                   WHERE catalog = ?1 AND device = ?2 AND day = ?3";
+        self.number(sql, params![Bytes(catalog), Bytes(device), Number(now_s / DAY_S)])
+    }
+
+    /// How many numbered records of a device never arrived. It holds for the numbers up to the
+    /// highest that did.
+    pub fn failures_lost(&self, catalog: CatalogId, device: DeviceId) -> Result<u64, StoreError> {
+        let sql = "SELECT max(number_max - kept, 0) FROM failure_counts \
+                   WHERE catalog = ?1 AND device = ?2";
+        self.number(sql, params![Bytes(catalog), Bytes(device)])
     }
 
     /// The record of one failure, byte for byte.
@@ -144,8 +189,8 @@ impl WriteTx<'_> {
         failure: &ReceivedFailure,
     ) -> Result<bool, StoreError> {
         let sql = "INSERT INTO failures \
-                   (catalog, failure, device, record, record_sha256, image, received_s) \
-                   SELECT ?1, coalesce(max(failure) + 1, 1), ?2, ?3, ?4, ?5, ?6 \
+                   (catalog, failure, device, record, record_sha256, image, received_s, number) \
+                   SELECT ?1, coalesce(max(failure) + 1, 1), ?2, ?3, ?4, ?5, ?6, ?7 \
                    FROM failures WHERE catalog = ?1 \
                    ON CONFLICT (catalog, device, record_sha256) DO NOTHING";
         let row = params![
@@ -155,8 +200,34 @@ impl WriteTx<'_> {
             Bytes(failure.sha256),
             failure.image.map(Bytes),
             Number(failure.received_s),
+            failure.number.map(Number),
         ];
-        Ok(self.change(sql, row)? > 0)
+        let new = self.change(sql, row)? > 0;
+        if new {
+            self.failure_count(catalog, device, failure)?;
+        }
+        Ok(new)
+    }
+
+    fn failure_count(
+        &self,
+        catalog: CatalogId,
+        device: DeviceId,
+        failure: &ReceivedFailure,
+    ) -> Result<(), StoreError> {
+        let sql = "INSERT INTO failure_counts (catalog, device, kept, number_max, day, today) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, 1) ON CONFLICT (catalog, device) DO UPDATE SET \
+                   kept = kept + excluded.kept, \
+                   number_max = max(number_max, excluded.number_max), \
+                   today = iif(day = excluded.day, today + 1, 1), day = excluded.day";
+        let row = params![
+            Bytes(catalog),
+            Bytes(device),
+            failure.number.is_some(),
+            Number(failure.number.unwrap_or(0)),
+            Number(failure.received_s / DAY_S),
+        ];
+        self.change(sql, row).map(|_| ())
     }
 
     /// Puts a failure into its group; one that has a group already stays there.
@@ -200,6 +271,8 @@ fn read_group(row: &Row<'_>) -> rusqlite::Result<FailureGroup> {
 }
 
 fn read_failure(row: &Row<'_>) -> rusqlite::Result<Failure> {
+    let number = row.get::<_, Option<Number>>(6)?.map(|number| number.0);
+    let before = row.get::<_, Number>(7)?.0;
     Ok(Failure {
         id: row.get::<_, Number>(0)?.0,
         device: row.get::<_, Bytes<_>>(1)?.0,
@@ -207,5 +280,7 @@ fn read_failure(row: &Row<'_>) -> rusqlite::Result<Failure> {
         received_s: row.get::<_, Number>(3)?.0,
         fingerprint: row.get::<_, Option<Bytes<_>>>(4)?.map(|id| id.0),
         title: row.get(5)?,
+        number,
+        lost_before: number.map_or(0, |number| number.saturating_sub(before + 1)),
     })
 }

@@ -339,8 +339,10 @@ fn ask_as_a_check_in(db: &WriteTx<'_>) {
     db.deployment_rule(catalog, deployment).unwrap();
     db.deployment_outcomes(catalog, deployment, 100).unwrap();
     let sha256 = digest;
-    let failure = ReceivedFailure { record: vec![], sha256, image: None, received_s: 1 };
+    let failure =
+        ReceivedFailure { record: vec![], sha256, image: None, number: None, received_s: 1 };
     db.failure_receive(catalog, device, &failure).unwrap();
+    db.failures_of_day(catalog, device, 1).unwrap();
 }
 
 #[test]

@@ -109,11 +109,10 @@ pub fn fleet_empty() -> FleetPage {
 }
 
 pub fn device() -> DevicePage {
-    let component = |name: &str, version: Option<&str>, seed, verdict| Component {
+    let component = |name: &str, version: Option<&str>, seed| Component {
         name: name.to_owned(),
         version: version.map(str::to_owned),
         image: version.map(|_| ImageId(bytes(seed))),
-        verdict,
     };
     DevicePage {
         frame: frame(),
@@ -128,7 +127,6 @@ pub fn device() -> DevicePage {
         rot: Some(RotClass::Software),
         storage: Some("unpacked".to_owned()),
         isolation: Some("reduced".to_owned()),
-        lifecycle: Some("Module1Complete".to_owned()),
         mode: Some("normal".to_owned()),
         epoch: 0,
         boot: Some(4),
@@ -137,9 +135,9 @@ pub fn device() -> DevicePage {
         attested: Some(set(2)),
         assigned: Some(set(3)),
         components: vec![
-            component("blink", Some("2.0.0"), 40, Verdict::Matches),
-            component("runtime", Some("0.1.0"), 41, Verdict::Matches),
-            component("kernel", None, 42, Verdict::Baseline),
+            component("blink", Some("2.0.0"), 40),
+            component("runtime", Some("0.1.0"), 41),
+            component("kernel", None, 42),
         ],
         trial: Some(TrialOutcome::FellBack),
         capabilities: vec![CapabilityLine {
@@ -148,6 +146,7 @@ pub fn device() -> DevicePage {
             created: ago(600),
         }],
         failures: vec![failure(11)],
+        failures_lost: 3,
     }
 }
 
@@ -160,7 +159,6 @@ pub fn device_pending() -> DevicePage {
         rot: None,
         storage: None,
         isolation: None,
-        lifecycle: None,
         mode: None,
         boot: None,
         check_in: None,
@@ -171,6 +169,7 @@ pub fn device_pending() -> DevicePage {
         trial: None,
         capabilities: Vec::new(),
         failures: Vec::new(),
+        failures_lost: 0,
         ..device()
     }
 }
@@ -194,6 +193,7 @@ pub fn failure(seed: u8) -> FailureLine {
         received: ago(u64::from(seed)),
         fingerprint: Some(group().fingerprint),
         title: Some(group().title),
+        lost_before: if seed == 11 { 3 } else { 0 },
     }
 }
 

@@ -3,7 +3,7 @@
 use askama::Template;
 use craton_api::operator::{DeviceId, DeviceState, ImageId, RotClass, TrialOutcome};
 
-use super::{FailureLine, Frame, Moment, SetName, moment::span, short};
+use super::{FailureLine, Frame, Moment, SetName, counted, moment::span, short};
 use super::{rot_word, state_word, trial_word};
 
 /// The page.
@@ -34,8 +34,6 @@ pub struct DevicePage {
     pub storage: Option<String>,
     /// `full` or `reduced`.
     pub isolation: Option<String>,
-    /// Manufacturing state, where the service has learnt it.
-    pub lifecycle: Option<String>,
     /// Boot mode, such as `normal` or `debug`.
     pub mode: Option<String>,
     /// Its epoch of ownership.
@@ -50,7 +48,7 @@ pub struct DevicePage {
     pub attested: Option<SetName>,
     /// The set that it was assigned last.
     pub assigned: Option<SetName>,
-    /// What it measured.
+    /// What it measured: each was found among the reference values, else nothing was issued.
     pub components: Vec<Component>,
     /// How its last update ended.
     pub trial: Option<TrialOutcome>,
@@ -58,6 +56,8 @@ pub struct DevicePage {
     pub capabilities: Vec<CapabilityLine>,
     /// Its last failures, newest first.
     pub failures: Vec<FailureLine>,
+    /// Failure records that it numbered and that never arrived.
+    pub failures_lost: u64,
 }
 
 impl DevicePage {
@@ -87,41 +87,6 @@ pub struct Component {
     pub version: Option<String>,
     /// The image.
     pub image: Option<ImageId>,
-    /// What the service made of its digest.
-    pub verdict: Verdict,
-}
-
-/// What the verifier made of one measured digest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It equals a reference value that publishing an image created.
-    Matches,
-    /// It equals what this device showed first; nobody vouches for it.
-    Baseline,
-    /// It equals neither.
-    Unknown,
-}
-
-impl Verdict {
-    /// In words.
-    #[must_use]
-    pub fn words(&self) -> &'static str {
-        match self {
-            Verdict::Matches => "matches a reference value",
-            Verdict::Baseline => "unchanged baseline, vouched for by nobody",
-            Verdict::Unknown => "matches no reference value",
-        }
-    }
-
-    /// Its colour.
-    #[must_use]
-    pub fn tone(&self) -> &'static str {
-        match self {
-            Verdict::Matches => "good",
-            Verdict::Baseline => "info",
-            Verdict::Unknown => "bad",
-        }
-    }
 }
 
 /// One signed permission.

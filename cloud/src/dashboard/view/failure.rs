@@ -65,4 +65,6 @@ pub struct FailureLine {
     pub fingerprint: Option<Fingerprint>,
     /// The group's title.
     pub title: Option<String>,
+    /// Records of the device before this one that never arrived.
+    pub lost_before: u64,
 }

@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::{BlobPath, Refused};
 use crate::app::{App, Publish, ReadCatalog, blobs};
-use crate::http::body::next_chunk;
+use crate::http::body::Pace;
 use crate::http::{Allowed, Named, Octets, Refusal, file_response};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -28,19 +28,11 @@ async fn blob_put(
     Named(path): Named<BlobPath>,
     Octets(mut body): Octets,
 ) -> Result<(StatusCode, Json<Blob>), Refusal> {
-    let mut upload = app.blobs.begin(path.sha256);
-    loop {
-        match next_chunk(&mut body).await {
-            Ok(None) => break,
-            Ok(Some(bytes)) => {
-                if !upload.chunk(bytes).await {
-                    return Err(upload.abandon().await.into());
-                }
-            }
-            Err(refusal) => {
-                upload.abandon().await;
-                return Err(refusal.into());
-            }
+    let _place = blobs::place(&app, &permit)?;
+    let (mut upload, mut pace) = (app.blobs.begin(path.sha256), Pace::new(app.patience));
+    while let Some(bytes) = pace.next(&mut body).await? {
+        if !upload.chunk(bytes).await {
+            return Err(upload.abandon().into());
         }
     }
     let (blob, new) = blobs::keep(&app, permit, upload).await?;
@@ -57,6 +49,7 @@ async fn blob_fetch(
     Named(path): Named<BlobPath>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
+    let place = blobs::place(&app, &permit)?;
     let (file, size) = blobs::open(&app, &permit, path.sha256)?;
-    file_response(file, size, &headers)
+    file_response(file, size, &headers, place)
 }

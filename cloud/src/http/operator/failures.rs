@@ -108,13 +108,16 @@ async fn failure_group_show(
 
 /// RFC 4180, with a header line.
 fn csv(items: &[Failure]) -> String {
-    let mut text = String::from("id,device,image,received_s,fingerprint,title\r\n");
+    let mut text =
+        String::from("id,device,image,received_s,fingerprint,title,number,lost_before\r\n");
     for failure in items {
         let image = failure.image.map(|id| id.to_string()).unwrap_or_default();
         let group = failure.fingerprint.map(|id| id.to_string()).unwrap_or_default();
         let title = csv_field(failure.title.as_deref().unwrap_or_default());
-        let Failure { id, device, received_s, .. } = failure;
-        text.push_str(&format!("{id},{device},{image},{received_s},{group},{title}\r\n"));
+        let number = failure.number.map(|number| number.to_string()).unwrap_or_default();
+        let Failure { id, device, received_s, lost_before, .. } = failure;
+        text.push_str(&format!("{id},{device},{image},{received_s},{group},{title},"));
+        text.push_str(&format!("{number},{lost_before}\r\n"));
     }
     text
 }

@@ -13,11 +13,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{InCatalog, Refused};
-use crate::app::{App, Publish, ReadCatalog, images};
+use crate::app::images::{self, SYMBOLS_LEN_MAX};
+use crate::app::{App, Publish, ReadCatalog, blobs};
 use crate::http::{Allowed, Asked, Named, Object, Octets, Refusal, Wanted, read_body};
-
-/// Bytes of one file of symbols, which is held in memory.
-const SYMBOLS_MAX: usize = 128 * 1024 * 1024;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -135,7 +133,8 @@ async fn symbols_put(
     Named(path): Named<SymbolsPath>,
     Octets(body): Octets,
 ) -> Result<(StatusCode, Json<Symbols>), Refusal> {
-    let elf = read_body(body, SYMBOLS_MAX).await?;
+    let _place = blobs::place(&app, &permit)?;
+    let elf = read_body(body, SYMBOLS_LEN_MAX).await?;
     let symbols = images::put_symbols(&app, permit, path.build_id, elf).await?;
     Ok((StatusCode::CREATED, Json(symbols)))
 }

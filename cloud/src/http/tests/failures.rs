@@ -1,8 +1,12 @@
-use craton_api::operator::{FailureGroup, FailureGroupList, FailureList};
+use std::sync::atomic::Ordering;
+
+use craton_api::operator::{BuildId, Device, FailureGroup, FailureGroupList, FailureList};
 use craton_trust::failure::{Failure, FailureKind, Frame};
 use craton_trust::{ComponentId, Digest, ImageId};
 
-use crate::app::failures::receive;
+use crate::app::AppError;
+use crate::app::failures::{OF_DAY_MAX, receive};
+use crate::catalog::CatalogError;
 use crate::crypto::sha256;
 use crate::store::ReceivedFailure;
 use crate::testing::*;
@@ -15,7 +19,8 @@ fn crash(number: u64, pc: u64) -> ReceivedFailure {
     let mut room = [0; 4096];
     let record = failure.encode(&mut room).unwrap().to_vec();
     let sha256 = sha256(&record);
-    ReceivedFailure { record, sha256, image: Some(image.into()), received_s: NOW_S + number }
+    let (image, received_s) = (Some(image.into()), NOW_S + number);
+    ReceivedFailure { record, sha256, image, number: Some(number), received_s }
 }
 
 #[tokio::test]
@@ -56,7 +61,8 @@ async fn failures_are_received_once_grouped_and_exported() {
     assert_eq!(csv.headers["content-type"], "text/csv; charset=utf-8");
     let csv = String::from_utf8(csv.body).unwrap();
     assert_eq!(csv.lines().count(), 5);
-    assert!(csv.starts_with("id,device,image,received_s,fingerprint,title\r\n4,"), "{csv}");
+    let head = "id,device,image,received_s,fingerprint,title,number,lost_before\r\n4,";
+    assert!(csv.starts_with(head), "{csv}");
 }
 
 #[tokio::test]
@@ -67,7 +73,7 @@ async fn a_record_that_cannot_be_read_is_kept_in_a_group_of_its_own() {
     let device = bench.device(id, 20, "meter/Production").await;
     let record = b"from a newer device".to_vec();
     let sha256 = sha256(&record);
-    let odd = ReceivedFailure { record, sha256, image: None, received_s: NOW_S };
+    let odd = ReceivedFailure { record, sha256, image: None, number: None, received_s: NOW_S };
     receive(&bench.app, id, device, vec![odd]).await.unwrap();
     assert!(crate::app::reconcile::round(&bench.app).await.is_empty());
     let groups = format!("/v1/catalogs/{id}/failures/groups");
@@ -84,4 +90,97 @@ async fn failure_group_unknown_is_404() {
     let path = format!("/v1/catalogs/{id}/failures/groups/{}", "0".repeat(64));
     let refused = bench.get(&path).await;
     assert_eq!((refused.status.as_u16(), refused.code()), (404, 4178), "FailureGroupUnknown");
+}
+
+#[tokio::test]
+async fn fail_2_a_gap_in_the_numbers_is_counted_at_the_record_and_at_the_device() {
+    let bench = Bench::new().await;
+    let id = bench.catalog(true).await;
+    bench.product(id).await;
+    let device = bench.device(id, 20, "meter/Production").await;
+    // The first five gave way in the spool; 8 and 9 were lost later.
+    for number in [6, 7, 10] {
+        receive(&bench.app, id, device, vec![crash(number, 100)]).await.unwrap();
+    }
+    let path = format!("/v1/catalogs/{id}/failures?device={device}");
+    let list: FailureList = bench.get(&path).await.json();
+    let lost: Vec<_> = list.items.iter().map(|f| (f.number, f.lost_before)).collect();
+    assert_eq!(lost, [(Some(10), 2), (Some(7), 0), (Some(6), 5)]);
+    let csv = String::from_utf8(bench.get(&format!("{path}&format=csv")).await.body).unwrap();
+    assert!(csv.lines().nth(1).unwrap().ends_with(",10,2"), "{csv}");
+    let of_device = format!("/v1/catalogs/{id}/devices/{device}");
+    assert_eq!(bench.get(&of_device).await.json::<Device>().failures_lost, Some(7));
+    // One that was late after all.
+    receive(&bench.app, id, device, vec![crash(8, 100)]).await.unwrap();
+    assert_eq!(bench.get(&of_device).await.json::<Device>().failures_lost, Some(6));
+}
+
+#[tokio::test]
+async fn failures_too_many_refuses_a_device_for_a_day_and_no_other() {
+    let bench = Bench::new().await;
+    let id = bench.catalog(true).await;
+    bench.product(id).await;
+    let one = bench.device(id, 20, "meter/Production").await;
+    let two = bench.device(id, 21, "meter/Production").await;
+    let on_day = |number| ReceivedFailure { received_s: NOW_S, ..crash(number, 100) };
+    let all: Vec<_> = (1..=OF_DAY_MAX).map(on_day).collect();
+    assert_eq!(receive(&bench.app, id, one, all).await.unwrap(), OF_DAY_MAX);
+    let more = || vec![on_day(OF_DAY_MAX + 1), on_day(OF_DAY_MAX + 2)];
+    let refused = receive(&bench.app, id, one, more()).await;
+    let too_many = CatalogError::FailuresTooMany { most: OF_DAY_MAX };
+    assert!(matches!(refused, Err(AppError::Catalog(ref why)) if why.code() == too_many.code()));
+    assert_eq!(bench.app.store.read(|db| db.failures_count()).unwrap(), OF_DAY_MAX, "none is kept");
+    // What is known already is no burden, and another device is not meant.
+    assert_eq!(receive(&bench.app, id, one, vec![on_day(1)]).await.unwrap(), 0);
+    assert_eq!(receive(&bench.app, id, two, more()).await.unwrap(), 2);
+    // The device kept them: the day after they are taken.
+    bench.clock.0.store(NOW_S + 86_400, Ordering::SeqCst);
+    let late = more().into_iter().map(|f| ReceivedFailure { received_s: NOW_S + 86_400, ..f });
+    assert_eq!(receive(&bench.app, id, one, late.collect()).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn one_catalogs_flood_does_not_keep_another_waiting_and_a_round_is_bounded() {
+    let bench = Bench::new().await;
+    let (flooded, quiet) = (bench.catalog(true).await, bench.catalog(false).await);
+    bench.product(flooded).await;
+    bench.product(quiet).await;
+    let one = bench.device(flooded, 20, "meter/Production").await;
+    let two = bench.device(quiet, 21, "meter/Production").await;
+    let all: Vec<_> = (1..=500).map(|number| crash(number, 100)).collect();
+    receive(&bench.app, flooded, one, all).await.unwrap();
+    receive(&bench.app, quiet, two, vec![crash(1, 100)]).await.unwrap();
+    assert!(crate::app::reconcile::round(&bench.app).await.is_empty());
+    let left = |id| bench.app.store.read(|db| db.failures_ungrouped_count(id)).unwrap();
+    assert_eq!(left(quiet), 0);
+    assert_eq!(left(flooded), 484, "sixteen a round");
+    for _ in 0..31 {
+        assert!(crate::app::reconcile::round(&bench.app).await.is_empty());
+    }
+    assert_eq!(left(flooded), 0);
+}
+
+#[tokio::test]
+async fn symbols_that_cannot_be_read_cost_their_own_record_its_names_and_nothing_else() {
+    let bench = Bench::new().await;
+    let id = bench.catalog(true).await;
+    bench.product(id).await;
+    let device = bench.device(id, 20, "meter/Production").await;
+    let blob = bench.put_blob(id, b"not even ELF").await;
+    let permit = crate::app::callers::authenticate(&bench.app, Some(&bench.token)).unwrap();
+    let permit: crate::tenancy::Permit<crate::tenancy::Publish> = permit.permit(id).unwrap();
+    let build_id = BuildId::from_bytes(&[9; 20]).unwrap();
+    let symbols = craton_api::operator::Symbols { build_id, sha256: blob, size: 12 };
+    let keep = move |db: &crate::store::WriteTx<'_>| db.symbols_put(&permit, &symbols);
+    bench.app.store.write(keep).await.unwrap();
+    // A file that the disk does not give back: a folder stands in its place.
+    let name = blob.to_string();
+    let file = bench.folder.path().join("blobs").join(&name[..2]).join(&name);
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    receive(&bench.app, id, device, vec![crash(1, 100), crash(2, 9000)]).await.unwrap();
+    assert!(crate::app::reconcile::round(&bench.app).await.is_empty());
+    let groups = format!("/v1/catalogs/{id}/failures/groups");
+    let list: FailureGroupList = bench.get(&groups).await.json();
+    assert_eq!((list.items.len(), list.ungrouped), (2, 0));
 }
