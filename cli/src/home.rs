@@ -153,7 +153,9 @@ pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<()> {
         let mut file = file?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&fresh, path)
+        fs::rename(&fresh, path)?;
+        // The new name is on the disk only after its folder is.
+        fs::File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
     };
     write().with_context(|| {
         format!("E6109: {} cannot be written. Check that the disk has room", path.display())
