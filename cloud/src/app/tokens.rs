@@ -64,7 +64,7 @@ pub async fn delete(
 
 /// Makes the salt and, if its file is absent, a token that owns the whole service, written 0600
 /// into the data folder. Run at every start; a person who lost the token removes the file and
-/// starts again.
+/// starts again: the one before is taken back in the same commit.
 ///
 /// # Errors
 /// `StoreFolder`, and those of the store.
@@ -83,7 +83,12 @@ pub async fn first_start(store: &Store, folder: &Path, now_s: u64) -> Result<(),
     let secret = TokenSecret::random();
     let row = token_row(&salt, &secret, "operator-token", Role::Owner, now_s);
     let permit = ServicePermit::for_first_start();
-    store.write(move |db| db.token_create_for_service(&permit, &row)).await?;
+    let work = move |db: &WriteTx<'_>| {
+        // Whoever lost the file lost the token: it must not open anything any more.
+        db.tokens_of_service_delete(&permit)?;
+        db.token_create_for_service(&permit, &row)
+    };
+    store.write(work).await?;
     let write = || {
         // Renamed into place, so that the file is never half a token.
         let partial = folder.join("operator-token.partial");
@@ -92,7 +97,8 @@ pub async fn first_start(store: &Store, folder: &Path, now_s: u64) -> Result<(),
         let mut file = options.open(&partial)?;
         writeln!(file, "{}", secret.reveal())?;
         file.sync_all()?;
-        std::fs::rename(&partial, &path)
+        std::fs::rename(&partial, &path)?;
+        std::fs::File::open(folder)?.sync_all()
     };
     write().map_err(|source| StoreError::StoreFolder { folder: folder.to_owned(), source })
 }

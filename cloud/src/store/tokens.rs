@@ -64,6 +64,11 @@ impl WriteTx<'_> {
         self.token_insert(Some(permit.catalog()), token)
     }
 
+    /// Takes back every token of the whole service; how many there were.
+    pub fn tokens_of_service_delete(&self, _permit: &ServicePermit) -> Result<usize, StoreError> {
+        self.change("DELETE FROM tokens WHERE catalog IS NULL", [])
+    }
+
     /// Adds a token of the whole service.
     pub fn token_create_for_service(
         &self,

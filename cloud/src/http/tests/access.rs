@@ -317,3 +317,24 @@ async fn a_tokens_secret_is_nowhere_in_the_data_folder_but_in_its_file() {
     let contributor = bench.token_of(catalog, Contributor).await;
     assert!(contributor.starts_with("craton_") && contributor.len() == 50);
 }
+
+#[tokio::test]
+async fn a_remade_owner_token_takes_the_lost_one_back_and_no_other() {
+    let bench = Bench::new().await;
+    let id = bench.catalog(true).await;
+    let reader = bench.token_of(id, craton_api::operator::Role::Reader).await;
+    let status = async |token: &str| {
+        bench.ask_as(token, "GET", &format!("/v1/catalogs/{id}"), None).await.status.as_u16()
+    };
+    assert_eq!(status(&bench.token).await, 200);
+    let folder = bench.folder.path();
+    let file = folder.join(crate::app::tokens::FIRST_TOKEN_FILE);
+    crate::app::tokens::first_start(&bench.app.store, folder, crate::testing::NOW_S).await.unwrap();
+    assert_eq!(status(&bench.token).await, 200, "a start with the file changes nothing");
+    std::fs::remove_file(&file).unwrap();
+    crate::app::tokens::first_start(&bench.app.store, folder, crate::testing::NOW_S).await.unwrap();
+    let fresh = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(status(&bench.token).await, 401, "TokenUnknown");
+    assert_eq!(status(fresh.trim()).await, 200);
+    assert_eq!(status(&reader).await, 200);
+}
