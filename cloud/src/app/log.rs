@@ -68,7 +68,8 @@ pub fn checkpoint(core: &Core, permit: &Permit<ReadCatalog>) -> Result<Checkpoin
     core.store.read(|db| shown_checkpoint(db, permit.catalog()))
 }
 
-/// Takes a witness's cosignature over the newest checkpoint.
+/// Takes a witness's cosignature over any checkpoint that is not below the last cosigned one: on a
+/// busy catalog the newest has changed before a witness can answer.
 ///
 /// # Errors
 /// `CheckpointUnknown`, `CosignatureRefused`.
@@ -80,12 +81,14 @@ pub async fn cosign(
 ) -> Result<Checkpoint, AppError> {
     let catalog = permit.catalog();
     let work = move |db: &WriteTx<'_>| {
-        let newest = db.checkpoint(catalog, false)?.filter(|newest| newest.size == size);
-        let newest = newest.ok_or(AuditError::CheckpointUnknown)?;
+        let last = db.checkpoint(catalog, true)?.map_or(0, |last| last.size);
+        let known = db.checkpoint_of(catalog, size)?.filter(|known| known.size >= last);
+        let known = known.ok_or(AuditError::CheckpointUnknown)?;
         let section = newest_section(db, catalog, Section::Owner)?;
-        audit::with_cosignature(&newest.signed, &cosigned, &section)?;
-        db.checkpoint_put(catalog, &CheckpointRow { signed: cosigned, cosigned: true, ..newest })?;
-        shown_checkpoint(db, catalog)
+        audit::with_cosignature(&known.signed, &cosigned, &section)?;
+        let row = CheckpointRow { signed: cosigned, cosigned: true, ..known };
+        db.checkpoint_put(catalog, &row)?;
+        Ok(shown(catalog, row))
     };
     core.store.write(work).await
 }
@@ -143,12 +146,16 @@ pub fn witnessed(section: &craton_trust::store::Section) -> bool {
 
 fn shown_checkpoint(db: &ReadTx<'_>, catalog: CatalogId) -> Result<Checkpoint, AppError> {
     let newest = db.checkpoint(catalog, false)?.ok_or(AuditError::CheckpointUnknown)?;
-    Ok(Checkpoint {
+    Ok(shown(catalog, newest))
+}
+
+fn shown(catalog: CatalogId, row: CheckpointRow) -> Checkpoint {
+    Checkpoint {
         origin: format!("craton/{catalog}"),
-        size: newest.size,
-        root: newest.root,
-        signed: Base64(newest.signed),
-        cosigned: newest.cosigned,
-        created_s: newest.created_s,
-    })
+        size: row.size,
+        root: row.root,
+        signed: Base64(row.signed),
+        cosigned: row.cosigned,
+        created_s: row.created_s,
+    }
 }

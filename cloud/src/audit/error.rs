@@ -22,8 +22,11 @@ pub enum AuditError {
          key of the role `witness`."
     )]
     CosignatureRefused(craton_trust::Error),
-    /// The log has no checkpoint of this size.
-    #[error("E4254: this is not the newest checkpoint. Fetch the newest one and cosign that.")]
+    /// The log has no checkpoint of this size, or a later one is cosigned.
+    #[error(
+        "E4254: this is no checkpoint of the log above the last cosigned one. Fetch the newest one \
+         and cosign that."
+    )]
     CheckpointUnknown,
     /// The log's key refused to sign.
     #[error("E4255: the log's key did not sign ({0}). Look at the service's keys and its log.")]

@@ -93,15 +93,20 @@ impl<'c> ReadTx<'c> {
     ) -> Result<Option<CheckpointRow>, StoreError> {
         let sql = "SELECT size, root, signed, cosigned, created_s FROM checkpoints \
                    WHERE catalog = ?1 AND cosigned >= ?2 ORDER BY size DESC LIMIT 1";
-        self.one(sql, params![Bytes(catalog), cosigned_only], |row| {
-            Ok(CheckpointRow {
-                size: row.get::<_, Number>(0)?.0,
-                root: row.get::<_, Bytes<_>>(1)?.0,
-                signed: row.get(2)?,
-                cosigned: row.get(3)?,
-                created_s: row.get::<_, Number>(4)?.0,
-            })
-        })
+        self.one(sql, params![Bytes(catalog), cosigned_only], read_checkpoint)
+    }
+
+    /// The checkpoint over a log of `size` leaves.
+    pub fn checkpoint_of(
+        &self,
+        catalog: CatalogId,
+        size: u64,
+    ) -> Result<Option<CheckpointRow>, StoreError> {
+        let sql = "SELECT size, root, signed, cosigned, created_s FROM checkpoints \
+                   WHERE catalog = ?1 AND size = ?2";
+        // A size that no log can have is no fault of the engine's.
+        let Ok(size) = i64::try_from(size) else { return Ok(None) };
+        self.one(sql, params![Bytes(catalog), size], read_checkpoint)
     }
 }
 
@@ -148,6 +153,16 @@ impl WriteTx<'_> {
         ];
         self.change(sql, row).map(|_| ())
     }
+}
+
+fn read_checkpoint(row: &Row<'_>) -> rusqlite::Result<CheckpointRow> {
+    Ok(CheckpointRow {
+        size: row.get::<_, Number>(0)?.0,
+        root: row.get::<_, Bytes<_>>(1)?.0,
+        signed: row.get(2)?,
+        cosigned: row.get(3)?,
+        created_s: row.get::<_, Number>(4)?.0,
+    })
 }
 
 fn read_entry(row: &Row<'_>) -> rusqlite::Result<LogEntry> {

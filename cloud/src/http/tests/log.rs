@@ -129,6 +129,44 @@ async fn devices_that_ask_for_a_witness_get_only_cosigned_checkpoints() {
     assert!(late.is_none(), "the new leaf waits for the witness");
 }
 
+#[tokio::test]
+async fn a_witness_is_heard_on_a_busy_log_and_never_takes_it_back() {
+    let bench = Bench::new().await;
+    let mut roles = OWNER_ROLES.to_vec();
+    roles.push((Role::Witness, &[WITNESS]));
+    let owner = section(SectionKind::Owner, true, None, &roles, &[ROOT]);
+    let asked = serde_json::json!({
+        "name": "busy",
+        "owner_section": craton_api::operator::Base64(owner),
+        "platform_section": craton_api::operator::Base64(platform_section(true)),
+    });
+    let id = bench.post("/v1/catalogs", &asked).await.json::<Catalog>().id;
+    bench.product(id).await;
+    let audit = format!("/v1/catalogs/{id}/audit");
+    let newest = async || bench.get(&format!("{audit}/checkpoint")).await.json::<Checkpoint>();
+    let cosign = async |checkpoint: &Checkpoint| {
+        let (mut room, witness) = ([0; 1024], key(WITNESS));
+        let object = &checkpoint.signed.0;
+        let cosigned = signed::countersign(&AwsLc, Kind::Checkpoint, object, &witness, &mut room);
+        let path = format!("{audit}/checkpoint/{}/cosignature", checkpoint.size);
+        bench.bring("PUT", &path, cosigned.unwrap()).await
+    };
+    let first = newest().await;
+    bench.device(id, 20, "meter/Production").await;
+    let second = newest().await;
+    bench.device(id, 21, "meter/Production").await;
+    // Two leaves later the witness answers for the second.
+    let shown: Checkpoint = cosign(&second).await.json();
+    assert_eq!((shown.size, shown.cosigned), (second.size, true));
+    let proof = || bench.app.store.read(|db| logged_proof(db, id, second.size - 1, true)).unwrap();
+    assert!(proof().is_some());
+    assert_eq!(cosign(&first).await.code(), 4254, "CheckpointUnknown: below the last cosigned");
+    assert!(cosign(&second).await.status.is_success(), "again changes nothing");
+    assert!(cosign(&newest().await).await.status.is_success());
+    let nowhere = format!("{audit}/checkpoint/{}/cosignature", u64::MAX);
+    assert_eq!(bench.bring("PUT", &nowhere, b"x").await.code(), 4254);
+}
+
 /// A key that is kept elsewhere and does not answer.
 struct Absent;
 
