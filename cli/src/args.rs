@@ -49,6 +49,9 @@ enum Command {
         /// How often devices check in, seconds
         #[arg(long, default_value_t = 86_400)]
         check_in_every_s: u64,
+        /// Bytes of blobs that one catalog may hold
+        #[arg(long, default_value_t = 64 << 30)]
+        catalog_bytes: u64,
     },
     /// Virtual devices
     Device {
@@ -105,12 +108,20 @@ impl Arguments {
                 let home = Home::of_user()?;
                 runtime()?.block_on(quickstart::run(&with, &home))
             }
-            Command::Up { data, master_key, listen, dashboard, check_in_every_s } => {
+            Command::Up {
+                data,
+                master_key,
+                listen,
+                dashboard,
+                check_in_every_s,
+                catalog_bytes,
+            } => {
                 let data = data.map_or_else(|| Home::of_user().map(|home| home.service()), Ok)?;
                 let master_key = master_key.unwrap_or_else(|| up::master_key_of(&data));
                 let config = Config {
                     device_listen: listen,
                     dashboard_listen: dashboard,
+                    catalog_bytes_max: catalog_bytes,
                     ..Config::on_loopback(data)
                 };
                 let check_in_every = Duration::from_secs(check_in_every_s);

@@ -6,6 +6,7 @@ use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use axum::Router;
 use tokio::sync::{Notify, watch};
@@ -13,12 +14,13 @@ use tokio::task::JoinHandle;
 
 pub use error::ServiceError;
 
-use crate::app::{App, Core, Counted, Patience, tokens};
+use crate::app::{App, Core, Counted, Patience, image_sets, tokens};
 use crate::blobs::{Blobs, Disk, RealDisk};
 use crate::clock::{Clock, SystemClock};
+use crate::dashboard;
 use crate::http::{api_router, listener, local_router};
 use crate::keys::Keys;
-use crate::store::Store;
+use crate::store::{self, Store, StoreError};
 use crate::work;
 
 /// Where the service keeps its data and listens.
@@ -32,6 +34,8 @@ pub struct Config {
     pub dashboard_listen: SocketAddr,
     /// The largest blob taken, bytes.
     pub blob_size_max: u64,
+    /// Bytes of blobs that one catalog may hold.
+    pub catalog_bytes_max: u64,
     /// Seconds between two rounds of the reconcilers, if nothing wakes them.
     pub work_every_s: u64,
     /// How long a peer is waited for.
@@ -48,6 +52,7 @@ impl Config {
             device_listen: free,
             dashboard_listen: free,
             blob_size_max: 512 * 1024 * 1024,
+            catalog_bytes_max: 64 * 1024 * 1024 * 1024,
             work_every_s: 5,
             patience: Patience::default(),
         }
@@ -127,6 +132,7 @@ pub async fn up(config: Config, parts: Parts) -> Result<Service, ServiceError> {
     let lock = lock(&config)?;
     let store = Store::open(&config.data)?;
     tokens::first_start(&store, &config.data, parts.clock.now_s()).await?;
+    image_sets::index_blobs(&store).await?;
     let blobs = Blobs::open(&config.data.join("blobs"), config.blob_size_max, parts.disk)?;
     let tls = listener::tls_config(&parts.keys).map_err(ServiceError::TlsKeyRefused)?;
     let (tls_listener, device) = listen(config.device_listen).await?;
@@ -138,12 +144,14 @@ pub async fn up(config: Config, parts: Parts) -> Result<Service, ServiceError> {
         clock: parts.clock,
         wake: Notify::new(),
         patience: config.patience,
+        catalog_bytes_max: config.catalog_bytes_max,
+        collected_s: AtomicU64::new(0),
         counted: Counted::default(),
         grouped_to: std::sync::Mutex::default(),
     });
     let (stop, stopped) = watch::channel(false);
     let api = api_router(app.clone(), parts.device_routes);
-    let pages = local_router(app.clone(), parts.dashboard_routes);
+    let pages = dashboard::guarded(local_router(app.clone(), parts.dashboard_routes));
     let tasks = vec![
         tokio::spawn(listener::serve_tls(tls_listener, tls, api, app.clone(), stopped.clone())),
         tokio::spawn(listener::serve_plain(plain_listener, pages, app.clone(), stopped.clone())),
@@ -152,10 +160,14 @@ pub async fn up(config: Config, parts: Parts) -> Result<Service, ServiceError> {
     Ok(Service { app, device, dashboard, stop, tasks, _lock: lock })
 }
 
-/// One service to a data folder: the system drops the lock with the process, however it ends.
+/// One service to a data folder, which only its user enters: the system drops the lock with the
+/// process, however it ends.
 fn lock(config: &Config) -> Result<File, ServiceError> {
     let refused = |source| ServiceError::DataFolder { folder: config.data.clone(), source };
-    std::fs::create_dir_all(&config.data).map_err(refused)?;
+    store::private_folder(&config.data).map_err(|refusal| match refusal {
+        StoreError::StoreFolder { source, .. } => refused(source),
+        other => other.into(),
+    })?;
     let file = File::create(config.data.join("craton.lock")).map_err(refused)?;
     match file.try_lock() {
         Ok(()) => Ok(file),

@@ -187,6 +187,8 @@ impl Bench {
             clock: Box::new(clock.clone()),
             wake: Notify::new(),
             patience: crate::app::Patience::default(),
+            catalog_bytes_max: 1 << 20,
+            collected_s: AtomicU64::new(0),
             counted: Counted::default(),
             grouped_to: std::sync::Mutex::default(),
         });

@@ -19,7 +19,7 @@ pub fn service_info(core: &Core) -> ServiceInfo {
 /// Makes a catalog from its two first sections. The same two again give the same catalog.
 ///
 /// # Errors
-/// `NameInvalid`, `NameTaken`, `SectionMixed`, `DevMixed`, `ObjectRefused`.
+/// `NameInvalid`, `NameTaken`, `PlatformOther`, `SectionMixed`, `DevMixed`, `ObjectRefused`.
 pub async fn create(
     core: &Core,
     permit: ServicePermit,
@@ -40,7 +40,10 @@ pub async fn create(
         [(Section::Platform, genesis.platform, platform), (Section::Owner, genesis.owner, owner)];
     let work = move |db: &WriteTx<'_>| {
         if let Some(same) = db.catalog(row.id)?.filter(|known| known.name == row.name) {
-            return Ok(same);
+            let first = db.trust_store(row.id)?;
+            let known = |it: &TrustStoreSection| it.version == 1 && it.digest == genesis.platform;
+            let same_platform = first.iter().any(|it| it.section == Section::Platform && known(it));
+            return if same_platform { Ok(same) } else { Err(CatalogError::PlatformOther.into()) };
         }
         if db.catalog_exists(row.id)? || db.catalog_name_taken(&row.name)? {
             return Err(CatalogError::NameTaken.into());

@@ -41,23 +41,28 @@ pub fn holder(core: &Core, certificate: Option<&[u8]>) -> Result<Holder, AppErro
     Ok(Holder { catalog, device })
 }
 
-/// An admitted set of the device's catalog, with its signatures.
+/// An admitted set that the device has to do with, with its signatures: assigned, attested or
+/// offered to its group. A device is not to learn what other products of its catalog run.
 ///
 /// # Errors
 /// `SetUnknown`.
 pub fn signed_set(core: &Core, holder: Holder, id: ImageSetId) -> Result<Vec<u8>, AppError> {
-    let row = core.store.read(|db| db.image_set(holder.catalog, id))?;
+    let row = core.store.read(|db| {
+        let known = db.device_knows_set(holder.catalog, holder.device, id)?;
+        if known { db.image_set(holder.catalog, id) } else { Ok(None) }
+    })?;
     let admitted = row.filter(|row| row.set.log_index.is_some());
     Ok(admitted.ok_or(CatalogError::SetUnknown)?.signatures.signed)
 }
 
-/// Refuses a blob that the device's catalog does not hold.
+/// Refuses a blob that no set names which the device has to do with.
 ///
 /// # Errors
 /// `BlobUnknown`.
 pub fn check_blob(core: &Core, holder: Holder, sha256: Digest) -> Result<(), AppError> {
-    let known = core.store.read(|db| db.blob(holder.catalog, sha256))?;
-    known.map(|_| ()).ok_or_else(|| CatalogError::BlobUnknown(sha256).into())
+    let known =
+        core.store.read(|db| db.device_knows_blob(holder.catalog, holder.device, sha256))?;
+    if known { Ok(()) } else { Err(CatalogError::BlobUnknown(sha256).into()) }
 }
 
 /// Keeps the failures that the device reports, all or, if one is malformed, none.

@@ -143,7 +143,9 @@ fn kind_of_catalog(refusal: &CatalogError) -> RefusalKind {
         | CatalogError::ProductInUse
         | CatalogError::GroupInUse
         | CatalogError::SetNotApproved
+        | CatalogError::PlatformOther
         | CatalogError::ClaimConflict => RefusalKind::Conflict,
+        CatalogError::QuotaReached { .. } => RefusalKind::TooLarge,
         CatalogError::FailuresTooMany { .. } => RefusalKind::TooMany,
         _ => RefusalKind::Invalid,
     }

@@ -15,7 +15,7 @@ use super::{AppError, Core, log, newest_section};
 use crate::audit::{Leaf, LeafKind};
 use crate::catalog::{self, AdmissibleSet, CatalogError};
 use crate::crypto::AwsLc;
-use crate::store::{ImageSetRow, ReadTx, SetSignatures, WriteTx};
+use crate::store::{ImageSetRow, ReadTx, SetSignatures, Store, StoreError, WriteTx};
 use crate::tenancy::{AdmitSets, Permit, Publish, ReadCatalog};
 
 /// Takes a set that its publisher signed. The same set again gives what is known of it. Also tells
@@ -39,6 +39,11 @@ pub async fn upload(
         if let Some(known) = db.image_set(catalog, parsed.id)? {
             return Ok((known.set, false));
         }
+        // Under the trust store of this commit: a successor may have revoked the publisher, and the
+        // collector taken a blob, since the snapshot.
+        let owner = newest_section(db, catalog, Section::Owner)?;
+        catalog::image_set(&owner, catalog, &object)?;
+        parsed.members.iter().try_for_each(|member| check_member(db, &permit, member))?;
         let mut row = uploaded(&parsed, object, now_s);
         if parsed.purpose == Purpose::Development {
             let signed =
@@ -48,9 +53,37 @@ pub async fn upload(
             (row.signatures.signed, row.set.state) = (signed, ImageSetState::Admitted);
         }
         db.image_set_create(&permit, &row)?;
+        db.image_set_blobs_put(catalog, row.set.id, &blobs_of(&parsed.members))?;
         Ok((row.set, true))
     };
     core.store.write(work).await
+}
+
+/// Every blob that a device with the set may fetch.
+fn blobs_of(members: &[Member]) -> Vec<Digest> {
+    let of_member = |member: &Member| {
+        let transports = member.transports().map(|transport| transport.digest.into());
+        [member.envelope.into(), member.payload.into()].into_iter().chain(transports).collect()
+    };
+    members.iter().flat_map(|member| -> Vec<Digest> { of_member(member) }).collect()
+}
+
+/// Notes the blobs of sets that an earlier version took without. Run at every start.
+///
+/// # Errors
+/// Those of the store.
+pub async fn index_blobs(store: &Store) -> Result<(), StoreError> {
+    let work = |db: &WriteTx<'_>| {
+        for (catalog, id, signed) in db.image_sets_without_blobs()? {
+            let unreadable = |_| StoreError::RowUnreadable { table: "image_sets" };
+            let object = craton_trust::Signed::parse(&signed).map_err(unreadable)?;
+            let set = set::ImageSet::parse(object.unchecked_payload()).map_err(unreadable)?;
+            let members: Vec<Member> = set.members().copied().collect();
+            db.image_set_blobs_put(catalog, id, &blobs_of(&members))?;
+        }
+        Ok(())
+    };
+    store.write(work).await
 }
 
 /// Takes an approver's signature over a set. Approving twice changes nothing.

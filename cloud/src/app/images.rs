@@ -4,7 +4,7 @@ use axum::body::Bytes;
 use craton_api::operator::{BuildId, Delta, Digest, Image, ImageId, Section, Symbols};
 use object::Object as _;
 
-use super::{AppError, Core, newest_section};
+use super::{AppError, Core, blobs, newest_section};
 use crate::blobs::BlobError;
 use crate::catalog::{self, CatalogError};
 use crate::store::{ReadTx, WriteTx};
@@ -28,27 +28,39 @@ pub(super) fn check_blob(
 /// is a reference value for attestation. Also tells whether it is new.
 ///
 /// # Errors
-/// `ObjectRefused`, `BlobUnknown`, `BlobSizeMismatch`, and those of the blob store.
+/// `ObjectRefused`, `BlobUnknown`, `BlobSizeMismatch`, `QuotaReached`, and those of the blob store.
 pub async fn register(
     core: &Core,
     permit: Permit<Publish>,
     envelope: Bytes,
 ) -> Result<(Image, bool), AppError> {
     let (now_s, catalog) = (core.clock.now_s(), permit.catalog());
-    let image = core.store.read(|db| {
-        let owner = newest_section(db, catalog, Section::Owner)?;
-        let platform = newest_section(db, catalog, Section::Platform)?;
-        let image = catalog::image(&owner, &platform, &envelope, now_s)?;
-        check_blob(db, &permit, image.payload, image.payload_size)?;
-        Ok::<_, AppError>(image)
-    })?;
-    let blob = core.blobs.put(envelope).await?;
+    let image = core.store.read(|db| verified(db, &permit, &envelope, now_s))?;
+    let blob = core.blobs.put(envelope.clone()).await?;
+    let quota = core.catalog_bytes_max;
     let work = move |db: &WriteTx<'_>| {
-        db.blob_create(&permit, &blob, now_s)?;
+        // Again, under the trust store of this commit: a successor may have revoked the publisher,
+        // and the collector taken the payload, since the snapshot.
+        verified(db, &permit, &envelope, now_s)?;
+        blobs::note(db, &permit, &blob, now_s, quota)?;
         let new = db.image_create(&permit, &image)?;
         Ok((db.image(catalog, image.id)?.ok_or(CatalogError::ImageUnknown)?, new))
     };
     core.store.write(work).await
+}
+
+/// The image of an envelope, by a publisher in force, with its payload held.
+fn verified(
+    db: &ReadTx<'_>,
+    permit: &Permit<Publish>,
+    envelope: &[u8],
+    now_s: u64,
+) -> Result<Image, AppError> {
+    let owner = newest_section(db, permit.catalog(), Section::Owner)?;
+    let platform = newest_section(db, permit.catalog(), Section::Platform)?;
+    let image = catalog::image(&owner, &platform, envelope, now_s)?;
+    check_blob(db, permit, image.payload, image.payload_size)?;
+    Ok(image)
 }
 
 /// One image.
@@ -100,8 +112,9 @@ pub async fn put_symbols(
     let now_s = core.clock.now_s();
     let blob = core.blobs.put(elf).await?;
     let symbols = Symbols { build_id, sha256: blob.sha256, size: blob.size };
+    let quota = core.catalog_bytes_max;
     let work = move |db: &WriteTx<'_>| {
-        db.blob_create(&permit, &blob, now_s)?;
+        blobs::note(db, &permit, &blob, now_s, quota)?;
         db.symbols_put(&permit, &symbols)?;
         Ok(symbols)
     };

@@ -7,6 +7,7 @@ pub mod callers;
 pub mod capabilities;
 pub mod catalogs;
 pub mod check_in;
+mod collect_blobs;
 pub mod deployments;
 pub mod device_requests;
 pub mod devices;
@@ -76,6 +77,10 @@ pub struct Core {
     pub wake: Notify,
     /// How long a peer is waited for.
     pub patience: Patience,
+    /// Bytes of blobs that one catalog may hold.
+    pub catalog_bytes_max: u64,
+    /// When blobs that nothing names were last looked for, Unix seconds.
+    pub collected_s: AtomicU64,
     /// What `/metrics` counts.
     pub counted: Counted,
     /// The last catalog whose failures were grouped: the next round begins after it.

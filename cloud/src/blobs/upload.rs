@@ -170,20 +170,25 @@ impl Blobs {
         Ok(Written { partial, file, hash: Context::new(&SHA256) })
     }
 
-    /// Removes the file of a blob that nothing names, unless it is arriving again just now; whether
-    /// it is gone.
+    /// Removes the file of a blob, if it is not arriving just now and `unnoted` says that nothing
+    /// notes it; whether it is gone.
     ///
     /// # Errors
-    /// `BlobDisk`.
-    pub fn collect(&self, sha256: Digest) -> Result<bool, BlobError> {
-        // Held while the file goes: an upload that begins now writes it anew after that.
+    /// `BlobDisk`, and those of `unnoted`.
+    pub fn collect<E: From<BlobError>>(
+        &self,
+        sha256: Digest,
+        unnoted: impl FnOnce() -> Result<bool, E>,
+    ) -> Result<bool, E> {
+        // Held while the file goes. Who has noted the blob is seen by `unnoted`; who is about to
+        // has a hold; who begins after this writes the file anew.
         let held = self.holds.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.contains_key(&sha256) {
+        if held.contains_key(&sha256) || !unnoted()? {
             return Ok(false);
         }
         match std::fs::remove_file(self.path_of(sha256)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(BlobError::BlobDisk(error))
+                Err(BlobError::BlobDisk(error).into())
             }
             _ => Ok(true),
         }

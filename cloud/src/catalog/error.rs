@@ -130,6 +130,21 @@ pub enum CatalogError {
         /// The bound.
         most: u64,
     },
+    /// The catalog was made with another platform section.
+    #[error(
+        "E4180: the catalog of this owner section was made with another platform section. Bring \
+         that one; a changed platform is a successor of it."
+    )]
+    PlatformOther,
+    /// The catalog holds as many bytes as it may.
+    #[error(
+        "E4181: a catalog may hold {most} bytes of blobs here. Have the service's owner raise \
+         `--catalog-bytes`, or wait a day: what nothing names is removed."
+    )]
+    QuotaReached {
+        /// The bound.
+        most: u64,
+    },
 }
 
 impl CatalogError {
@@ -165,6 +180,8 @@ impl CatalogError {
             Self::ClassTooWeak => 4177,
             Self::FailureGroupUnknown => 4178,
             Self::FailuresTooMany { .. } => 4179,
+            Self::PlatformOther => 4180,
+            Self::QuotaReached { .. } => 4181,
             Self::ObjectRefused { why, .. } => why.code(),
         }
     }

@@ -38,7 +38,11 @@ pub fn routes() -> Router<App> {
         .route("/catalogs/{name}/{page}/{id}", get(pages::unknown))
         .route("/style.css", get(style))
         .route("/mark.svg", get(mark))
-        .layer(from_fn(guard::guard))
+}
+
+/// The whole loopback listener behind the guard: pages, health, metrics, and what is not there.
+pub fn guarded(router: Router) -> Router {
+    router.layer(from_fn(guard::guard))
 }
 
 async fn style() -> impl IntoResponse {

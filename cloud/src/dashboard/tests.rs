@@ -7,7 +7,7 @@ use craton_trust::set::Purpose;
 use serde_json::json;
 use tower::ServiceExt as _;
 
-use crate::dashboard::{DashboardError, routes};
+use crate::dashboard::{DashboardError, guarded, routes};
 use crate::http::local_router;
 use crate::testing::Bench;
 
@@ -19,7 +19,7 @@ struct Pages {
 impl Pages {
     async fn new() -> Self {
         let bench = Bench::new().await;
-        let router = local_router(bench.app.clone(), routes());
+        let router = guarded(local_router(bench.app.clone(), routes()));
         Self { bench, router }
     }
 
@@ -71,11 +71,12 @@ async fn each_page_shows_what_the_operator_api_was_told() {
 async fn a_host_that_is_not_this_machine_gets_host_foreign_and_no_data() {
     let pages = Pages::new().await;
     pages.bench.catalog(true).await;
-    for path in ["/", "/catalogs/dev/fleet", "/style.css"] {
+    let paths = ["/", "/catalogs/dev/fleet", "/style.css", "/metrics", "/healthz", "/nothing"];
+    for path in paths {
         let (status, _, html) = pages.ask("rebound.example:7080", path).await;
         assert_eq!(status, StatusCode::MISDIRECTED_REQUEST);
         assert!(html.contains(&format!("E{}", DashboardError::HostForeign.code())));
-        assert!(!html.contains("/catalogs/dev"));
+        assert!(!html.contains("/catalogs/dev") && !html.contains("craton_devices"));
     }
 }
 

@@ -83,7 +83,7 @@ async fn ask(stream: &mut TlsStream<TcpStream>, request: &str) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-const HEALTH: &str = "GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+const HEALTH: &str = "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 
 async fn service(folder: &std::path::Path) -> Service {
     up(Config::on_loopback(folder.to_owned()), Parts::new(keys())).await.unwrap()
@@ -204,6 +204,40 @@ async fn data_folder_that_is_a_file_is_refused() {
     std::fs::write(&data, b"a file").unwrap();
     let refused = refusal(Config::on_loopback(data)).await;
     assert!(matches!(refused, ServiceError::DataFolder { .. }));
+}
+
+#[tokio::test]
+async fn the_data_folder_and_the_database_are_closed_to_others() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode =
+        |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let open = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    service(&data).await.shutdown().await;
+    assert_eq!((mode(&data), mode(&data.join("craton.db"))), (0o700, 0o600));
+    // Opened by hand, or by an earlier version: closed again.
+    open(&data, 0o755);
+    open(&data.join("craton.db"), 0o644);
+    let again = service(&data).await;
+    let files: Vec<_> =
+        std::fs::read_dir(&data).unwrap().map(|file| file.unwrap().path()).collect();
+    for file in files.iter().filter(|file| file.to_string_lossy().contains("craton.db")) {
+        assert_eq!(mode(file), 0o600, "{}", file.display());
+    }
+    assert_eq!(mode(&data), 0o700);
+    again.shutdown().await;
+    // A folder of somebody else's files is not ours to close.
+    let shared = folder.path().join("shared");
+    std::fs::create_dir(&shared).unwrap();
+    std::fs::write(shared.join("a letter"), b"").unwrap();
+    open(&shared, 0o755);
+    let refused = refusal(Config::on_loopback(shared.clone())).await;
+    let shared_folder = matches!(refused, ServiceError::Store(StoreError::FolderShared { .. }));
+    assert!(shared_folder, "{refused}");
+    assert_eq!(mode(&shared), 0o755);
 }
 
 #[test]

@@ -67,6 +67,16 @@ pub enum StoreError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Others can enter the data folder, and it is not known to be ours alone.
+    #[error(
+        "E4011: others can enter {}, and it holds files that are not the service's. Give the \
+         service a folder of its own, or run: chmod 700 {}",
+        .folder.display(), .folder.display()
+    )]
+    FolderShared {
+        /// The folder.
+        folder: std::path::PathBuf,
+    },
 }
 
 impl StoreError {
@@ -84,6 +94,7 @@ impl StoreError {
             Self::RowUnreadable { .. } => 4008,
             Self::StoreLost => 4009,
             Self::StoreFolder { .. } => 4010,
+            Self::FolderShared { .. } => 4011,
         }
     }
 

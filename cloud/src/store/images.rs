@@ -135,18 +135,21 @@ impl ReadTx<'_> {
 }
 
 impl WriteTx<'_> {
-    /// Notes that this catalog holds a blob whose file is on disk; whether it is new to it.
+    /// Notes that this catalog holds a blob whose file is on disk; whether it is new to it. One
+    /// that it has is as young again.
     pub fn blob_create(
         &self,
         permit: &Permit<Publish>,
         blob: &Blob,
         now_s: u64,
     ) -> Result<bool, StoreError> {
+        let new = self.blob(permit.catalog(), blob.sha256)?.is_none();
         let sql = "INSERT INTO blobs (catalog, sha256, size, created_s) VALUES (?1, ?2, ?3, ?4) \
-                   ON CONFLICT (catalog, sha256) DO NOTHING";
+                   ON CONFLICT (catalog, sha256) DO UPDATE SET created_s = excluded.created_s";
         let key =
             params![Bytes(permit.catalog()), Bytes(blob.sha256), Number(blob.size), Number(now_s)];
-        Ok(self.change(sql, key)? > 0)
+        self.change(sql, key)?;
+        Ok(new)
     }
 
     /// Adds an image; whether it is new.

@@ -4,6 +4,7 @@
 //! together is one `write`. Methods are named resource first; those that change what an operator
 //! may change take his `Permit`, so that an unproven step does not compile.
 
+mod blobs;
 mod catalogs;
 mod check_ins;
 mod devices;
@@ -13,6 +14,7 @@ mod failures;
 mod images;
 mod log;
 mod migrate;
+mod private;
 mod rollouts;
 mod rows;
 mod tokens;
@@ -31,6 +33,7 @@ pub use error::StoreError;
 pub use failures::{FailureRow, Grouped, ReceivedFailure};
 pub use images::{ImageSetRow, SetSignatures};
 pub use log::{CheckpointRow, LeafPlace};
+pub use private::private_folder;
 pub use rollouts::{DeploymentRow, OutcomeCount, OutcomeRecord};
 pub use tokens::TokenRow;
 
@@ -49,12 +52,12 @@ impl Store {
     /// Opens `craton.db` in `folder`, making it or bringing its schema up to date.
     ///
     /// # Errors
-    /// `StoreBusy`, `StoreDamaged`, `StoreDiskFull`, `SchemaNewer`, `StoreFolder`.
+    /// `StoreBusy`, `StoreDamaged`, `StoreDiskFull`, `SchemaNewer`, `StoreFolder`, `FolderShared`.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
         let refused = |source| StoreError::StoreFolder { folder: folder.to_owned(), source };
-        std::fs::create_dir_all(folder).map_err(refused)?;
-        let path = folder.join("craton.db");
-        std::fs::OpenOptions::new().create(true).append(true).open(&path).map_err(refused)?;
+        private_folder(folder)?;
+        let path = folder.join(private::DATABASE);
+        private::private_database(folder).map_err(refused)?;
         let db = engine::open_writer(&path)?;
         migrate::to_newest(&db)?;
         let (writer, thread) = writer::Writer::start(db);

@@ -29,6 +29,7 @@ async fn blob_put(
     Octets(mut body): Octets,
 ) -> Result<(StatusCode, Json<Blob>), Refusal> {
     let _place = blobs::place(&app, &permit)?;
+    blobs::check_room(&app, &permit)?;
     let (mut upload, mut pace) = (app.blobs.begin(path.sha256), Pace::new(app.patience));
     while let Some(bytes) = pace.next(&mut body).await? {
         if !upload.chunk(bytes).await {

@@ -134,6 +134,7 @@ async fn symbols_put(
     Octets(body): Octets,
 ) -> Result<(StatusCode, Json<Symbols>), Refusal> {
     let _place = blobs::place(&app, &permit)?;
+    blobs::check_room(&app, &permit)?;
     let elf = read_body(body, SYMBOLS_LEN_MAX).await?;
     let symbols = images::put_symbols(&app, permit, path.build_id, elf).await?;
     Ok((StatusCode::CREATED, Json(symbols)))

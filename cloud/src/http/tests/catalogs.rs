@@ -149,3 +149,19 @@ async fn a_group_is_made_changed_and_kept_while_it_has_devices() {
     let refused = bench.ask_as(&bench.token, "DELETE", &lab, None).await;
     assert_eq!(refused.code(), 4157, "GroupInUse");
 }
+
+#[tokio::test]
+async fn platform_other_refuses_the_same_catalog_with_another_platform() {
+    let bench = Bench::new().await;
+    let id = bench.catalog(true).await;
+    let roles: &[(craton_trust::store::Role, &[u8])] = &[
+        (craton_trust::store::Role::Root, &[ROOT]),
+        (craton_trust::store::Role::Publisher, &[PUBLISHER]),
+        (craton_trust::store::Role::Manufacturer, &[WITNESS]),
+    ];
+    let other = section(SectionKind::Platform, true, None, roles, &[ROOT]);
+    let refused = bench.post("/v1/catalogs", &asked("dev", owner_section(true), other)).await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (409, 4180), "PlatformOther");
+    let kept = bench.get(&format!("/v1/catalogs/{id}/trust-store/platform/1")).await;
+    assert_eq!(kept.body, platform_section(true));
+}

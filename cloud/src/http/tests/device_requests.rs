@@ -88,21 +88,44 @@ async fn a_device_fetches_only_admitted_sets_and_blobs_of_its_own_catalog() {
     let device = DeviceBench::new().await;
     let (bench, own) = (&device.bench, device.catalog);
     let other = bench.catalog(false).await;
-    let admitted = bench.set(own, "1.0", Purpose::Development).await;
+    let offered = bench.admitted(own, "1.0").await;
     let waiting = bench.set(own, "2.0", Purpose::Production).await;
+    let of_another_product = bench.set(own, "4.0", Purpose::Development).await;
     let foreign = bench.admitted(other, "3.0").await;
     let get = async |path: String| device.ask(Some(0x4a), "GET", &path, Vec::new()).await;
-    assert_eq!(get(format!("{SETS_PATH}{admitted}")).await.status, 200);
-    for hidden in [waiting, foreign, ImageSetId([0; 32])] {
+    let payload = |version: &str| crate::crypto::sha256(&package(version, &[PUBLISHER]).payload);
+    assert_eq!(get(format!("{SETS_PATH}{offered}")).await.code(), 4164, "not offered yet");
+    assert_eq!(get(format!("{BLOBS_PATH}{}", payload("1.0"))).await.code(), 4159);
+    let asked = serde_json::json!({"group": "meter/Production", "image_set": offered});
+    let path = format!("/v1/catalogs/{own}/deployments");
+    assert_eq!(bench.post(&path, &asked).await.status, 201);
+    assert_eq!(get(format!("{SETS_PATH}{offered}")).await.status, 200);
+    let fetched = get(format!("{BLOBS_PATH}{}", payload("1.0"))).await;
+    assert_eq!(fetched.body, package("1.0", &[PUBLISHER]).payload);
+    for hidden in [waiting, foreign, of_another_product, ImageSetId([0; 32])] {
         let answer = get(format!("{SETS_PATH}{hidden}")).await;
         assert_eq!((answer.status.as_u16(), answer.code()), (404, 4164), "SetUnknown");
     }
-    let blob = bench.put_blob(own, b"transport").await;
-    assert_eq!(get(format!("{BLOBS_PATH}{blob}")).await.body, b"transport");
-    let foreign = bench.put_blob(other, b"not yours").await;
-    assert_eq!(get(format!("{BLOBS_PATH}{foreign}")).await.code(), 4159, "BlobUnknown");
+    let unnamed = bench.put_blob(own, b"uploaded and in no set").await;
+    let elsewhere = bench.put_blob(other, b"not yours").await;
+    for hidden in [payload("2.0"), payload("3.0"), payload("4.0"), unnamed, elsewhere] {
+        assert_eq!(get(format!("{BLOBS_PATH}{hidden}")).await.code(), 4159, "BlobUnknown");
+    }
     assert_eq!(get(format!("{BLOBS_PATH}../../etc/passwd")).await.code(), 4305, "RouteUnknown");
     assert_eq!(get(format!("{BLOBS_PATH}passwd")).await.code(), 4301, "PathInvalid");
+}
+
+#[tokio::test]
+async fn sets_of_an_earlier_version_get_their_blobs_noted_at_the_start() {
+    let bench = Bench::new().await;
+    let id = bench.catalog(true).await;
+    bench.set(id, "1.0", Purpose::Development).await;
+    let waiting = || bench.app.store.read(|db| db.image_sets_without_blobs()).unwrap().len();
+    assert_eq!(waiting(), 0);
+    bench.app.store.write(|db| db.image_set_blobs_clear_for_test()).await.unwrap();
+    assert_eq!(waiting(), 1);
+    crate::app::image_sets::index_blobs(&bench.app.store).await.unwrap();
+    assert_eq!(waiting(), 0);
 }
 
 #[tokio::test]

@@ -137,3 +137,80 @@ async fn a_set_whose_abi_nothing_provides_is_refused_until_a_runtime_does() {
     assert_eq!(bench.bring("POST", &images, &runtime.envelope).await.status, 201);
     assert_eq!(bench.bring("POST", &sets, &object).await.status, 201);
 }
+
+/// Lets `use_it` read its snapshot, then accepts an owner section that revokes the publisher, and
+/// then lets it write.
+async fn overtaken_by_a_revocation<T>(
+    bench: &Bench,
+    id: craton_api::operator::CatalogId,
+    use_it: impl Future<Output = Result<T, crate::app::AppError>>,
+) -> u16 {
+    use craton_trust::store::Role;
+    let mut roles = OWNER_ROLES.to_vec();
+    roles[1] = (Role::Publisher, &[WITNESS]);
+    let next = Some((2, craton_api::operator::Digest(id.0)));
+    let successor = section(SectionKind::Owner, true, next, &roles, &[ROOT]);
+    let permit = crate::app::callers::authenticate(&bench.app, Some(&bench.token)).unwrap();
+    let permit: crate::tenancy::Permit<crate::tenancy::ManageTrustStore> =
+        permit.permit(id).unwrap();
+    let accepted = craton_api::operator::TrustStoreSection {
+        section: craton_api::operator::Section::Owner,
+        version: 2,
+        digest: craton_api::operator::Digest([9; 32]),
+        accepted_s: NOW_S,
+    };
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let (began, has_begun) = tokio::sync::oneshot::channel::<()>();
+    let app = bench.app.clone();
+    let revoking = tokio::spawn(async move {
+        let work = move |db: &crate::store::WriteTx<'_>| {
+            began.send(()).unwrap();
+            wait.recv().unwrap();
+            db.trust_store_succeed(&permit, &accepted, &successor)
+        };
+        app.store.write(work).await.unwrap();
+    });
+    has_begun.await.unwrap();
+    let mut use_it = std::pin::pin!(use_it);
+    // The first poll reads the snapshot; what it writes stands behind the revocation.
+    let first = std::future::poll_fn(|context| {
+        std::task::Poll::Ready(use_it.as_mut().poll(context).is_pending())
+    });
+    assert!(first.await);
+    go.send(()).unwrap();
+    let refused = use_it.await.err().expect("a refusal");
+    revoking.await.unwrap();
+    refused.code()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_publisher_revoked_between_snapshot_and_write_is_signer_unknown() {
+    let bench = Bench::new().await;
+    let id = bench.catalog(true).await;
+    let package = package("1.0", &[PUBLISHER]);
+    bench.put_blob(id, &package.payload).await;
+    let images = format!("/v1/catalogs/{id}/images");
+    assert!(bench.bring("POST", &images, &package.envelope).await.status.is_success());
+    let object = set_of(id, Purpose::Development, &[&package], &[PUBLISHER]);
+    let caller = crate::app::callers::authenticate(&bench.app, Some(&bench.token)).unwrap();
+    let permit = caller.permit(id).unwrap();
+    let upload = crate::app::image_sets::upload(&bench.app, permit, object);
+    assert_eq!(overtaken_by_a_revocation(&bench, id, upload).await, 1103, "SignerUnknown");
+    let list: ImageSetList = bench.get(&format!("/v1/catalogs/{id}/image-sets")).await.json();
+    assert!(list.items.is_empty(), "nothing is countersigned");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_image_whose_publisher_is_revoked_meanwhile_is_no_reference_value() {
+    let bench = Bench::new().await;
+    let id = bench.catalog(true).await;
+    let package = package("1.0", &[PUBLISHER]);
+    bench.put_blob(id, &package.payload).await;
+    let caller = crate::app::callers::authenticate(&bench.app, Some(&bench.token)).unwrap();
+    let permit = caller.permit(id).unwrap();
+    let register = crate::app::images::register(&bench.app, permit, package.envelope.into());
+    assert_eq!(overtaken_by_a_revocation(&bench, id, register).await, 1103, "SignerUnknown");
+    let list: craton_api::operator::ImageList =
+        bench.get(&format!("/v1/catalogs/{id}/images")).await.json();
+    assert!(list.items.is_empty());
+}

@@ -1,6 +1,7 @@
 //! The operator API as its callers see it, through the whole router.
 
 mod access;
+mod blobs;
 mod catalogs;
 mod check_ins;
 mod deployments;

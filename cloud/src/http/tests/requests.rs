@@ -60,6 +60,58 @@ async fn body_slow_is_a_body_that_does_not_come() {
     assert_eq!(refused.unwrap_err().code(), 4308, "BodySlow");
 }
 
+#[test]
+fn what_passes_by_itself_says_when_to_ask_again_and_nothing_else_does() {
+    use axum::http::header::RETRY_AFTER;
+    use axum::response::IntoResponse as _;
+
+    use crate::app::BlobError;
+    use crate::catalog::CatalogError;
+    use crate::http::Refusal;
+    use crate::store::StoreError;
+    let answer = |refusal: Refusal| {
+        let answer = refusal.into_response();
+        (answer.status().as_u16(), answer.headers().contains_key(RETRY_AFTER))
+    };
+    assert_eq!(answer(StoreError::StoreDiskFull.into()), (507, true));
+    assert_eq!(answer(BlobError::BlobDiskFull.into()), (507, true));
+    assert_eq!(answer(StoreError::StoreBusy.into()), (503, true));
+    assert_eq!(answer(StoreError::StoreLost.into()), (503, true));
+    assert_eq!(answer(StoreError::StorePanicked.into()), (500, true));
+    assert_eq!(answer(BlobError::StreamsBusy.into()), (429, true));
+    assert_eq!(answer(CatalogError::FailuresTooMany { most: 1 }.into()), (429, true));
+    assert_eq!(answer(CatalogError::QuotaReached { most: 1 }.into()), (413, false));
+    assert_eq!(answer(CatalogError::SetUnknown.into()), (404, false));
+}
+
+/// Devices in the field act on these: a number here never changes its meaning or its status.
+#[test]
+fn the_numbers_that_devices_act_on_are_these() {
+    use crate::app::{AppError, BlobError};
+    use crate::attest::AttestError;
+    use crate::catalog::CatalogError;
+    use crate::http::Refusal;
+    use crate::store::StoreError;
+    let number = |refusal: AppError| {
+        let refusal = Refusal::from(refusal);
+        (refusal.problem().code, refusal.problem().status)
+    };
+    let digest = craton_api::operator::Digest([0; 32]);
+    assert_eq!(number(StoreError::StoreBusy.into()), (4001, 503));
+    assert_eq!(number(StoreError::StoreDiskFull.into()), (4002, 507));
+    assert_eq!(number(StoreError::StoreStopped.into()), (4005, 503));
+    assert_eq!(number(StoreError::StorePanicked.into()), (4007, 500));
+    assert_eq!(number(StoreError::StoreLost.into()), (4009, 503));
+    assert_eq!(number(BlobError::StreamsBusy.into()), (4058, 429));
+    assert_eq!(number(AttestError::CountersStale.into()), (4102, 403));
+    assert_eq!(number(AttestError::CertificateMissing.into()), (4109, 401));
+    assert_eq!(number(AttestError::CertificateReplaced.into()), (4110, 401));
+    assert_eq!(number(CatalogError::BlobUnknown(digest).into()), (4159, 422));
+    assert_eq!(number(CatalogError::SetUnknown.into()), (4164, 404));
+    assert_eq!(number(CatalogError::DeviceUnknown.into()), (4168, 404));
+    assert_eq!(number(CatalogError::FailuresTooMany { most: 1 }.into()), (4179, 429));
+}
+
 #[tokio::test]
 async fn health_metrics_and_the_document_are_there() {
     let bench = Bench::new().await;
