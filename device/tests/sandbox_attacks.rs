@@ -2,7 +2,7 @@
 
 mod sandbox_app;
 
-use sandbox_app::{App, full_isolation};
+use sandbox_app::{App, full_isolation, say};
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
@@ -77,8 +77,7 @@ fn an_abstract_socket_of_the_host_is_out_of_reach() {
 #[test]
 fn neither_ipv6_nor_udp_leads_past_the_proxy() {
     let Ok(listener) = TcpListener::bind("[::1]:0") else {
-        writeln!(std::io::stderr(), "this host has no IPv6: a service on it is not tried")
-            .expect("standard error");
+        say("this host has no IPv6: a service on it is not tried");
         return;
     };
     let port = listener.local_addr().expect("an address").port().to_string();

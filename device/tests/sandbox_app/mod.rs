@@ -104,13 +104,16 @@ pub fn full_isolation() -> bool {
     if !SAID_FOR.lock().expect("no test panics in here").insert(test.clone()) {
         return false;
     }
-    let line = writeln!(
-        std::io::stderr(),
+    say(&format!(
         "{test}: this host refuses full isolation ({reason}), so it runs reduced, or not at all \
          where only full isolation is meant. To allow full: {how_to_allow}"
-    );
-    line.expect("standard error");
+    ));
     false
+}
+
+/// Says why a test does not apply, past the harness, which keeps what a passing test prints.
+pub fn say(why: &str) {
+    writeln!(std::io::stderr(), "{why}").expect("standard error");
 }
 
 /// The unpacked package, in a new folder.
