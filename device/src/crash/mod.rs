@@ -51,3 +51,39 @@ fn post(peer: &Peer, credential: &Credential, body: Vec<u8>) -> Result<(), LinkE
         link.post(FAILURES_PATH, body, 4096).await.map(|_| ())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::{Server, answer};
+    use craton_api::problem::{self, Problem};
+    use craton_trust::failure::{Failure, FailureKind, RECORD_MAX};
+    use craton_trust::{ComponentId, Digest, ImageId};
+
+    #[test]
+    fn a_service_that_takes_no_more_today_loses_no_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spool = Spool::open(folder.path()).unwrap();
+        let (component, image) = (ComponentId([1; 16]), ImageId([2; 32]));
+        let failure = Failure::new(FailureKind::Exit, component, image, Digest([3; 32]));
+        for _ in 0..2 {
+            spool.keep(failure.encode(&mut [0; RECORD_MAX]).unwrap()).unwrap();
+        }
+        let pair = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::default().self_signed(&pair).unwrap();
+        let certificate = certificate.der().to_vec();
+        let credential = Credential { certificate, key: pair.serialize_der() };
+        let said = "E4179: a device may report 1000 failures a day. Send them tomorrow";
+        let problem =
+            serde_json::to_vec(&Problem::from_text(4179, 429, problem::Fault::Caller, said));
+        let busy = answer(429, &problem.unwrap());
+        let busy = Server::start(move |_| busy.clone());
+        let refused = send(&mut spool, &busy.peer(), &credential).err().unwrap();
+        assert!(matches!(refused.fault, Fault::Service), "no fault of a set's");
+        assert!(refused.text.contains("E4179"), "{}", refused.text);
+        assert_eq!(spool.waiting().len(), 2, "kept, and sent later");
+        let taking = Server::start(|_| answer(200, b""));
+        assert_eq!(send(&mut spool, &taking.peer(), &credential).ok(), Some(2));
+        assert!(spool.waiting().is_empty());
+    }
+}
