@@ -11,7 +11,7 @@ use rcgen::{
     Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SerialNumber, SignatureAlgorithm,
 };
 use rustls::pki_types::CertificateDer;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How far a client certificate reaches back: the service's own clock may be stepped a little.
 const BACKDATE: Duration = Duration::from_secs(300);
@@ -93,7 +93,7 @@ impl IssuingCa {
         validity: Duration,
     ) -> Result<ClientCertificate, AuthorityError> {
         let mut leaf = parameters(&client_name(appraised));
-        leaf.not_before = (now - BACKDATE).into();
+        leaf.not_before = valid_from(now).into();
         leaf.not_after = (now + validity).into();
         leaf.is_ca = IsCa::ExplicitNoCa;
         leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -108,6 +108,12 @@ impl IssuingCa {
         let serial = serial.iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(ClientCertificate { der: certificate.der().to_vec(), serial })
     }
+}
+
+/// A little before `now`, but never before 1970: TLS libraries refuse a certificate that is older
+/// than their time can say, and a service whose clock was lost starts there.
+fn valid_from(now: SystemTime) -> SystemTime {
+    now.checked_sub(BACKDATE).map_or(UNIX_EPOCH, |from| from.max(UNIX_EPOCH))
 }
 
 /// The name in a certificate: per device, catalog and epoch.
@@ -148,6 +154,13 @@ mod tests {
         assert!(service_certificate(&key).is_ok());
         let error = refused("why");
         assert!(matches!(error, AuthorityError::IssueRefused(ref why) if why == "why"));
+    }
+
+    #[test]
+    fn no_certificate_begins_before_1970() {
+        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+        assert_eq!(valid_from(at(10)), at(0));
+        assert_eq!(valid_from(at(1_000)), at(700));
     }
 
     fn x509_name(der: &CertificateDer<'_>) -> (String, Vec<u8>) {
