@@ -58,6 +58,26 @@ async fn next_chunk(body: &mut Body) -> Result<Option<Bytes>, HttpError> {
     }
 }
 
+/// Bytes of a refused body that are still taken.
+const DROPPED_SIZE_MAX: u64 = 32 * 1024 * 1024;
+
+/// Seconds for it.
+const DROPPED_S_MAX: u64 = 20;
+
+/// Takes the rest of a refused body and drops it, within bounds: a sender that is cut off while it
+/// writes sees a broken connection, and never why.
+pub(super) async fn drop_rest(body: &mut Body) {
+    let rest = async {
+        let mut left = DROPPED_SIZE_MAX;
+        while let Ok(Some(chunk)) = next_chunk(body).await {
+            let Some(room) = left.checked_sub(chunk.len() as u64) else { return };
+            left = room;
+        }
+    };
+    // Past the bounds the connection breaks after all.
+    let _ = tokio::time::timeout(Duration::from_secs(DROPPED_S_MAX), rest).await;
+}
+
 /// A whole body of at most `size_max` bytes.
 ///
 /// # Errors
@@ -67,6 +87,7 @@ pub async fn read_body(mut body: Body, size_max: usize) -> Result<Bytes, HttpErr
         let mut bytes = Vec::new();
         while let Some(chunk) = next_chunk(&mut body).await? {
             if bytes.len() + chunk.len() > size_max {
+                drop_rest(&mut body).await;
                 return Err(HttpError::BodyTooLarge { size_max });
             }
             bytes.extend_from_slice(&chunk);

@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::{BlobPath, Refused};
 use crate::app::{App, Publish, ReadCatalog, blobs};
-use crate::http::body::Pace;
+use crate::http::body::{Pace, drop_rest};
 use crate::http::{Allowed, Named, Octets, Refusal, file_response};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -33,7 +33,9 @@ async fn blob_put(
     let (mut upload, mut pace) = (app.blobs.begin(path.sha256), Pace::new(app.patience));
     while let Some(bytes) = pace.next(&mut body).await? {
         if !upload.chunk(bytes).await {
-            return Err(upload.abandon().into());
+            let refusal = upload.abandon();
+            drop_rest(&mut body).await;
+            return Err(refusal.into());
         }
     }
     let (blob, new) = blobs::keep(&app, permit, upload).await?;
