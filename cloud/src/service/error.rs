@@ -12,8 +12,8 @@ use crate::store::StoreError;
 pub enum ServiceError {
     /// Another program listens there.
     #[error(
-        "E4351: another program listens on {0} already. Stop it, or choose another port for this \
-         service."
+        "E4351: another program listens on {0} already. Stop it, or choose another port: --listen \
+         is for devices and operators, --dashboard for its pages."
     )]
     PortTaken(SocketAddr),
     /// The address cannot be listened on.

@@ -56,6 +56,8 @@ pub(super) fn classify(error: rusqlite::Error) -> StoreError {
         Some(ErrorCode::DiskFull) => StoreError::StoreDiskFull,
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::StoreDamaged,
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::StoreBusy,
+        // The file, its log or its index could not be made or written.
+        Some(ErrorCode::CannotOpen | ErrorCode::SystemIoFailure) => StoreError::StoreLost,
         _ => StoreError::StoreEngine(error),
     }
 }

@@ -117,6 +117,14 @@ async fn disk_full_refuses_the_write_and_the_service_goes_on() {
 }
 
 #[tokio::test]
+async fn a_database_that_cannot_be_opened_is_store_lost_and_no_fault_of_ours() {
+    let (folder, store) = opened();
+    std::fs::remove_file(folder.path().join("craton.db")).unwrap();
+    let refused = store.read(|db| db.service_fact("any")).unwrap_err();
+    assert!(matches!(refused, StoreError::StoreLost), "{refused:?}");
+}
+
+#[tokio::test]
 async fn engine_refusals_are_ours_and_do_not_stop_the_writer() {
     let (_folder, store) = opened();
     let refused = store.write(|db| db.change("INSERT INTO nothing VALUES (1)", []).map(|_| ()));
