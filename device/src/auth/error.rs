@@ -50,9 +50,22 @@ impl AuthError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Link(_) | Self::ReplyLate | Self::ReplyOffline => Fault::Service,
-            Self::Rot(craton_rot::Error::StorageFailed | craton_rot::Error::StorageLocked)
-            | Self::EndorsementLost(..) => Fault::Host,
+            Self::Rot(error) if is_storage(*error) => Fault::Host,
+            Self::EndorsementLost(..) => Fault::Host,
             Self::Rot(_) | Self::Trust(_) | Self::DeviceUnowned => Fault::Judged,
         }
     }
+}
+
+/// Whether the disk refused, or did and the root of trust waits for its next reset.
+fn is_storage(error: craton_rot::Error) -> bool {
+    use craton_rot::Error as Rot;
+    matches!(
+        error,
+        Rot::StorageFailed
+            | Rot::StorageFull
+            | Rot::StorageLocked
+            | Rot::StateUncertain
+            | Rot::ResetNeeded
+    )
 }

@@ -1,17 +1,17 @@
 //! Why a device cannot run.
 
 use crate::installed::InstalledError;
-use crate::ipc::RoleError;
+use crate::ipc::{Fault, RoleError};
 use std::path::PathBuf;
 
 /// Why the monitor gave up.
 #[derive(Debug, thiserror::Error)]
 pub enum MonitorError {
     /// A role refused, or could not be started.
-    #[error("{0}")]
+    #[error(transparent)]
     Role(#[from] RoleError),
     /// The slots or a set could not be read or written.
-    #[error("{0}")]
+    #[error(transparent)]
     Installed(#[from] InstalledError),
     /// The runtime could not read itself.
     #[error("E5510: the program cannot read itself ({0}), so nothing could be measured")]
@@ -25,6 +25,16 @@ pub enum MonitorError {
 }
 
 impl MonitorError {
+    /// Who is at fault.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Role(error) => error.fault(),
+            Self::Installed(InstalledError::DeviceIo(..)) => Fault::Host,
+            _ => Fault::Judged,
+        }
+    }
+
     /// The number in `spec/errors.toml`.
     #[must_use]
     pub fn code(&self) -> u16 {

@@ -5,6 +5,7 @@
 //! every boot does first is what a power cut may have left undone.
 
 mod boot;
+mod disk;
 mod error;
 mod health;
 mod retry;

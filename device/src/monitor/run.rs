@@ -1,11 +1,12 @@
 //! The monitor's loop: check in, fetch, arm, try, confirm or fall back.
 
 use super::boot::{self, Booted, STEP_WITHIN};
+use super::disk::{rot_is_over, wait_for_disk};
 use super::retry::{Again, Fetching, Retry};
 use super::status::StatusFile;
 use super::{Device, DeviceStatus, Health, MonitorError, Verdict};
 use crate::installed::InstalledError;
-use crate::ipc::{self, Fault, Role, RoleError};
+use crate::ipc::{self, Fault, Refusal, Role, RoleError};
 use crate::roles::{
     AppsAnswer, AppsEvent, AppsQuestion, AuthAnswer, AuthQuestion, CheckedIn, CrashQuestion,
     StatusBytes, UpdateQuestion,
@@ -58,7 +59,10 @@ pub fn run(device: &Device) -> Result<(), MonitorError> {
                 std::thread::sleep(pause.after_failure());
                 continue;
             }
-            Err(error) => return Err(error),
+            Err(error) => {
+                wait_for_disk(error, &mut pause, &device.stop)?;
+                continue;
+            }
         };
         (lost, pause) = (0, Retry::default());
         // From here on only the apps role can send: when it ends, the channel says so.
@@ -69,10 +73,12 @@ pub fn run(device: &Device) -> Result<(), MonitorError> {
             eprintln!("monitor: set {} was not started: {}", why.set, why.text);
         }
         let mut session = Session::new(device, booted, &mut crash, &mut update, receiver);
-        let next = session.run()?;
+        let next = session.run();
         session.end();
-        if matches!(next, Next::Stop) {
-            return Ok(());
+        match next {
+            Ok(Next::Stop) => return Ok(()),
+            Ok(Next::Reboot) => {}
+            Err(error) => wait_for_disk(error, &mut pause, &device.stop)?,
         }
     }
 }
@@ -137,6 +143,7 @@ struct Session<'d> {
     status: DeviceStatus,
     status_file: StatusFile,
     next_check_in: Instant,
+    next_judgement: Instant,
     retry: Retry,
     fetching: Fetching,
     checked_in: Option<CheckedIn>,
@@ -173,6 +180,7 @@ impl<'d> Session<'d> {
             health: Health::default(),
             status,
             next_check_in: Instant::now(),
+            next_judgement: Instant::now(),
             retry: Retry::default(),
             fetching: Fetching::default(),
             checked_in: None,
@@ -253,6 +261,9 @@ impl<'d> Session<'d> {
     /// A trial holds, fails, or needs more time.
     fn judge(&mut self) -> Result<Option<Next>, MonitorError> {
         let Some(run) = self.booted.run.filter(|run| run.trial) else { return Ok(None) };
+        if Instant::now() < self.next_judgement {
+            return Ok(None);
+        }
         let verdict = self.health.verdict(&self.device.policy);
         let slots = match verdict {
             Verdict::Wait => return Ok(None),
@@ -260,7 +271,16 @@ impl<'d> Session<'d> {
             Verdict::FallBack => self.booted.slots.fall_back()?,
             Verdict::FallBackUnreachable => self.booted.slots.fall_back_unreachable()?,
         };
-        self.file.write(&slots)?;
+        match self.file.write(&slots) {
+            Ok(()) => {}
+            Err(error) if verdict == Verdict::Confirm => {
+                // It holds and runs on; it is confirmed when the disk has room.
+                eprintln!("monitor: {error}");
+                self.next_judgement = Instant::now() + self.retry.after_failure();
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        }
         self.booted.slots = slots;
         if verdict == Verdict::Confirm {
             self.confirmed(run.set)?;
@@ -338,6 +358,9 @@ impl<'d> Session<'d> {
         if matches!(error, RoleError::RoleGone(_)) {
             return Ok(Some(Next::Reboot));
         }
+        if rot_is_over(&error) {
+            return Err(error.into());
+        }
         self.status.service = format!("offline: {error}");
         self.next_check_in = Instant::now() + self.retry.after_failure();
         self.old_tried(false)
@@ -398,8 +421,14 @@ impl<'d> Session<'d> {
             true => self.booted.slots,
             false => self.booted.slots.stage(target)?,
         };
-        self.file.write(&staged)?;
-        self.file.write(&staged.arm()?)?; // SLOT-1: this write commits the update
+        let armed = staged.arm()?;
+        // SLOT-1: the second write commits the update.
+        let written = self.file.write(&staged).and_then(|()| self.file.write(&armed));
+        if let Err(error) = written {
+            // What runs runs on.
+            let refusal = Refusal { fault: Fault::Host, ..Refusal::new(error.code(), error) };
+            return self.fetch_failed(target, &refusal.into());
+        }
         eprintln!("monitor: set {target} is armed");
         Ok(Some(Next::Reboot))
     }

@@ -62,9 +62,10 @@ impl StatusFile {
         }
         let (fresh, place) = (self.device.join("status.new"), self.device.join(STATUS_FILE));
         let text = serde_json::to_string_pretty(status).unwrap_or_default();
-        // A status that could not be written is old, which its reader sees by the pid and the boot.
-        let _ = std::fs::write(&fresh, text).and_then(|()| std::fs::rename(&fresh, &place));
-        self.last = Some((status.clone(), Instant::now()));
+        // A status that could not be written is old, which its reader sees by the pid and the boot;
+        // the next look tries again.
+        let written = std::fs::write(&fresh, text).and_then(|()| std::fs::rename(&fresh, &place));
+        self.last = written.is_ok().then(|| (status.clone(), Instant::now()));
     }
 }
 
