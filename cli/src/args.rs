@@ -84,6 +84,9 @@ enum DeviceCommand {
         /// How long a trial may take, seconds
         #[arg(long)]
         trial_s: Option<u64>,
+        /// End when standard input does
+        #[arg(long, hide = true)]
+        until_input_ends: bool,
     },
     /// Show how a device is
     Status {
@@ -136,9 +139,9 @@ impl Arguments {
 
 fn run_device(command: DeviceCommand) -> Result<()> {
     match command {
-        DeviceCommand::Run { folder, service, steady_s, trial_s } => {
+        DeviceCommand::Run { folder, service, steady_s, trial_s, until_input_ends } => {
             let policy = device::policy(steady_s, trial_s);
-            device::run_device(&device::Run { folder, service, policy })
+            device::run_device(&device::Run { folder, service, policy, until_input_ends })
         }
         DeviceCommand::Status { name, json } => device::show_status(&Home::of_user()?, &name, json),
     }

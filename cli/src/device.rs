@@ -25,6 +25,9 @@ pub struct Run {
     pub service: String,
     /// When a trial holds.
     pub policy: Policy,
+    /// Whether it ends with its standard input: a device that another program started for itself
+    /// must not outlive it, however that one ended.
+    pub until_input_ends: bool,
 }
 
 /// Runs a device until it is told to stop.
@@ -35,6 +38,9 @@ pub fn run_device(with: &Run) -> Result<()> {
     let program = std::env::current_exe().context("the program does not know where it is")?;
     let stop = Arc::new(AtomicBool::new(false));
     watch_signals(stop.clone())?;
+    if with.until_input_ends {
+        watch_input(stop.clone());
+    }
     let device = Device {
         folder: with.folder.clone(),
         service: with.service.clone(),
@@ -55,6 +61,14 @@ fn watch_signals(stop: Arc<AtomicBool>) -> Result<()> {
         }
     });
     Ok(())
+}
+
+fn watch_input(stop: Arc<AtomicBool>) {
+    std::thread::spawn(move || {
+        // An error is an end, too.
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        stop.store(true, Ordering::Relaxed);
+    });
 }
 
 /// One role's main: `craton device-role NAME FOLDER`.

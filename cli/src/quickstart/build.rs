@@ -105,7 +105,10 @@ fn finish(mut command: Command, name: &str, mend: &str) -> Result<()> {
     if output.status.success() {
         return Ok(());
     }
-    bail!("E6302: {name} failed. {mend}\n{}", String::from_utf8_lossy(&output.stderr))
+    bail!(
+        "E6302: {name} failed. Check that the disk has room. {mend}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 fn build_id(program: &[u8]) -> Result<String> {

@@ -209,9 +209,10 @@ async fn make_device(stage: &mut Stage) -> Result<((), String)> {
     let log = std::fs::File::create(stage.folder.join("device.log"))?;
     let child = Command::new(std::env::current_exe()?)
         .args(["device", "run", "--service", &service.to_string(), "--steady-s", STEADY_S])
+        .arg("--until-input-ends")
         .arg("--folder")
         .arg(&folder)
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(log)
         .spawn()
