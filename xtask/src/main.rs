@@ -6,6 +6,7 @@ mod fuzz;
 mod generated;
 mod licences;
 mod needs;
+mod soak;
 mod step;
 mod test;
 mod tidy;
@@ -21,6 +22,7 @@ cargo xtask test            installs what the tests need (asks first), then runs
 cargo xtask ci              the same without a question: this decides a merge
 cargo xtask fuzz [SECONDS]  every fuzz target for SECONDS each (60); wants the nightly toolchain
 cargo xtask gen [--check]   writes the generated files that are checked in, or compares them
+cargo xtask soak            the drills with no point left out: about an hour
 cargo xtask bench           prints the benchmarks that spec/promises.toml names
 ";
 
@@ -48,6 +50,7 @@ fn run() -> Result<()> {
         ["gen"] => generated::run(&root, generated::Mode::Write),
         ["gen", "--check"] => generated::run(&root, generated::Mode::Check),
         ["bench"] => bench::run(&root),
+        ["soak"] => soak::run(&root),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())
