@@ -78,6 +78,11 @@ pub fn run(device: &Device) -> Result<(), MonitorError> {
         match next {
             Ok(Next::Stop) => return Ok(()),
             Ok(Next::Reboot) => {}
+            // The next boot does what the role left undone.
+            Err(MonitorError::Role(error @ RoleError::RoleGone(_))) => {
+                eprintln!("monitor: {error}");
+                std::thread::sleep(pause.after_failure());
+            }
             Err(error) => wait_for_disk(error, &mut pause, &device.stop)?,
         }
     }
