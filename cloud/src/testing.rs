@@ -40,7 +40,7 @@ use crate::store::Store;
 pub const NOW_S: u64 = 1_800_000_000;
 pub const CBOR: &str = "application/cbor";
 pub const OCTETS: &str = "application/octet-stream";
-const CLASS: ClassId = ClassId([7; 16]);
+pub const CLASS: ClassId = ClassId([7; 16]);
 
 /// A clock that a test sets.
 #[derive(Clone)]

@@ -5,7 +5,7 @@
 //! same connection gets the same bytes.
 
 use super::{AppError, Core, deployments, log, newest_section};
-use crate::attest::{Appraised, Asked, AttestError, Known, appraise};
+use crate::attest::{Appraised, Asked, AttestError, Known, References, appraise};
 use crate::authority::{Answer, ClientCertificate, IssuingCa, assignment};
 use crate::catalog::CatalogError;
 use crate::crypto::AwsLc;
@@ -17,9 +17,10 @@ use craton_api::operator::{
 };
 use craton_trust::assignment::Target;
 use craton_trust::crypto::Crypto as _;
-use craton_trust::evidence::{IMAGE_SET, TRUST_STORE, trust_store_digest};
+use craton_trust::endorsement::Endorsement;
+use craton_trust::evidence::trust_store_digest;
 use craton_trust::store::Role;
-use craton_trust::{ComponentId, Digest, PublicKey, endorsement};
+use craton_trust::{ComponentId, Digest, PublicKey, SetId, Signed, endorsement};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -157,11 +158,9 @@ fn decide(
         None => None,
     };
     let least = group.as_ref().map(|group| group.least_class);
-    let known = known(catalog, &row, least, owner.dev, asked.epoch)?;
-    let references = References::read(db, catalog)?;
-    let appraised = appraise(&known, asked, evidence, |component, digest| {
-        references.holds(db, component, digest)
-    })?;
+    let references = Published::read(db, catalog)?;
+    let known = known(catalog, &row, least, owner.dev, asked.epoch, references.platform)?;
+    let appraised = appraise(&known, asked, evidence, &references)?;
     let updates = group.is_some_and(|group| group.update_policy == UpdatePolicy::UpdateAll);
     let deployment = match split(&row) {
         Some((product, group)) if updates => db.deployment_current(catalog, product, group)?,
@@ -196,9 +195,14 @@ fn known(
     least: Option<RotClass>,
     dev: bool,
     asked_epoch: u64,
+    platform: Digest,
 ) -> Result<Known, AppError> {
     let device = &row.device;
     let identity = row.identity_key.as_deref().ok_or(CatalogError::DeviceUnknown)?;
+    // The claim verified it.
+    let endorsed = Signed::parse(&row.endorsement)
+        .and_then(|signed| Endorsement::parse(signed.unchecked_payload()));
+    let class = endorsed.map_err(AttestError::Evidence)?.class;
     Ok(Known {
         catalog: craton_trust::CatalogId(catalog.0),
         identity: PublicKey::from_cose(identity).map_err(AttestError::Evidence)?,
@@ -207,6 +211,8 @@ fn known(
         // A pending device tells its epoch by its first evidence; from then on it is held to it.
         epoch: if device.last_seen_s.is_none() { asked_epoch } else { device.epoch },
         last: device.last_boot.zip(device.last_check_in),
+        class,
+        platform,
         dev,
     })
 }
@@ -220,35 +226,42 @@ fn trust_class(class: Option<RotClass>) -> endorsement::RotClass {
     }
 }
 
-/// What of this catalog may be measured on a device (ATT-2).
-struct References {
+/// What of this catalog may be measured on a device (ATT-2), from one snapshot.
+struct Published<'db> {
+    db: &'db ReadTx<'db>,
     catalog: CatalogId,
+    /// The first version of the platform section.
+    platform: Digest,
     trust_stores: Vec<Digest>,
 }
 
-impl References {
+impl<'db> Published<'db> {
     /// Every pair of section versions that a device may have: they arrive one by one.
-    fn read(db: &ReadTx<'_>, catalog: CatalogId) -> Result<Self, AppError> {
-        let platform = db.trust_store_digests(catalog, 0)?;
+    fn read(db: &'db ReadTx<'db>, catalog: CatalogId) -> Result<Self, AppError> {
+        let platforms = db.trust_store_digests(catalog, 0)?;
         let owner = db.trust_store_digests(catalog, 1)?;
-        let pairs = platform.iter().flat_map(|p| owner.iter().map(move |o| (p, o)));
+        let pairs = platforms.iter().flat_map(|p| owner.iter().map(move |o| (p, o)));
         let trust_stores = pairs
             .map(|(p, o)| trust_store_digest(&AwsLc, (*p).into(), Some((*o).into())))
             .collect();
-        Ok(Self { catalog, trust_stores })
+        let platform = platforms.first().copied().ok_or(CatalogError::SectionUnknown)?.into();
+        Ok(Self { db, catalog, platform, trust_stores })
+    }
+}
+
+impl References for Published<'_> {
+    fn has_trust_store(&self, digest: Digest) -> bool {
+        self.trust_stores.contains(&digest)
     }
 
-    fn holds(&self, db: &ReadTx<'_>, component: ComponentId, digest: Digest) -> bool {
-        let found = match component {
-            TRUST_STORE => return self.trust_stores.contains(&digest),
-            IMAGE_SET => db.image_set_is_reference(self.catalog, op_digest(digest)),
-            other => {
-                let component = craton_api::operator::ComponentId(other.0);
-                db.image_is_reference(self.catalog, component, op_digest(digest))
-            }
-        };
+    fn admitted_set(&self, set: SetId) -> Option<Vec<u8>> {
         // A database that does not answer is no reason to believe.
-        found.unwrap_or(false)
+        self.db.image_set_admitted(self.catalog, ImageSetId(set.0)).ok().flatten()
+    }
+
+    fn runtime(&self, component: ComponentId, payload: Digest) -> Option<u64> {
+        let component = craton_api::operator::ComponentId(component.0);
+        self.db.runtime_version(self.catalog, component, op_digest(payload)).ok().flatten()
     }
 }
 

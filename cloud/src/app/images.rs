@@ -2,6 +2,7 @@
 
 use axum::body::Bytes;
 use craton_api::operator::{BuildId, Delta, Digest, Image, ImageId, Section, Symbols};
+use craton_trust::suit::ImageType;
 use object::Object as _;
 
 use super::{AppError, Core, blobs, newest_section};
@@ -24,8 +25,9 @@ pub(super) fn check_blob(
     if blob.size == size { Ok(()) } else { Err(CatalogError::BlobSizeMismatch(sha256).into()) }
 }
 
-/// Registers an image by its envelope; its payload must have been uploaded. From then on the image
-/// is a reference value for attestation. Also tells whether it is new.
+/// Registers an image by its envelope; its payload must have been uploaded. From then on a runtime
+/// is a reference value for attestation; an application becomes one with an admitted set. Also
+/// tells whether it is new.
 ///
 /// # Errors
 /// `ObjectRefused`, `BlobUnknown`, `BlobSizeMismatch`, `QuotaReached`, and those of the blob store.
@@ -35,7 +37,7 @@ pub async fn register(
     envelope: Bytes,
 ) -> Result<(Image, bool), AppError> {
     let (now_s, catalog) = (core.clock.now_s(), permit.catalog());
-    let image = core.store.read(|db| verified(db, &permit, &envelope, now_s))?;
+    let (image, image_type) = core.store.read(|db| verified(db, &permit, &envelope, now_s))?;
     let blob = core.blobs.put(envelope.clone()).await?;
     let quota = core.catalog_bytes_max;
     let work = move |db: &WriteTx<'_>| {
@@ -43,7 +45,7 @@ pub async fn register(
         // and the collector taken the payload, since the snapshot.
         verified(db, &permit, &envelope, now_s)?;
         blobs::note(db, &permit, &blob, now_s, quota)?;
-        let new = db.image_create(&permit, &image)?;
+        let new = db.image_create(&permit, &image, image_type == ImageType::Runtime)?;
         Ok((db.image(catalog, image.id)?.ok_or(CatalogError::ImageUnknown)?, new))
     };
     core.store.write(work).await
@@ -55,12 +57,12 @@ fn verified(
     permit: &Permit<Publish>,
     envelope: &[u8],
     now_s: u64,
-) -> Result<Image, AppError> {
+) -> Result<(Image, ImageType), AppError> {
     let owner = newest_section(db, permit.catalog(), Section::Owner)?;
     let platform = newest_section(db, permit.catalog(), Section::Platform)?;
-    let image = catalog::image(&owner, &platform, envelope, now_s)?;
+    let (image, image_type) = catalog::image(&owner, &platform, envelope, now_s)?;
     check_blob(db, permit, image.payload, image.payload_size)?;
-    Ok(image)
+    Ok((image, image_type))
 }
 
 /// One image.

@@ -16,8 +16,8 @@ pub enum AttestError {
     CountersStale,
     /// Something measured is not a reference value.
     #[error(
-        "E4103: component {0} runs {1}, which this catalog never published. Publish that image, or \
-         update the device"
+        "E4103: component {0} runs {1}, which is no runtime that this catalog published and not of \
+         the admitted set that the device booted. Publish that image, or update the device"
     )]
     MeasurementUnknown(ComponentId, Digest),
     /// The epoch is not the device's.
@@ -42,6 +42,39 @@ pub enum AttestError {
         "E4111: the evidence does not say which trust store the device has. Update its runtime"
     )]
     MeasurementMissing,
+    /// An image of the booted set was not measured.
+    #[error(
+        "E4112: the evidence does not measure component {0} of the image set it names. Update the \
+         device's runtime"
+    )]
+    MemberUnmeasured(ComponentId),
+    /// No runtime was measured.
+    #[error("E4113: the evidence measures no runtime of this catalog. Update the device's runtime")]
+    RuntimeUnmeasured,
+    /// Something runs below the floor that the device itself claims.
+    #[error(
+        "E4114: component {0} runs a version below the floor that the device claims for it. Its \
+         root of trust does not hold: take the device out of service"
+    )]
+    BelowOwnFloor(ComponentId),
+    /// The root of trust is of another platform.
+    #[error(
+        "E4115: the device's root of trust was made for another platform than this catalog's. \
+         Claim it in the catalog of its platform"
+    )]
+    PlatformForeign,
+    /// Certificate and claims name another lifecycle.
+    #[error(
+        "E4116: the device's certificate and its claims name different lifecycles. Restart it; if \
+         that does not help, take it out of service"
+    )]
+    LifecycleContradicts,
+    /// Certificate and endorsement name another class.
+    #[error(
+        "E4117: the device's certificate names another class of devices than its endorsement. Ask \
+         its manufacturer for the right endorsement"
+    )]
+    ClassOther,
     /// The connection shows no certificate.
     #[error("E4109: this needs the certificate of a check-in. Check in first")]
     CertificateMissing,
@@ -64,6 +97,12 @@ impl AttestError {
             Self::LifecycleRefused(_) => 4107,
             Self::ModeNotNormal => 4108,
             Self::MeasurementMissing => 4111,
+            Self::MemberUnmeasured(_) => 4112,
+            Self::RuntimeUnmeasured => 4113,
+            Self::BelowOwnFloor(_) => 4114,
+            Self::PlatformForeign => 4115,
+            Self::LifecycleContradicts => 4116,
+            Self::ClassOther => 4117,
             Self::CertificateMissing => 4109,
             Self::CertificateReplaced => 4110,
         }

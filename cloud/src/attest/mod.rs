@@ -3,22 +3,29 @@
 //! What is true here: a device is appraised only if its evidence is authentic from its endorsed
 //! identity down, answers this connection and this request, was never seen before, and shows
 //! nothing but what this catalog published. Rules: ATT-1 the pair (boot, check-in) only rises;
-//! ATT-2 everything measured is a reference value; ATT-3 a device is what its endorsement says, at
-//! least as good as its product demands; ATT-4 no production certificate outside mode Normal.
+//! ATT-2 everything measured is a reference value: the trust store, a runtime that the platform's
+//! publisher signed, an admitted set, and exactly that set's images; ATT-3 a device is what its
+//! endorsement says, at least as good as its product demands; ATT-4 no production certificate
+//! outside mode Normal; ATT-5 the root of trust's own layer agrees with the platform, the
+//! endorsement and the claims; ATT-6 nothing measured is below a floor that the device claims.
+//!
+//! Not compared: which program the root of trust is (the layer's code, the implementation id). No
+//! list of good ones is published yet.
 
 mod error;
+mod measured;
 #[cfg(test)]
 pub mod tests;
 
 pub use error::AttestError;
+pub use measured::References;
 
 use crate::crypto::AwsLc;
+use craton_trust::crypto::Crypto as _;
 use craton_trust::dice::Mode;
 use craton_trust::endorsement::RotClass;
-use craton_trust::evidence::{
-    self, Authentic, IMAGE_SET, Lifecycle, Purpose, TRUST_STORE, check_in_nonce,
-};
-use craton_trust::{CatalogId, ComponentId, DeviceId, Digest, PublicKey, SetId};
+use craton_trust::evidence::{self, Authentic, IMAGE_SET, Lifecycle, Purpose, check_in_nonce};
+use craton_trust::{CatalogId, ClassId, ComponentId, DeviceId, Digest, PublicKey, SetId};
 
 /// What the service knows of a device before it checks in.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +42,10 @@ pub struct Known {
     pub epoch: u64,
     /// The last (boot, check-in) pair that was believed.
     pub last: Option<(u64, u64)>,
+    /// The class of devices, from its endorsement (ATT-5).
+    pub class: ClassId,
+    /// Digest of the first version of its platform's section (ATT-5).
+    pub platform: Digest,
     /// Whether its catalog's root is on one machine: such a catalog takes devices before
     /// `DeviceComplete`.
     pub dev: bool,
@@ -115,8 +126,7 @@ impl Appraised {
     }
 }
 
-/// Appraises a check-in. `is_reference` says whether this catalog published that digest of that
-/// component.
+/// Appraises a check-in against what its catalog published.
 ///
 /// # Errors
 /// One of [`AttestError`] for each way in which evidence can be wrong.
@@ -124,7 +134,7 @@ pub fn appraise(
     known: &Known,
     asked: &Asked,
     evidence: &[u8],
-    is_reference: impl Fn(ComponentId, Digest) -> bool,
+    references: &impl References,
 ) -> Result<Appraised, AttestError> {
     let authentic = evidence::verify(&AwsLc, &known.identity, evidence)?;
     let claims = &authentic.claims;
@@ -146,14 +156,29 @@ pub fn appraise(
     if claims.mode != Mode::Normal {
         return Err(AttestError::ModeNotNormal); // ATT-4
     }
-    if claims.measured.of(TRUST_STORE).is_none() {
-        return Err(AttestError::MeasurementMissing); // ATT-2
-    }
-    let unknown = claims.measured.iter().find(|m| !is_reference(m.component, m.digest));
-    if let Some(measured) = unknown {
-        return Err(AttestError::MeasurementUnknown(measured.component, measured.digest)); // ATT-2
-    }
+    check_layer(&authentic, known)?;
+    measured::check(claims, references)?;
     Ok(Appraised { catalog: known.catalog, authentic: (*authentic).clone() })
+}
+
+/// What the root of trust's certificate says of itself against what others say of it (ATT-5). The
+/// configuration is the engine's: format 1, lifecycle, class, zeros.
+fn check_layer(authentic: &Authentic, known: &Known) -> Result<(), AttestError> {
+    let layer = &authentic.layer;
+    if layer.authority != AwsLc.sha512(&[&known.platform.0]) {
+        return Err(AttestError::PlatformForeign);
+    }
+    let lifecycle = (authentic.claims.lifecycle as u16).to_be_bytes();
+    let mut configuration = [0u8; 64];
+    let parts = [&[1][..], &lifecycle, &known.class.0].into_iter().flatten();
+    configuration.iter_mut().zip(parts).for_each(|(place, byte)| *place = *byte);
+    if layer.configuration[..3] != configuration[..3] {
+        return Err(AttestError::LifecycleContradicts);
+    }
+    if layer.configuration != configuration {
+        return Err(AttestError::ClassOther);
+    }
+    Ok(())
 }
 
 fn check_lifecycle(lifecycle: Lifecycle, dev: bool) -> Result<(), AttestError> {

@@ -2,42 +2,114 @@
 
 use super::*;
 use craton_trust::Error;
+use craton_trust::cose::Kind;
 use craton_trust::crypto::Signer as _;
 use craton_trust::dice::{self, Inputs, Layer};
-use craton_trust::evidence::{Claims, Measured, Measurements};
+use craton_trust::evidence::{Claims, Measured, Measurements, TRUST_STORE};
 use craton_trust::rollback::Floors;
+use craton_trust::set::{self, ImageSet, Member};
+use craton_trust::signed::seal;
 use craton_trust::soft::{Soft, SoftKey};
+use craton_trust::suit::{Abis, Image, ImageType};
+use craton_trust::{ImageId, Signed};
 
 const CATALOG: CatalogId = CatalogId([1; 32]);
 const APP: ComponentId = ComponentId([7; 16]);
+const OTHER_APP: ComponentId = ComponentId([8; 16]);
+const RUNTIME: ComponentId = ComponentId([9; 16]);
+const CLASS: ClassId = ClassId([4; 16]);
+const PLATFORM: Digest = Digest([11; 32]);
+const STORE: Measured = Measured { component: TRUST_STORE, digest: Digest([10; 32]) };
 
-fn store() -> Measured {
-    Measured { component: TRUST_STORE, digest: Digest([10; 32]) }
+/// What was measured of an app in this version.
+fn app(component: ComponentId, version: u64) -> Measured {
+    Measured { component, digest: Digest([component.0[0] + version as u8 * 16; 32]) }
+}
+
+fn runtime() -> Measured {
+    app(RUNTIME, 2)
+}
+
+/// A signed set of these apps, each in its version.
+fn set_of(apps: &[(ComponentId, u64)]) -> Vec<u8> {
+    let mut set = ImageSet::new(CATALOG, set::Purpose::Production, 1, "set");
+    for (component, version) in apps {
+        let none = Abis::new(&[]).unwrap();
+        let image = Image {
+            component: *component,
+            image_type: ImageType::Application,
+            vendor: [0; 16],
+            class: CLASS,
+            sequence: 1,
+            security_version: *version,
+            name: "app",
+            version: "1",
+            payload: app(*component, *version).digest,
+            payload_size: 1,
+            verity: None,
+            provides: none,
+            depends: none,
+            sbom: Digest([0; 32]),
+            support_until: 0,
+        };
+        set.push(Member::of(ImageId([0; 32]), &image, Digest([0; 32]), 1)).unwrap();
+    }
+    let (mut payload, mut signed) = ([0; 4096], [0; 8192]);
+    let key = SoftKey::from_bytes(&[5; 32]).unwrap();
+    let payload = set.encode(&mut payload).unwrap();
+    seal(&Soft, Kind::ImageSet, payload, &[&key], &mut signed).unwrap().to_vec()
+}
+
+fn id_of(set: &[u8]) -> Measured {
+    Measured { component: IMAGE_SET, digest: Signed::parse(set).unwrap().digest(&Soft) }
+}
+
+/// Published: one runtime, and a set of two apps in version 3.
+struct Published;
+
+fn booted() -> Vec<u8> {
+    set_of(&[(APP, 3), (OTHER_APP, 3)])
+}
+
+impl References for Published {
+    fn has_trust_store(&self, digest: Digest) -> bool {
+        digest == STORE.digest
+    }
+
+    fn admitted_set(&self, set: SetId) -> Option<Vec<u8>> {
+        let known = [booted(), set_of(&[(APP, 1)])];
+        known.into_iter().find(|bytes| id_of(bytes).digest.0 == set.0)
+    }
+
+    fn runtime(&self, component: ComponentId, payload: Digest) -> Option<u64> {
+        (component == RUNTIME && payload == runtime().digest).then_some(2)
+    }
 }
 
 struct Device {
     identity: SoftKey,
+    inputs: Inputs,
     claims: Claims,
     known: Known,
     asked: Asked,
 }
 
-fn layer(mode: Mode) -> (SoftKey, Layer, Inputs) {
-    let inputs = Inputs {
-        code: [1; 64],
-        configuration: [2; 64],
-        authority: [3; 64],
-        mode: mode as u8,
-        hidden: [0; 64],
-    };
-    let uds = Layer::of_uds(&[9; 32]);
-    let identity = uds.private_key(&Soft, SoftKey::from_bytes).unwrap();
-    let next = uds.next(&Soft, &inputs);
-    (identity, next, inputs)
+fn configuration(lifecycle: Lifecycle, class: ClassId) -> [u8; 64] {
+    let mut configuration = [0; 64];
+    configuration[0] = 1;
+    configuration[1..3].copy_from_slice(&(lifecycle as u16).to_be_bytes());
+    configuration[3..19].copy_from_slice(&class.0);
+    configuration
+}
+
+fn list(all: &[Measured]) -> Measurements {
+    let mut measured = Measurements::default();
+    all.iter().for_each(|one| measured.push(*one).unwrap());
+    measured
 }
 
 fn device() -> Device {
-    let (identity, _, _) = layer(Mode::Normal);
+    let identity = Layer::of_uds(&[9; 32]).private_key(&Soft, SoftKey::from_bytes).unwrap();
     let asked = Asked {
         freshness: [4; 32],
         request: Digest([5; 32]),
@@ -51,11 +123,18 @@ fn device() -> Device {
         least_rot: RotClass::Software,
         epoch: 1,
         last: Some((2, 9)),
+        class: CLASS,
+        platform: PLATFORM,
         dev: true,
     };
-    let mut measured = Measurements::default();
-    measured.push(store()).unwrap();
-    measured.push(Measured { component: APP, digest: Digest([8; 32]) }).unwrap();
+    let inputs = Inputs {
+        code: [1; 64],
+        configuration: configuration(Lifecycle::Module1Complete, CLASS),
+        authority: Soft.sha512(&[&PLATFORM.0]),
+        mode: Mode::Normal as u8,
+        hidden: [0; 64],
+    };
+    let apps = [app(APP, 3), app(OTHER_APP, 3)];
     let claims = Claims {
         client_key: asked.client_key,
         nonce: check_in_nonce(&Soft, &CATALOG, &asked.freshness, &asked.request),
@@ -69,13 +148,14 @@ fn device() -> Device {
         boot: 3,
         check_in: 1,
         floors: Floors::default(),
-        measured,
+        measured: list(&[STORE, runtime(), id_of(&booted()), apps[0], apps[1]]),
     };
-    Device { identity, claims, known, asked }
+    Device { identity, inputs, claims, known, asked }
 }
 
 fn evidence(device: &Device) -> Vec<u8> {
-    let (_, next, inputs) = layer(device.claims.mode);
+    let inputs = Inputs { mode: device.claims.mode as u8, ..device.inputs };
+    let next = Layer::of_uds(&[9; 32]).next(&Soft, &inputs);
     let attester = next.private_key(&Soft, SoftKey::from_bytes).unwrap();
     let mut link = [0u8; dice::CERTIFICATE_MAX];
     let public = attester.public_key();
@@ -85,9 +165,7 @@ fn evidence(device: &Device) -> Vec<u8> {
 }
 
 fn verdict(device: &Device) -> Result<Appraised, AttestError> {
-    appraise(&device.known, &device.asked, &evidence(device), |component, digest| {
-        (component == APP && digest == Digest([8; 32])) || store().digest == digest
-    })
+    appraise(&device.known, &device.asked, &evidence(device), &Published)
 }
 
 /// A good device that asks for a certificate of this key.
@@ -117,21 +195,90 @@ fn att_1_refuses_a_pair_not_above_the_last_as_counters_stale() {
     }
 }
 
+/// The verdict on a device that measured this.
+fn measuring(all: &[Measured]) -> Result<Appraised, AttestError> {
+    let mut device = device();
+    device.claims.measured = list(all);
+    verdict(&device)
+}
+
+#[test]
+fn a_device_without_a_set_shows_its_trust_store_and_runtime() {
+    assert!(measuring(&[STORE, runtime()]).is_ok());
+}
+
 #[test]
 fn att_2_refuses_what_was_never_published_as_measurement_unknown() {
-    let other = Measured { component: APP, digest: Digest([9; 32]) };
-    let error = refused(|d| {
-        d.claims.measured = Measurements::default();
-        d.claims.measured.push(store()).unwrap();
-        d.claims.measured.push(other).unwrap();
-    });
-    assert_eq!(error, AttestError::MeasurementUnknown(APP, other.digest));
+    let never = Measured { component: RUNTIME, digest: Digest([1; 32]) };
+    let error = measuring(&[STORE, never]).unwrap_err();
+    assert_eq!(error, AttestError::MeasurementUnknown(RUNTIME, never.digest));
+    let set = set_of(&[(APP, 9)]);
+    let error = measuring(&[STORE, runtime(), id_of(&set), app(APP, 9)]).unwrap_err();
+    assert_eq!(error, AttestError::MeasurementUnknown(IMAGE_SET, id_of(&set).digest));
+    let store = Measured { digest: Digest([2; 32]), ..STORE };
+    let error = measuring(&[store, runtime()]).unwrap_err();
+    assert_eq!(error, AttestError::MeasurementUnknown(TRUST_STORE, store.digest));
+}
+
+#[test]
+fn att_2_an_app_counts_only_in_the_admitted_set_that_booted() {
+    let unknown =
+        |measured: Measured| AttestError::MeasurementUnknown(measured.component, measured.digest);
+    let (now, old) = (app(APP, 3), app(APP, 1));
+    assert_eq!(measuring(&[STORE, runtime(), now]).unwrap_err(), unknown(now), "no set");
+    let of_another = [STORE, runtime(), id_of(&booted()), old, app(OTHER_APP, 3)];
+    assert_eq!(measuring(&of_another).unwrap_err(), unknown(old), "of another set");
+    let (alone, other) = (set_of(&[(APP, 1)]), app(OTHER_APP, 3));
+    let more = [STORE, runtime(), id_of(&alone), old, other];
+    assert_eq!(measuring(&more).unwrap_err(), unknown(other), "not in this set");
+}
+
+#[test]
+fn att_2_refuses_a_set_without_one_of_its_images_as_member_unmeasured() {
+    let error = measuring(&[STORE, runtime(), id_of(&booted()), app(APP, 3)]).unwrap_err();
+    assert_eq!(error, AttestError::MemberUnmeasured(OTHER_APP));
+}
+
+#[test]
+fn att_2_refuses_what_measures_no_runtime_as_runtime_unmeasured() {
+    assert_eq!(measuring(&[STORE]).unwrap_err(), AttestError::RuntimeUnmeasured);
+    let apps = [STORE, id_of(&booted()), app(APP, 3), app(OTHER_APP, 3)];
+    assert_eq!(measuring(&apps).unwrap_err(), AttestError::RuntimeUnmeasured);
 }
 
 #[test]
 fn att_2_refuses_what_does_not_measure_its_trust_store_as_measurement_missing() {
-    let error = refused(|d| d.claims.measured = Measurements::default());
-    assert_eq!(error, AttestError::MeasurementMissing);
+    assert_eq!(measuring(&[runtime()]).unwrap_err(), AttestError::MeasurementMissing);
+}
+
+#[test]
+fn att_5_refuses_a_layer_that_contradicts_platform_class_or_lifecycle() {
+    let error = refused(|d| d.inputs.authority = [3; 64]);
+    assert_eq!(error, AttestError::PlatformForeign);
+    let error = refused(|d| d.known.platform = Digest([12; 32]));
+    assert_eq!(error, AttestError::PlatformForeign);
+    let error = refused(|d| d.known.class = ClassId([5; 16]));
+    assert_eq!(error, AttestError::ClassOther);
+    let error = refused(|d| d.inputs.configuration[63] = 1);
+    assert_eq!(error, AttestError::ClassOther);
+    let complete = configuration(Lifecycle::DeviceComplete, CLASS);
+    let error = refused(|d| d.inputs.configuration = complete);
+    assert_eq!(error, AttestError::LifecycleContradicts);
+    let error = refused(|d| d.claims.lifecycle = Lifecycle::DeviceComplete);
+    assert_eq!(error, AttestError::LifecycleContradicts);
+}
+
+#[test]
+fn att_6_refuses_what_runs_below_its_own_floor_as_below_own_floor() {
+    let with = |component, floor| {
+        let mut device = device();
+        device.claims.floors.raise(component, floor).unwrap();
+        verdict(&device).map(|_| ())
+    };
+    assert_eq!(with(APP, 3), Ok(()));
+    assert_eq!(with(APP, 4), Err(AttestError::BelowOwnFloor(APP)));
+    assert_eq!(with(RUNTIME, 2), Ok(()));
+    assert_eq!(with(RUNTIME, 3), Err(AttestError::BelowOwnFloor(RUNTIME)));
 }
 
 #[test]
@@ -187,6 +334,6 @@ fn every_flipped_bit_of_evidence_is_refused() {
     for bit in (0..good.len() * 8).step_by(3) {
         let mut bad = good.clone();
         bad[bit / 8] ^= 1 << (bit % 8);
-        assert!(appraise(&device.known, &device.asked, &bad, |_, _| true).is_err(), "bit {bit}");
+        assert!(appraise(&device.known, &device.asked, &bad, &Published).is_err(), "bit {bit}");
     }
 }

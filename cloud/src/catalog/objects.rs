@@ -88,7 +88,7 @@ pub fn image(
     platform: &Section,
     envelope: &[u8],
     now_s: u64,
-) -> Result<Image, CatalogError> {
+) -> Result<(Image, ImageType), CatalogError> {
     let refused = |why| CatalogError::ObjectRefused { what: "image envelope", why };
     let (_, claimed) = suit::unchecked_parse(&AwsLc, envelope).map_err(refused)?;
     let section = match claimed.image_type {
@@ -97,7 +97,8 @@ pub fn image(
     };
     let publisher = section.role(Role::Publisher);
     let image = suit::verify(&AwsLc, publisher, envelope).map_err(refused)?;
-    Ok(Image {
+    let image_type = image.image_type;
+    let image = Image {
         id: craton_trust::ImageId(image.digest().0).into(),
         envelope: AwsLc.sha256(&[envelope]).into(),
         envelope_size: envelope.len() as u64,
@@ -107,7 +108,8 @@ pub fn image(
         payload: image.payload.into(),
         payload_size: image.payload_size,
         created_s: now_s,
-    })
+    };
+    Ok((image, image_type))
 }
 
 /// A set that its publisher signed.

@@ -1,44 +1,46 @@
 //! What a check-in reads beside the device's row: reference values, and whose certificate a serial
 //! is.
 
-use craton_api::operator::{CatalogId, ComponentId, DeviceId, Digest};
+use craton_api::operator::{CatalogId, ComponentId, DeviceId, Digest, ImageSetId};
 use rusqlite::params;
 
-use super::rows::Bytes;
+use super::rows::{Bytes, Number};
 use super::{ReadTx, StoreError};
 
 impl ReadTx<'_> {
-    /// Whether this catalog published an image of the component with this payload: a reference
-    /// value.
-    pub fn image_is_reference(
+    /// The security version of a runtime of this catalog with this payload: a reference value.
+    pub fn runtime_version(
         &self,
         catalog: CatalogId,
         component: ComponentId,
         payload: Digest,
-    ) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 FROM images WHERE catalog = ?1 AND component = ?2 AND payload = ?3";
+    ) -> Result<Option<u64>, StoreError> {
+        let sql = "SELECT security_version FROM images WHERE catalog = ?1 AND component = ?2 \
+                   AND payload = ?3 AND runtime = 1 ORDER BY security_version DESC LIMIT 1";
         let row = params![Bytes(catalog), Bytes(component), Bytes(payload)];
-        Ok(self.one(sql, row, |_| Ok(()))?.is_some())
+        self.one(sql, row, |row| Ok(row.get::<_, Number>(0)?.0))
     }
 
-    /// Whether this catalog admitted the set: only an admitted one is a reference value.
-    pub fn image_set_is_reference(
+    /// A set as it was signed, if this catalog admitted it: only an admitted one is a reference
+    /// value.
+    pub fn image_set_admitted(
         &self,
         catalog: CatalogId,
-        set: Digest,
-    ) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 FROM image_sets WHERE catalog = ?1 AND image_set = ?2 \
+        set: ImageSetId,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let sql = "SELECT signed FROM image_sets WHERE catalog = ?1 AND image_set = ?2 \
                    AND log_index IS NOT NULL";
-        Ok(self.one(sql, params![Bytes(catalog), Bytes(set)], |_| Ok(()))?.is_some())
+        self.one(sql, params![Bytes(catalog), Bytes(set)], |row| row.get(0))
     }
 
-    /// The digests of all versions of a section of the trust store.
+    /// The digests of all versions of a section of the trust store, the first version first.
     pub fn trust_store_digests(
         &self,
         catalog: CatalogId,
         section: i64,
     ) -> Result<Vec<Digest>, StoreError> {
-        let sql = "SELECT digest FROM trust_store_sections WHERE catalog = ?1 AND section = ?2";
+        let sql = "SELECT digest FROM trust_store_sections WHERE catalog = ?1 AND section = ?2 \
+                   ORDER BY version";
         let row = params![Bytes(catalog), section];
         self.all(sql, row, |row| Ok(row.get::<_, Bytes<Digest>>(0)?.0))
     }

@@ -152,15 +152,17 @@ impl WriteTx<'_> {
         Ok(new)
     }
 
-    /// Adds an image; whether it is new.
+    /// Adds an image; whether it is new. One that was registered before its type was kept gets it
+    /// now.
     pub fn image_create(
         &self,
         permit: &Permit<Publish>,
         image: &Image,
+        runtime: bool,
     ) -> Result<bool, StoreError> {
         let sql = "INSERT INTO images (catalog, image, envelope, envelope_size, component, \
-                   version, security_version, payload, payload_size, created_s) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
+                   version, security_version, payload, payload_size, created_s, runtime) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
                    ON CONFLICT (catalog, image) DO NOTHING";
         let row = params![
             Bytes(permit.catalog()),
@@ -173,8 +175,14 @@ impl WriteTx<'_> {
             Bytes(image.payload),
             Number(image.payload_size),
             Number(image.created_s),
+            runtime,
         ];
-        Ok(self.change(sql, row)? > 0)
+        if self.change(sql, row)? > 0 {
+            return Ok(true);
+        }
+        let sql = "UPDATE images SET runtime = ?3 WHERE catalog = ?1 AND image = ?2";
+        self.change(sql, params![Bytes(permit.catalog()), Bytes(image.id), runtime])?;
+        Ok(false)
     }
 
     /// Adds a delta, or puts another in its place.

@@ -10,6 +10,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0003_outcomes_by_wave.sql"),
     include_str!("migrations/0004_failure_numbers.sql"),
     include_str!("migrations/0005_blobs_named.sql"),
+    include_str!("migrations/0006_image_runtime.sql"),
 ];
 
 pub(super) fn to_newest(db: &Connection) -> Result<(), StoreError> {

@@ -316,8 +316,8 @@ fn ask_as_a_check_in(db: &WriteTx<'_>) {
     db.trust_store_digests(catalog, 0).unwrap();
     db.device_group(catalog, "meter", "Production").unwrap();
     db.deployment_current(catalog, "meter", "Production").unwrap();
-    db.image_is_reference(catalog, ComponentId([5; 16]), digest).unwrap();
-    db.image_set_is_reference(catalog, digest).unwrap();
+    db.runtime_version(catalog, ComponentId([5; 16]), digest).unwrap();
+    db.image_set_admitted(catalog, set).unwrap();
     db.wave_secret(catalog).unwrap();
     db.image_set(catalog, set).unwrap();
     db.blob(catalog, digest).unwrap();

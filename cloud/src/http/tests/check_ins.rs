@@ -14,8 +14,10 @@ use craton_trust::evidence::{
     check_in_nonce, trust_store_digest,
 };
 use craton_trust::rollback::Floors;
+use craton_trust::set::ImageSet;
 use craton_trust::soft::{Soft, SoftKey};
-use craton_trust::{Digest, SetId};
+use craton_trust::suit::ImageType;
+use craton_trust::{ComponentId, Digest, SetId, Signed};
 use http_body_util::BodyExt as _;
 use serde_json::json;
 use tower::ServiceExt as _;
@@ -49,6 +51,10 @@ impl Fleet {
         let ca = IssuingCa::new(&FileKey::generate().unwrap()).unwrap();
         let issuer = std::sync::Arc::new(Issuer { ca, policy: Policy::default() });
         let router = api_router(bench.app.clone(), device::router(issuer));
+        let runtime = runtime();
+        bench.put_blob(catalog, &runtime.payload).await;
+        let images = format!("/v1/catalogs/{catalog}/images");
+        assert!(bench.bring("POST", &images, &runtime.envelope).await.status.is_success());
         Self { bench, catalog, router, group: "meter/Development" }
     }
 
@@ -116,30 +122,55 @@ impl Fleet {
             floors: Floors::default(),
             measured: self.measured(says.attested),
         };
-        let evidence = evidence(&identity, &claims);
+        let evidence = evidence(&identity, &claims, self.platform());
         CheckIn { request: &request, evidence: &evidence }.encode().unwrap()
     }
 
     fn measured(&self, set: Option<ImageSetId>) -> Measurements {
-        let digests = |section| {
-            self.bench.app.store.read(|db| db.trust_store_digests(self.catalog, section)).unwrap()
-        };
-        let (platform, owner) = (digests(0)[0].into(), digests(1)[0].into());
-        let store = trust_store_digest(&Soft, platform, Some(owner));
+        let store = trust_store_digest(&Soft, self.platform(), Some(self.section(1)));
         let mut measured = Measurements::default();
-        measured.push(Measured { component: TRUST_STORE, digest: store }).unwrap();
+        let mut push = |component, digest| measured.push(Measured { component, digest }).unwrap();
+        push(TRUST_STORE, store);
+        push(RUNTIME, Soft.sha256(&[&runtime().payload]));
         if let Some(set) = set {
-            measured.push(Measured { component: IMAGE_SET, digest: Digest(set.0) }).unwrap();
+            push(IMAGE_SET, Digest(set.0));
+            let store = &self.bench.app.store;
+            let signed =
+                store.read(|db| db.image_set_admitted(self.catalog, set)).unwrap().unwrap();
+            let signed = Signed::parse(&signed).unwrap();
+            let set = ImageSet::parse(signed.unchecked_payload()).unwrap();
+            set.members().for_each(|member| push(member.component, member.payload));
         }
         measured
     }
+
+    /// Digest of the first version of a section: 0 is the platform's, 1 the owner's.
+    fn section(&self, section: i64) -> Digest {
+        let store = &self.bench.app.store;
+        store.read(|db| db.trust_store_digests(self.catalog, section)).unwrap()[0].into()
+    }
+
+    fn platform(&self) -> Digest {
+        self.section(0)
+    }
 }
 
-fn evidence(identity: &SoftKey, claims: &Claims) -> Vec<u8> {
+/// The component of a runtime that [`package_of`] makes.
+const RUNTIME: ComponentId = ComponentId([ImageType::Runtime as u8; 16]);
+
+fn runtime() -> Package {
+    package_of(ImageType::Runtime, "runtime", &[PUBLISHER], &[], &[])
+}
+
+fn evidence(identity: &SoftKey, claims: &Claims, platform: Digest) -> Vec<u8> {
+    let mut configuration = [0; 64];
+    configuration[0] = 1;
+    configuration[1..3].copy_from_slice(&(claims.lifecycle as u16).to_be_bytes());
+    configuration[3..19].copy_from_slice(&CLASS.0);
     let inputs = Inputs {
         code: [1; 64],
-        configuration: [2; 64],
-        authority: [3; 64],
+        configuration,
+        authority: Soft.sha512(&[&platform.0]),
         mode: claims.mode as u8,
         hidden: [0; 64],
     };

@@ -1,0 +1,64 @@
+//! What a device measured, against what its catalog published (ATT-2, ATT-6).
+
+use super::AttestError;
+use craton_trust::evidence::{Claims, IMAGE_SET, RESERVED, TRUST_STORE};
+use craton_trust::set::ImageSet;
+use craton_trust::{ComponentId, Digest, SetId, Signed};
+
+/// What a catalog published. A store that does not answer has published nothing.
+pub trait References {
+    /// Whether a device may have this trust store.
+    fn has_trust_store(&self, digest: Digest) -> bool;
+
+    /// The signed set, if it was admitted.
+    fn admitted_set(&self, set: SetId) -> Option<Vec<u8>>;
+
+    /// The security version of a runtime that the platform's publisher signed.
+    fn runtime(&self, component: ComponentId, payload: Digest) -> Option<u64>;
+}
+
+/// Refuses measurements that are no reference values. An app counts only as a member of the set
+/// that the device booted: that it was published once, for another set or another device, says
+/// nothing.
+pub fn check(claims: &Claims, references: &impl References) -> Result<(), AttestError> {
+    let unknown = AttestError::MeasurementUnknown;
+    let store = claims.measured.of(TRUST_STORE).ok_or(AttestError::MeasurementMissing)?;
+    if !references.has_trust_store(store) {
+        return Err(unknown(TRUST_STORE, store));
+    }
+    let booted = claims.measured.of(IMAGE_SET);
+    let signed = booted.map(|id| {
+        references.admitted_set(SetId(id.0)).ok_or(AttestError::MeasurementUnknown(IMAGE_SET, id))
+    });
+    let signed = signed.transpose()?;
+    let set = signed.as_deref().map(|bytes| {
+        Signed::parse(bytes).and_then(|signed| ImageSet::parse(signed.unchecked_payload()))
+    });
+    let set = set.transpose()?;
+    let member =
+        |component| set.iter().flat_map(ImageSet::members).find(|m| m.component == component);
+    let mut runtime_seen = false;
+    let others = claims.measured.iter().filter(|m| !RESERVED.contains(&m.component));
+    for measured in others {
+        let (component, digest) = (measured.component, measured.digest);
+        let runtime = if runtime_seen { None } else { references.runtime(component, digest) };
+        runtime_seen |= runtime.is_some();
+        let version = match member(component) {
+            Some(member) if member.payload == digest => Some(member.security_version),
+            Some(_) => None,
+            None => runtime,
+        };
+        let version = version.ok_or(unknown(component, digest))?;
+        if version < claims.floors.of(component) {
+            return Err(AttestError::BelowOwnFloor(component)); // ATT-6
+        }
+    }
+    let missing = set
+        .iter()
+        .flat_map(ImageSet::members)
+        .find(|member| claims.measured.of(member.component).is_none());
+    if let Some(member) = missing {
+        return Err(AttestError::MemberUnmeasured(member.component));
+    }
+    if runtime_seen { Ok(()) } else { Err(AttestError::RuntimeUnmeasured) }
+}
