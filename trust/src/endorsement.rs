@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::id::{ClassId, Digest};
 use crate::key::PublicKey;
 use crate::signed::{Signed, Verified};
-use crate::store::RoleKeys;
+use crate::store::{Role, Section, SectionKind};
 
 /// How a root of trust is kept, least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -98,15 +98,18 @@ impl Endorsement {
         out.get(..length).ok_or(Error::BufferTooSmall)
     }
 
-    /// Verifies an endorsement by the manufacturer.
+    /// Verifies an endorsement by the manufacturer of a platform section: an owner has a role of
+    /// that name, too, and endorses nothing.
     ///
     /// # Errors
-    /// Those of [`Signed::verify`].
+    /// `SectionKind`; those of [`Signed::verify`].
     pub fn verify(
         crypto: &impl Crypto,
-        manufacturer: &RoleKeys,
+        platform: &Section,
         signed: &Signed<'_>,
     ) -> Result<Verified<Self>> {
-        signed.verify(crypto, Kind::Endorsement, &[manufacturer], Self::parse)
+        platform.require(SectionKind::Platform)?;
+        let manufacturer = [platform.role(Role::Manufacturer)];
+        signed.verify(crypto, Kind::Endorsement, &manufacturer, Self::parse)
     }
 }

@@ -406,8 +406,7 @@ pub fn keeps_images<'b>(
         if claimed.image_type.section() != new.kind {
             return Ok(());
         }
-        let image = suit::verify(crypto, new.role(Role::Publisher), envelope)?;
-        if image.security_version <= new.ceiling { Ok(()) } else { Err(Error::AboveCeiling) }
+        suit::verify_by(crypto, new, envelope).map(|_| ())
     };
     installed.into_iter().try_for_each(keeps).map_err(|_| Error::SuccessorOrphans)
 }

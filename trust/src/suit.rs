@@ -3,8 +3,9 @@
 //! Rules: IMG-1 the manifest is byte for byte the one command sequence of its profile: no try-each,
 //! no URI, no directive chosen by data; IMG-2 what is signed is the digest of the wrapped manifest;
 //! IMG-3 the payload is believed by its digest and size only; IMG-4 an image runs on devices of its
-//! class only. Our own facts travel under a private key of the manifest. Off-spec: the sequence
-//! number is informational, only the security version is enforced, so that a signed roll-back stays
+//! class only; IMG-5 a runtime is signed by the platform's publisher, an application by the
+//! owner's. Our own facts travel under a private key of the manifest. Off-spec: the sequence number
+//! is informational, only the security version is enforced, so that a signed roll-back stays
 //! possible.
 
 use crate::cbor::{Reader, Writer, canonical};
@@ -13,7 +14,7 @@ use crate::crypto::{Crypto, Signer};
 use crate::error::{Error, Result};
 use crate::id::{ClassId, ComponentId, Digest, ImageId, TIME_MAX};
 use crate::signed::{SIGNATURES_MAX, Signatures, Verified};
-use crate::store::{RoleKeys, SectionKind};
+use crate::store::{Role, RoleKeys, Section, SectionKind};
 
 /// The largest envelope, bytes.
 pub const ENVELOPE_MAX: usize = 4096;
@@ -334,6 +335,24 @@ fn wrapped_digest(crypto: &impl Crypto, manifest: &[u8]) -> Result<Digest> {
     writer.bytes_head(manifest.len())?;
     let length = writer.length();
     Ok(crypto.sha256(&[head.get(..length).ok_or(Error::BufferTooSmall)?, manifest]))
+}
+
+/// Verifies an envelope by the publisher of a section: the one that images of its type belong to
+/// (IMG-5), up to that section's ceiling. Devices and services believe images by this.
+///
+/// # Errors
+/// Those of [`verify`]; `SectionKind` for an image of the other section's; `AboveCeiling`.
+pub fn verify_by<'b>(
+    crypto: &impl Crypto,
+    section: &Section,
+    envelope: &'b [u8],
+) -> Result<Verified<Image<'b>>> {
+    let image = verify(crypto, section.role(Role::Publisher), envelope)?;
+    section.require(image.image_type.section())?; // IMG-5
+    if image.security_version > section.ceiling {
+        return Err(Error::AboveCeiling); // ROLL-2
+    }
+    Ok(image)
 }
 
 /// Verifies an envelope by the role that publishes, and returns what its manifest says.

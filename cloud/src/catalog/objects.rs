@@ -91,12 +91,11 @@ pub fn image(
 ) -> Result<(Image, ImageType), CatalogError> {
     let refused = |why| CatalogError::ObjectRefused { what: "image envelope", why };
     let (_, claimed) = suit::unchecked_parse(&AwsLc, envelope).map_err(refused)?;
-    let section = match claimed.image_type {
-        ImageType::Runtime => platform,
-        ImageType::Application => owner,
+    let section = match claimed.image_type.section() {
+        SectionKind::Platform => platform,
+        SectionKind::Owner => owner,
     };
-    let publisher = section.role(Role::Publisher);
-    let image = suit::verify(&AwsLc, publisher, envelope).map_err(refused)?;
+    let image = suit::verify_by(&AwsLc, section, envelope).map_err(refused)?;
     let image_type = image.image_type;
     let image = Image {
         id: craton_trust::ImageId(image.digest().0).into(),
@@ -203,8 +202,7 @@ pub fn endorsement(
 ) -> Result<Endorsed, CatalogError> {
     let refused = |why| CatalogError::ObjectRefused { what: "endorsement", why };
     let signed = Signed::parse(object).map_err(refused)?;
-    let manufacturer = platform.role(Role::Manufacturer);
-    let endorsed = endorsement::Endorsement::verify(&AwsLc, manufacturer, &signed);
+    let endorsed = endorsement::Endorsement::verify(&AwsLc, platform, &signed);
     let endorsed = endorsed.map_err(refused)?;
     if DeviceId::from(endorsed.identity.device_id(&AwsLc)) != device {
         return Err(CatalogError::EndorsementMismatch);

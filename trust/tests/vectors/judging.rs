@@ -56,8 +56,7 @@ pub fn verdict(object: &str, bytes: &[u8], expect: &Expect) -> Result<()> {
         "consistency" => consistency(bytes),
         "dice-certificate" => dice::verify(&Soft, &key(expect, "issuer"), bytes).map(drop),
         "endorsement" => {
-            let role = section(expect).role(Role::Manufacturer).clone();
-            Endorsement::verify(&Soft, &role, &Signed::parse(bytes)?).map(drop)
+            Endorsement::verify(&Soft, &section(expect), &Signed::parse(bytes)?).map(drop)
         }
         "evidence" => evidence(bytes, expect),
         "failure" => Failure::parse(bytes).map(drop),

@@ -9,7 +9,7 @@ use craton_trust::error::Error::{self, *};
 use craton_trust::set::check_abis;
 use craton_trust::slots::Slots;
 use craton_trust::store::{CHAIN_MAX, Section, accept_chain};
-use craton_trust::suit::Abi;
+use craton_trust::suit::{self, Abi};
 use craton_trust::{Digest, SetId, Signed};
 
 /// The verdict on one vector, `<object>/<way>`.
@@ -256,6 +256,27 @@ fn a_footer_that_lies_is_footer_invalid() {
 }
 
 #[test]
+fn img_5_refuses_a_runtime_of_the_owner_and_an_application_of_the_platform() {
+    let signed = |image: &craton_trust::suit::Image<'_>, seed: u8| {
+        world::envelope_of(&world::written(|out| image.encode(out)), &[seed])
+    };
+    let by = |section: &Section, envelope: &[u8]| {
+        suit::verify_by(&craton_trust::soft::Soft, section, envelope).map(|_| ())
+    };
+    let (owner, platform) = (world::owner(), world::platform());
+    let (publisher, platforms) = (world::PUBLISHER, world::PLATFORM_PUBLISHER);
+    assert_eq!(by(&owner, &signed(&image(), publisher)), Ok(()));
+    assert_eq!(by(&platform, &signed(&runtime(), platforms)), Ok(()));
+    assert_eq!(by(&owner, &signed(&runtime(), publisher)), Err(SectionKind));
+    assert_eq!(by(&platform, &signed(&image(), platforms)), Err(SectionKind));
+    assert_eq!(by(&platform, &signed(&runtime(), publisher)), Err(SignerUnknown));
+    let (mut low_owner, mut low_platform) = (owner, platform);
+    (low_owner.ceiling, low_platform.ceiling) = (4, 4);
+    assert_eq!(by(&low_owner, &signed(&image(), publisher)), Err(AboveCeiling));
+    assert_eq!(by(&low_platform, &signed(&runtime(), platforms)), Err(AboveCeiling));
+}
+
+#[test]
 fn set_1_refuses_a_set_with_one_of_two_approvals() {
     refuses(
         "image-set",
@@ -371,6 +392,7 @@ fn end_1_takes_the_class_of_a_root_of_trust_from_the_manufacturer_alone() {
     accepts(&["endorsement/good"]);
     let ways = [("signer-unknown", SignerUnknown), ("class-unknown", FieldInvalid)];
     refuses("endorsement", &ways);
+    refuses("endorsement", &[("owner-section", SectionKind)]);
 }
 
 #[test]

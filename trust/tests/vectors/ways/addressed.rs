@@ -235,6 +235,13 @@ pub fn endorsements() -> Vec<Vector> {
         bad("replayed", "signed as evidence", Error::SignatureInvalid, {
             seal(Kind::Evidence, &payload(&good), &[MANUFACTURER])
         }),
+        judge.clone().with("section", "owner").bad(
+            "endorsement",
+            "owner-section",
+            "judged by an owner section with the same key",
+            Error::SectionKind,
+            good.clone(),
+        ),
         bad("truncated", "the last byte is missing", Error::CborMalformed, cut(&good)),
     ]
 }
