@@ -12,23 +12,27 @@ mod pin;
 mod tests;
 
 pub use error::LinkError;
+pub use pin::fingerprint;
 
 use craton_api::device::{EXPORTER_LABEL, EXPORTER_SIZE, MEDIA_TYPE};
 use craton_api::problem::Problem;
 use craton_trust::PublicKey;
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Bytes, Incoming};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// How long the service may take to accept a connection, or to answer.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(20);
@@ -62,7 +66,7 @@ pub struct Credential {
 
 /// One connection.
 pub struct Link {
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<UnsyncBoxBody<Bytes, Infallible>>,
     exporter: [u8; EXPORTER_SIZE],
     host: String,
     /// Why the connection ended, once it has by an error.
@@ -76,19 +80,11 @@ impl Link {
     /// `ServiceUnreachable`, `ServiceKeyOther`, `TlsRefused`, `CredentialDamaged`.
     pub async fn connect(peer: &Peer, credential: Option<&Credential>) -> Result<Self, LinkError> {
         let (config, seen) = tls_config(&peer.keys, credential)?;
-        let unreachable = |why: String| LinkError::ServiceUnreachable(peer.address.clone(), why);
-        let tcp = timeout(ANSWER_WITHIN, TcpStream::connect(&peer.address)).await;
-        let tcp = tcp.map_err(|_| unreachable("no answer".into()))?;
-        let tcp = tcp.map_err(|error| unreachable(error.to_string()))?;
-        // Small requests wait for nothing: each is written whole.
-        let _ = tcp.set_nodelay(true);
-        let name = ServerName::try_from("craton.invalid").map_err(|_| LinkError::TlsRefused)?;
-        let tls = timeout(ANSWER_WITHIN, TlsConnector::from(Arc::new(config)).connect(name, tcp));
-        let tls = tls.await.map_err(|_| unreachable("no TLS answer".into()))?;
-        let tls = tls.map_err(|error| match seen.other_key() {
-            true => LinkError::ServiceKeyOther(peer.address.clone()),
-            false => unreachable(error.to_string()),
+        let tls = shake_hands(&peer.address, config).await.map_err(|error| {
+            let other = seen.other_key().is_some();
+            if other { LinkError::ServiceKeyOther(peer.address.clone()) } else { error }
         })?;
+        let unreachable = |why| LinkError::ServiceUnreachable(peer.address.clone(), why);
         let exporter = tls
             .get_ref()
             .1
@@ -104,6 +100,21 @@ impl Link {
             }
         });
         Ok(Self { sender, exporter, host: peer.address.clone(), ended })
+    }
+
+    /// The key that whoever is at the address shows, believed by nobody yet: for a person to
+    /// compare before it is pinned.
+    ///
+    /// # Errors
+    /// `ServiceUnreachable`, `TlsRefused`; `ServiceKeyOther` if it is not of P-256.
+    pub async fn key_shown_at(address: &str) -> Result<PublicKey, LinkError> {
+        let (config, seen) = tls_config(&[], None)?;
+        let shaken = shake_hands(address, config).await;
+        match seen.other_key() {
+            Some(key) => key.ok_or_else(|| LinkError::ServiceKeyOther(address.to_owned())),
+            // With no key pinned there is no handshake that succeeds.
+            None => Err(shaken.err().unwrap_or(LinkError::TlsRefused)),
+        }
     }
 
     /// The connection's exporter, which evidence answers.
@@ -136,16 +147,21 @@ impl Link {
     }
 
     /// Sends any request, and returns the answer's status and body, whatever the status: for the
-    /// command line, which speaks to the operator API over the same pinned connection.
+    /// command line, which speaks to the operator API over the same pinned connection. Sending the
+    /// body may take as long as `within` beside the answer's own time.
     ///
     /// # Errors
     /// `ServiceUnreachable`, `AnswerTooLarge`.
-    pub async fn ask(
+    pub async fn ask<B>(
         &mut self,
-        request: Request<Full<Bytes>>,
+        request: Request<B>,
         most: usize,
-    ) -> Result<(u16, Vec<u8>), LinkError> {
-        let mut answer = self.exchange(request).await?;
+        within: Duration,
+    ) -> Result<(u16, Vec<u8>), LinkError>
+    where
+        B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
+    {
+        let mut answer = self.exchange(request, within + ANSWER_WITHIN).await?;
         let status = answer.status().as_u16();
         Ok((status, self.collect(&mut answer, most).await?))
     }
@@ -183,8 +199,9 @@ impl Link {
         if let Some(range) = &range {
             request = request.header("range", range);
         }
-        let request = request.body(Full::new(body.into())).map_err(|_| LinkError::TlsRefused)?;
-        let mut answer = self.exchange(request).await?;
+        let body: Full<Bytes> = Full::new(body.into());
+        let request = request.body(body).map_err(|_| LinkError::TlsRefused)?;
+        let mut answer = self.exchange(request, ANSWER_WITHIN).await?;
         let status = answer.status().as_u16();
         let expected = if range.is_some() { 206 } else { 200 };
         if status == expected || (range.is_none() && (201..=204).contains(&status)) {
@@ -194,17 +211,21 @@ impl Link {
         Err(LinkError::ServiceRefused(status, refusal_text(&said)))
     }
 
-    async fn exchange(
+    async fn exchange<B>(
         &mut self,
-        request: Request<Full<Bytes>>,
-    ) -> Result<Response<Incoming>, LinkError> {
+        request: Request<B>,
+        within: Duration,
+    ) -> Result<Response<Incoming>, LinkError>
+    where
+        B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
+    {
         let exchange = async {
             // The request before may still be on its way out: hyper refuses a sender that is not
             // ready.
             self.sender.ready().await?;
-            self.sender.send_request(request).await
+            self.sender.send_request(request.map(BodyExt::boxed_unsync)).await
         };
-        let answer = timeout(ANSWER_WITHIN, exchange).await;
+        let answer = timeout(within, exchange).await;
         let answer = answer.map_err(|_| self.unreachable("no answer"))?;
         answer.map_err(|error| self.unreachable(error))
     }
@@ -247,6 +268,22 @@ impl Link {
         let why = self.ended.get().cloned().unwrap_or_else(|| why.to_string());
         LinkError::ServiceUnreachable(self.host.clone(), why)
     }
+}
+
+async fn shake_hands(
+    address: &str,
+    config: ClientConfig,
+) -> Result<TlsStream<TcpStream>, LinkError> {
+    let unreachable = |why: String| LinkError::ServiceUnreachable(address.to_owned(), why);
+    let tcp = timeout(ANSWER_WITHIN, TcpStream::connect(address)).await;
+    let tcp = tcp.map_err(|_| unreachable("no answer".into()))?;
+    let tcp = tcp.map_err(|error| unreachable(error.to_string()))?;
+    // Small requests wait for nothing: each is written whole.
+    let _ = tcp.set_nodelay(true);
+    let name = ServerName::try_from("craton.invalid").map_err(|_| LinkError::TlsRefused)?;
+    let tls = timeout(ANSWER_WITHIN, TlsConnector::from(Arc::new(config)).connect(name, tcp));
+    let tls = tls.await.map_err(|_| unreachable("no TLS answer".into()))?;
+    tls.map_err(|error| unreachable(error.to_string()))
 }
 
 /// An error with what it came from: hyper alone says only that it was cancelled.

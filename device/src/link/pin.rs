@@ -1,33 +1,40 @@
 //! The service is who holds a pinned key.
 
-use craton_trust::PublicKey;
+use craton_trust::crypto::Crypto as _;
+use craton_trust::soft::Soft;
+use craton_trust::{Digest, PublicKey};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, DigitallySignedStruct, Error, OtherError, PeerMisbehaved, SignatureScheme,
 };
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// A verifier that believes exactly some keys.
 #[derive(Debug)]
 pub struct Pinned {
     keys: Vec<PublicKey>,
     provider: Arc<CryptoProvider>,
-    other_key: AtomicBool,
+    other_key: OnceLock<Option<PublicKey>>,
 }
 
 impl Pinned {
     /// A verifier of these keys.
     pub fn new(keys: Vec<PublicKey>, provider: Arc<CryptoProvider>) -> Self {
-        Self { keys, provider, other_key: AtomicBool::new(false) }
+        Self { keys, provider, other_key: OnceLock::new() }
     }
 
-    /// Whether the peer showed a key that is not pinned: to tell it from other TLS errors.
-    pub fn other_key(&self) -> bool {
-        self.other_key.load(Ordering::Relaxed)
+    /// The key that the peer showed if it is not pinned, to tell it from other TLS errors; the
+    /// inner `None` for one that is not of P-256.
+    pub fn other_key(&self) -> Option<Option<PublicKey>> {
+        self.other_key.get().copied()
     }
+}
+
+/// SHA-256 of a key's SubjectPublicKeyInfo: what people compare.
+pub fn fingerprint(key: &PublicKey) -> Digest {
+    Soft.sha256(&[&P256_SPKI_PREFIX, &key.to_sec1()])
 }
 
 /// DER of a P-256 SubjectPublicKeyInfo up to the point (RFC 5480 §2).
@@ -56,7 +63,7 @@ impl ServerCertVerifier for Pinned {
         if key.is_some_and(|key| self.keys.contains(&key)) {
             return Ok(ServerCertVerified::assertion());
         }
-        self.other_key.store(true, Ordering::Relaxed);
+        let _ = self.other_key.set(key);
         let why = std::io::Error::other("the service has another key than the trust store names");
         Err(Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(why)))))
     }
