@@ -77,15 +77,7 @@ impl Package {
         image: &Image<'_>,
         signers: &[&dyn Signer],
     ) -> Result<Self, PackageError> {
-        if payload.len() as u64 > PAYLOAD_BYTES_MAX {
-            return Err(PackageError::PackageTooLarge);
-        }
-        let image =
-            Image { payload: sha256(&payload), payload_size: payload.len() as u64, ..*image };
-        let (mut manifest, mut envelope) = ([0u8; suit::MANIFEST_MAX], [0u8; ENVELOPE_MAX]);
-        let manifest = image.encode(&mut manifest)?;
-        let envelope = suit::sign(&Soft, manifest, signers, &mut envelope)?.to_vec();
-        Ok(Self { payload, envelope })
+        Unsigned::of(payload, image)?.sign(signers)
     }
 
     /// Reads a package file and checks that payload and manifest belong together. The signatures
@@ -95,28 +87,24 @@ impl Package {
     /// `PackageTooLarge`, `PackageTruncated`, `FooterInvalid`, `PayloadMismatch`, and those of the
     /// manifest.
     pub fn parse(file: &[u8]) -> Result<Self, PackageError> {
-        let size = file.len() as u64;
-        if size > PACKAGE_MAX {
-            return Err(PackageError::PackageTooLarge);
-        }
-        let (rest, footer) =
-            file.split_last_chunk::<FOOTER_SIZE>().ok_or(PackageError::PackageTruncated)?;
-        let footer = Footer::parse(footer, size)?;
-        let at = usize::try_from(footer.payload_size).map_err(|_| PackageError::PackageTooLarge)?;
-        let (payload, envelope) = rest.split_at_checked(at).ok_or(TrustError::FooterInvalid)?;
-        let (_, image) = suit::unchecked_parse(&Soft, envelope)?;
-        image.check_payload(&sha256(payload), payload.len() as u64)?;
-        Ok(Self { payload: payload.to_vec(), envelope: envelope.to_vec() })
+        let (payload, envelope) = split(file)?;
+        Self::of(payload.to_vec(), envelope.to_vec())
+    }
+
+    /// Puts a payload and its envelope together again.
+    ///
+    /// # Errors
+    /// `PayloadMismatch`, and those of the manifest.
+    pub fn of(payload: Vec<u8>, envelope: Vec<u8>) -> Result<Self, PackageError> {
+        let (_, image) = suit::unchecked_parse(&Soft, &envelope)?;
+        image.check_payload(&sha256(&payload), payload.len() as u64)?;
+        Ok(Self { payload, envelope })
     }
 
     /// The package file's bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let footer = Footer {
-            payload_size: self.payload.len() as u64,
-            envelope_size: self.envelope.len() as u64,
-        };
-        [&self.payload[..], &self.envelope, &footer.encode()].concat()
+        join(&self.payload, &self.envelope)
     }
 
     /// The payload.
@@ -138,6 +126,86 @@ impl Package {
     pub fn image(&self) -> Result<(ImageId, Image<'_>), PackageError> {
         Ok(suit::unchecked_parse(&Soft, &self.envelope)?)
     }
+}
+
+/// An image that nobody has signed yet: so that the machine which builds need not have the key.
+///
+/// Its file is laid out as a package's, with the manifest in the envelope's place; no reader of
+/// packages takes it for one.
+#[derive(Clone, Debug)]
+pub struct Unsigned {
+    payload: Vec<u8>,
+    manifest: Vec<u8>,
+}
+
+impl Unsigned {
+    /// The manifest that `image` makes of `payload`; its digest and size are filled in here.
+    ///
+    /// # Errors
+    /// `PackageTooLarge`; `BufferTooSmall` for a manifest above its bound.
+    pub fn of(payload: Vec<u8>, image: &Image<'_>) -> Result<Self, PackageError> {
+        if payload.len() as u64 > PAYLOAD_BYTES_MAX {
+            return Err(PackageError::PackageTooLarge);
+        }
+        let image =
+            Image { payload: sha256(&payload), payload_size: payload.len() as u64, ..*image };
+        let mut manifest = [0u8; suit::MANIFEST_MAX];
+        let manifest = image.encode(&mut manifest)?.to_vec();
+        Ok(Self { payload, manifest })
+    }
+
+    /// Reads an unsigned file and checks that payload and manifest belong together.
+    ///
+    /// # Errors
+    /// As [`Package::parse`].
+    pub fn parse(file: &[u8]) -> Result<Self, PackageError> {
+        let (payload, manifest) = split(file)?;
+        let image = Image::parse(manifest)?;
+        image.check_payload(&sha256(payload), payload.len() as u64)?;
+        Ok(Self { payload: payload.to_vec(), manifest: manifest.to_vec() })
+    }
+
+    /// The file's bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        join(&self.payload, &self.manifest)
+    }
+
+    /// What the manifest says.
+    ///
+    /// # Errors
+    /// None for what [`Unsigned::of`] or [`Unsigned::parse`] made.
+    pub fn image(&self) -> Result<Image<'_>, PackageError> {
+        Ok(Image::parse(&self.manifest)?)
+    }
+
+    /// Signs the manifest.
+    ///
+    /// # Errors
+    /// A signer's.
+    pub fn sign(self, signers: &[&dyn Signer]) -> Result<Package, PackageError> {
+        let mut envelope = [0u8; ENVELOPE_MAX];
+        let envelope = suit::sign(&Soft, &self.manifest, signers, &mut envelope)?.to_vec();
+        Ok(Package { payload: self.payload, envelope })
+    }
+}
+
+/// What stands before the footer: the payload, and what is behind it.
+fn split(file: &[u8]) -> Result<(&[u8], &[u8]), PackageError> {
+    let size = file.len() as u64;
+    if size > PACKAGE_MAX {
+        return Err(PackageError::PackageTooLarge);
+    }
+    let (rest, footer) =
+        file.split_last_chunk::<FOOTER_SIZE>().ok_or(PackageError::PackageTruncated)?;
+    let footer = Footer::parse(footer, size)?;
+    let at = usize::try_from(footer.payload_size).map_err(|_| PackageError::PackageTooLarge)?;
+    rest.split_at_checked(at).ok_or(TrustError::FooterInvalid.into())
+}
+
+fn join(payload: &[u8], behind: &[u8]) -> Vec<u8> {
+    let footer = Footer { payload_size: payload.len() as u64, envelope_size: behind.len() as u64 };
+    [payload, behind, &footer.encode()].concat()
 }
 
 /// Compresses a whole payload for transport, with a window that a device can hold.
@@ -232,6 +300,29 @@ mod tests {
                 Ok(())
             });
             assert!(verdict.is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn an_unsigned_file_signs_to_the_same_package_and_is_taken_for_none() {
+        let package = package();
+        let (_, image) = package.image().unwrap();
+        let unsigned = Unsigned::of(package.payload().to_vec(), &image).unwrap();
+        let bytes = unsigned.to_bytes();
+        assert!(Package::parse(&bytes).is_err());
+        assert!(Unsigned::parse(&package.to_bytes()).is_err());
+        let read = Unsigned::parse(&bytes).unwrap();
+        assert_eq!(read.image().unwrap().version, "1.0.0");
+        let key = SoftKey::from_bytes(&[5; 32]).unwrap();
+        let signed = read.sign(&[&key]).unwrap();
+        assert_eq!(signed.image().unwrap().0, package.image().unwrap().0);
+        for bit in 0..bytes.len() * 8 {
+            let mut broken = bytes.clone();
+            broken[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(read) = Unsigned::parse(&broken) {
+                // Only facts may differ, which whoever signs is shown; the payload never.
+                assert_eq!(read.payload, package.payload(), "bit {bit}");
+            }
         }
     }
 
