@@ -1,10 +1,14 @@
 //! Where the command line keeps its things: XDG folders, secrets with mode 0600.
 
-use anyhow::{Context as _, Result, bail};
+use crate::error::CliError;
+use crate::keys::{self, Unlock};
+use anyhow::Result;
+use craton_api::operator::CatalogId;
 use craton_trust::soft::SoftKey;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -16,7 +20,8 @@ pub struct Home {
 }
 
 /// Which service and catalog the commands speak to.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Profile {
     /// `host:port`.
     pub service: String,
@@ -31,11 +36,8 @@ pub struct Profile {
 impl Home {
     /// The user's own: `$XDG_CONFIG_HOME/craton` and `$XDG_DATA_HOME/craton`.
     pub fn of_user() -> Result<Self> {
-        let under = |variable: &str, below: &str| match std::env::var_os(variable) {
-            Some(folder) if !folder.is_empty() => Ok(PathBuf::from(folder)),
-            _ => std::env::home_dir().map(|home| home.join(below)).context(
-                "E6101: there is no home folder. Set HOME, or XDG_CONFIG_HOME and XDG_DATA_HOME",
-            ),
+        let under = |variable: &str, below: &str| {
+            xdg(std::env::var_os(variable), std::env::home_dir(), below)
         };
         let config = under("XDG_CONFIG_HOME", ".config")?.join("craton");
         // Root's home is closed to the user that root's sandboxes run as.
@@ -80,61 +82,77 @@ impl Home {
     /// Writes the profile.
     pub fn write_profile(&self, profile: &Profile) -> Result<()> {
         make_folder(&self.config)?;
-        write_secret(&self.profile_path(), &serde_json::to_vec_pretty(profile)?)
+        Ok(write_secret(&self.profile_path(), &serde_json::to_vec_pretty(profile)?)?)
     }
 
-    /// Reads a signing key by name.
-    pub fn key(&self, name: &str) -> Result<SoftKey> {
-        let path = self.config.join("keys").join(format!("{name}.key"));
-        let meta = fs::metadata(&path).with_context(|| {
-            format!(
-                "E6105: there is no key {}. It is made with the catalog; copy it from where that \
-                 was done",
-                path.display()
-            )
-        })?;
-        if meta.permissions().mode() & 0o077 != 0 {
-            bail!(
-                "E6106: {} can be read by others. Run: chmod 600 {}",
-                path.display(),
-                path.display()
-            );
-        }
-        let text = fs::read_to_string(&path)?;
-        let secret = craton_trust::id::from_hex::<32>(text.trim())
-            .with_context(|| format!("E6107: {} is damaged. Restore it", path.display()))?;
-        Ok(SoftKey::from_bytes(&secret)?)
-    }
-
-    /// The key of a name; a new one if there is none yet.
-    pub fn key_or_new(&self, name: &str) -> Result<SoftKey> {
-        let folder = self.config.join("keys");
-        let path = folder.join(format!("{name}.key"));
+    /// Reads the profile.
+    ///
+    /// # Errors
+    /// `ProfileMissing`, `ProfileDamaged`, `SecretExposed`.
+    pub fn profile(&self) -> Result<Profile, CliError> {
+        let path = self.profile_path();
         if !path.exists() {
-            make_folder(&folder)?;
-            let key = new_key()?;
-            let text: String = key.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-            write_secret(&path, text.as_bytes())?;
+            return Err(CliError::ProfileMissing);
         }
-        self.key(name)
+        let text = read_secret(&path)?;
+        serde_json::from_slice(&text).map_err(|_| CliError::ProfileDamaged(path))
+    }
+
+    /// What is kept here of a catalog.
+    #[must_use]
+    pub fn catalog(&self, id: CatalogId) -> CatalogFolder {
+        CatalogFolder(self.config.join("catalogs").join(id.to_string()))
     }
 }
 
-fn new_key() -> Result<SoftKey> {
-    loop {
-        let mut secret = [0u8; 32];
-        aws_lc_rs::rand::fill(&mut secret).context("the system has no randomness")?;
-        if let Ok(key) = SoftKey::from_bytes(&secret) {
-            return Ok(key);
-        }
+/// An XDG base folder: as its variable says, or below the home folder.
+fn xdg(said: Option<OsString>, home: Option<PathBuf>, below: &str) -> Result<PathBuf, CliError> {
+    match said.filter(|folder| !folder.is_empty()) {
+        Some(folder) => Ok(PathBuf::from(folder)),
+        None => home.map(|home| home.join(below)).ok_or(CliError::HomeMissing),
+    }
+}
+
+/// What is kept of one catalog: its keys, the trust store seen last, the checkpoint seen last.
+#[derive(Clone, Debug)]
+pub struct CatalogFolder(pub PathBuf);
+
+impl CatalogFolder {
+    /// Where the key of a name is: `root`, `publisher`, `approver`, `manufacturer`,
+    /// `platform-publisher`, `witness`.
+    #[must_use]
+    pub fn key_path(&self, name: &str) -> PathBuf {
+        self.0.join(format!("{name}.key"))
+    }
+
+    /// Reads a signing key by name.
+    ///
+    /// # Errors
+    /// `SigningKeyMissing` and those of [`keys::read`].
+    pub fn key(&self, name: &str, unlock: &Unlock) -> Result<SoftKey> {
+        keys::read(&self.key_path(name), unlock)
+    }
+
+    /// The signed `owner` section that was seen last.
+    #[must_use]
+    pub fn owner_path(&self) -> PathBuf {
+        self.0.join("owner.section")
+    }
+
+    /// The signed checkpoint that was seen last.
+    #[must_use]
+    pub fn checkpoint_path(&self) -> PathBuf {
+        self.0.join("checkpoint")
     }
 }
 
 /// Makes a folder that only its owner enters.
-pub fn make_folder(path: &Path) -> Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).with_context(|| {
-        format!("E6108: the folder {} cannot be made. Check its parent", path.display())
-    })
+///
+/// # Errors
+/// `FolderRefused`.
+pub fn make_folder(path: &Path) -> Result<(), CliError> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|error| CliError::FolderRefused(path.to_owned(), error))
 }
 
 /// Makes a folder that others may pass through to what they know of, and not list.
@@ -144,20 +162,124 @@ pub fn make_passage(path: &Path) -> Result<()> {
 }
 
 /// Writes a file that only its owner reads, all or nothing.
-pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<()> {
-    let fresh = path.with_extension("new");
+///
+/// # Errors
+/// `FileNotWritten`.
+pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    let fresh = beside(path);
     let _ = fs::remove_file(&fresh);
-    let mut options = fs::OpenOptions::new();
-    let file = options.write(true).create_new(true).mode(0o600).open(&fresh);
-    let write = || -> std::io::Result<()> {
-        let mut file = file?;
+    let write = || -> io::Result<()> {
+        let mut options = fs::OpenOptions::new();
+        let mut file = options.write(true).create_new(true).mode(0o600).open(&fresh)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&fresh, path)?;
         // The new name is on the disk only after its folder is.
         fs::File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
     };
-    write().with_context(|| {
-        format!("E6109: {} cannot be written. Check that the disk has room", path.display())
+    write().map_err(|error| CliError::FileNotWritten(path.to_owned(), error))
+}
+
+/// Writes a new file that only its owner reads; what is there is never overwritten.
+///
+/// # Errors
+/// `FileExists`, `FileNotWritten`.
+pub fn write_new_secret(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    let mut options = fs::OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(0o600).open(path);
+    let written = file.and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => CliError::FileExists(path.to_owned()),
+        _ => CliError::FileNotWritten(path.to_owned(), error),
     })
+}
+
+/// Writes a file of no secret, all or nothing.
+///
+/// # Errors
+/// `FileNotWritten`.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    let fresh = beside(path);
+    let written = fs::write(&fresh, bytes).and_then(|()| fs::rename(&fresh, path));
+    written.map_err(|error| CliError::FileNotWritten(path.to_owned(), error))
+}
+
+/// Reads a file.
+///
+/// # Errors
+/// `FileUnreadable`.
+pub fn read_file(path: &Path) -> Result<Vec<u8>, CliError> {
+    fs::read(path).map_err(|error| CliError::FileUnreadable(path.to_owned(), error))
+}
+
+/// Reads a file that nobody else may read. What is no file, such as a pipe, has no mode to judge.
+///
+/// # Errors
+/// `SecretExposed`, `FileUnreadable`.
+pub fn read_secret(path: &Path) -> Result<Vec<u8>, CliError> {
+    let meta = fs::metadata(path);
+    let meta = meta.map_err(|error| CliError::FileUnreadable(path.to_owned(), error))?;
+    if meta.is_file() && meta.permissions().mode() & 0o077 != 0 {
+        return Err(CliError::SecretExposed(path.to_owned()));
+    }
+    read_file(path)
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_profile_or_with_a_damaged_one_login_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::below(folder.path());
+        assert!(matches!(home.profile(), Err(CliError::ProfileMissing)));
+        let profile = Profile {
+            service: "127.0.0.1:1".into(),
+            service_key: "00".into(),
+            token: "t".into(),
+            catalog: None,
+        };
+        home.write_profile(&profile).unwrap();
+        assert_eq!(home.profile().unwrap().service, "127.0.0.1:1");
+        let path = home.profile_path();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(home.profile(), Err(CliError::SecretExposed(_))));
+        write_secret(&path, b"{").unwrap();
+        assert!(matches!(home.profile(), Err(CliError::ProfileDamaged(_))));
+    }
+
+    #[test]
+    fn the_xdg_variable_counts_before_the_home_and_without_both_it_is_home_missing() {
+        let home = || Some(PathBuf::from("/home/a"));
+        let below = ".config";
+        assert_eq!(xdg(Some("/x".into()), home(), below).unwrap(), PathBuf::from("/x"));
+        assert_eq!(xdg(Some("".into()), home(), below).unwrap(), PathBuf::from("/home/a/.config"));
+        assert!(matches!(xdg(None, None, below), Err(CliError::HomeMissing)));
+    }
+
+    #[test]
+    fn what_exists_is_never_overwritten_and_what_cannot_be_written_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.key");
+        write_new_secret(&path, b"one").unwrap();
+        assert!(matches!(write_new_secret(&path, b"two"), Err(CliError::FileExists(_))));
+        assert_eq!(read_file(&path).unwrap(), b"one");
+        let nowhere = folder.path().join("none/b.key");
+        assert!(matches!(write_new_secret(&nowhere, b""), Err(CliError::FileNotWritten(..))));
+        assert!(matches!(write_secret(&nowhere, b""), Err(CliError::FileNotWritten(..))));
+        assert!(matches!(write_file(&nowhere, b""), Err(CliError::FileNotWritten(..))));
+        assert!(matches!(read_file(&nowhere), Err(CliError::FileUnreadable(..))));
+        assert!(matches!(make_folder(&path.join("c")), Err(CliError::FolderRefused(..))));
+    }
 }

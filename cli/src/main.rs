@@ -2,17 +2,43 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod audit;
+mod believed;
+mod catalog;
 mod client;
+mod delta;
+mod deployment;
 mod device;
+mod device_group;
+mod error;
+mod failure;
 mod home;
+mod image;
+mod image_set;
+mod key;
+mod keys;
+mod login;
+mod operation;
+mod output;
 mod owner;
+mod package_file;
+mod passphrase;
+mod product;
+mod progress;
 mod publish;
 mod quickstart;
+mod service;
+mod session;
+mod symbols;
+mod token;
 mod up;
 mod virtual_device;
 
 use clap::Parser as _;
 use std::process::ExitCode;
+
+/// The words were wrong, as clap has it for those that it sees itself.
+const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     // A sandbox's init and a role are this program, too; they see no arguments of people.
@@ -22,11 +48,8 @@ fn main() -> ExitCode {
     }
     // Every connection names its provider; this is for a library that does not.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    match args::Arguments::parse().run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("craton: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let Err(error) = args::Arguments::parse().run() else { return ExitCode::SUCCESS };
+    eprintln!("craton: {}", error::told(&error));
+    let usage = error.downcast_ref::<error::CliError>().is_some_and(error::CliError::is_usage);
+    if usage { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
 }

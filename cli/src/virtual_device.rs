@@ -1,7 +1,8 @@
 //! A virtual device: the root-of-trust engine on a file, made, endorsed and claimed here.
 
-use crate::client::Client;
-use crate::home::{Home, make_passage, write_secret};
+use crate::client::{Call, Client};
+use crate::home::{make_passage, write_secret};
+use crate::operation::Operation;
 use anyhow::{Context as _, Result};
 use craton_api::operator::{Base64, CatalogId, Device, DeviceClaim, Section};
 use craton_device::folder::{ENDORSEMENT_FILE, ROT_FILE};
@@ -32,8 +33,12 @@ pub struct Made {
 /// Manufactures a virtual device in an empty folder and moves it to `Module1Complete`.
 ///
 /// # Errors
-/// The root of trust's, and those of the key files.
-pub fn manufacture(home: &Home, folder: &Path, platform_section: &[u8]) -> Result<Made> {
+/// Those of the root of trust.
+pub fn manufacture(
+    manufacturer: &dyn Signer,
+    folder: &Path,
+    platform_section: &[u8],
+) -> Result<Made> {
     make_passage(folder)?;
     let mut code = [0u8; 16];
     aws_lc_rs::rand::fill(&mut code).context("the system has no randomness")?;
@@ -42,15 +47,14 @@ pub fn manufacture(home: &Home, folder: &Path, platform_section: &[u8]) -> Resul
     let with = Manufacture { platform_section, claim_code: code_digest, class: VIRTUAL_CLASS };
     let platform = FilePlatform::create(&folder.join(ROT_FILE))?;
     let mut rot = Engine::manufacture(platform, Soft, &with)?;
-    let manufacturer = home.key("manufacturer")?;
-    advance(&mut rot, &manufacturer)?;
+    advance(&mut rot, manufacturer)?;
     let endorsement = Endorsement {
         identity: rot.identity(),
         rot: RotClass::Software,
         class: VIRTUAL_CLASS,
         claim_code: code_digest,
     };
-    let endorsement = endorse(&endorsement, &manufacturer)?;
+    let endorsement = endorse(&endorsement, manufacturer)?;
     write_secret(&folder.join(ENDORSEMENT_FILE), &endorsement)?;
     Ok(Made { device: rot.device(), claim_code, endorsement })
 }
@@ -83,7 +87,8 @@ pub async fn section(client: &mut Client, catalog: CatalogId, section: Section) 
         Section::Platform => "platform",
         Section::Owner => "owner",
     };
-    client.get_bytes(&format!("/v1/catalogs/{catalog}/trust-store/{name}/1")).await
+    let call = Call::of(Operation::TrustStoreFetch).at(name).at(1);
+    client.call_bytes(call, Some(catalog)).await
 }
 
 /// Claims: the device takes its owner by the claim code, and the service lists it as pending.
@@ -93,7 +98,7 @@ pub async fn section(client: &mut Client, catalog: CatalogId, section: Section) 
 pub async fn claim(
     client: &mut Client,
     catalog: CatalogId,
-    group: &str,
+    group: Option<&str>,
     folder: &Path,
     made: &Made,
 ) -> Result<Device> {
@@ -105,7 +110,7 @@ pub async fn claim(
     let body = DeviceClaim {
         device: craton_api::operator::DeviceId(made.device.0),
         endorsement: Base64(made.endorsement.clone()),
-        group: Some(group.to_owned()),
+        group: group.map(str::to_owned),
     };
-    client.post(&format!("/v1/catalogs/{catalog}/devices"), &body).await
+    client.call(Call::of(Operation::DeviceClaim).json(&body)?, Some(catalog)).await
 }

@@ -1,7 +1,8 @@
 //! Builds the sample app with plain `rustc`: static-pie, build id, unwind tables; symbols beside
 //! it.
 
-use anyhow::{Context as _, Result, bail};
+use crate::error::CliError;
+use anyhow::{Context as _, Result};
 use craton_image::pack::{Facts, MANIFEST_NAME, Packed};
 use craton_image::package::{Package, sha256};
 use craton_image::sbom::{Component, cyclonedx};
@@ -99,16 +100,13 @@ fn compile(folder: &Path) -> Result<PathBuf> {
     Ok(program)
 }
 
-fn finish(mut command: Command, name: &str, mend: &str) -> Result<()> {
-    let output =
-        command.output().with_context(|| format!("E6301: {name} could not be started. {mend}"))?;
+fn finish(mut command: Command, tool: &'static str, mend: &'static str) -> Result<(), CliError> {
+    let output = command.output().map_err(|source| CliError::ToolMissing { tool, mend, source })?;
     if output.status.success() {
         return Ok(());
     }
-    bail!(
-        "E6302: {name} failed. Check that the disk has room. {mend}\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    )
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    Err(CliError::ToolFailed { tool, mend, said })
 }
 
 fn build_id(program: &[u8]) -> Result<String> {
@@ -127,4 +125,18 @@ fn sbom(sample: &Sample) -> Vec<u8> {
         licence: Some("Apache-2.0 OR MIT".into()),
     };
     cyclonedx(&app, &[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tool_that_is_missing_or_fails_is_told_with_what_to_install() {
+        let missing = finish(Command::new("/nonexistent/rustc"), "rustc", "Install it");
+        assert!(matches!(missing, Err(CliError::ToolMissing { .. })));
+        let failed = finish(Command::new("false"), "false", "Install it").unwrap_err();
+        assert!(matches!(failed, CliError::ToolFailed { .. }));
+        assert_eq!(failed.to_string(), "E6302: false failed. Check that the disk has room. Install it\n");
+    }
 }

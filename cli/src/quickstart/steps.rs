@@ -4,9 +4,13 @@ use super::Quickstart;
 use super::build::{BLINK, Built, Sample, build};
 use super::ui::Steps;
 use crate::client::{Access, Client};
+use crate::error::CliError;
 use crate::home::{Home, Profile, make_passage};
+use crate::keys::Unlock;
+use crate::owner::Plan;
+use crate::publish::Part;
 use crate::{owner, publish, up, virtual_device};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use craton_api::operator::{
     CatalogId, Deployment, DeploymentState, Device, DeviceId, FailureGroup, FailureGroupList,
     ImageSet, ImageSetId, PauseRule, Product, ProductCreate, Purpose, RotClass, Symbols,
@@ -15,8 +19,7 @@ use craton_api::operator::{
 use craton_cloud::app::check_in::Policy;
 use craton_cloud::{Config, Service};
 use craton_image::package::Package;
-use craton_trust::Digest;
-use craton_trust::suit::{Abi, Abis, Image, ImageType};
+use craton_trust::soft::SoftKey;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -38,6 +41,16 @@ struct Stage {
     client: Client,
     catalog: CatalogId,
     device: Option<(DeviceId, Running)>,
+}
+
+impl Stage {
+    fn key(&self, name: &str) -> Result<SoftKey> {
+        self.home.catalog(self.catalog).key(name, &Unlock::default())
+    }
+}
+
+fn late(what: &str) -> anyhow::Error {
+    CliError::StepLate { what: what.to_owned(), seconds: PATIENCE.as_secs() }.into()
 }
 
 /// The device's process; it ends with us.
@@ -64,15 +77,7 @@ impl Drop for Running {
 /// The first step's that fails, with what to do.
 pub async fn run(with: &Quickstart, home: &Home) -> Result<()> {
     let folder = home.quickstart();
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder).with_context(|| {
-            format!(
-                "E6303: {} cannot be removed. Does another quickstart run? Stop it, or remove \
-                 the folder",
-                folder.display()
-            )
-        })?;
-    }
+    clear(&folder)?;
     make_passage(&folder)?;
     println!("\nCraton quickstart: the main job on this machine\n");
     let mut steps = Steps::new();
@@ -96,6 +101,14 @@ pub async fn run(with: &Quickstart, home: &Home) -> Result<()> {
         std::fs::remove_dir_all(&folder)?;
     }
     outcome.map(|_| ())
+}
+
+fn clear(folder: &Path) -> Result<(), CliError> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    std::fs::remove_dir_all(folder)
+        .map_err(|error| CliError::QuickstartBusy(folder.to_owned(), error))
 }
 
 fn show_log(folder: &Path, error: &anyhow::Error) {
@@ -129,7 +142,8 @@ async fn begin(steps: &mut Steps, with: &Quickstart, folder: &Path) -> Result<St
     let mut client = Client::connect(&access).await?;
     let catalog = steps
         .step("catalog", async {
-            let catalog = owner::create_dev_catalog(&mut client, &home, "quickstart").await?;
+            let plan = Plan::dev();
+            let catalog = owner::create(&mut client, &home, "quickstart", &plan).await?.catalog;
             let product = ProductCreate {
                 name: "Lamp".into(),
                 description: "The sample".into(),
@@ -161,7 +175,7 @@ fn access(service: &Service, data: &Path) -> Result<Access> {
 
 async fn journey(steps: &mut Steps, stage: &mut Stage) -> Result<FailureGroup> {
     steps.step("device", make_device(stage)).await?;
-    let publisher = stage.home.key("publisher")?;
+    let publisher = stage.key("publisher")?;
     let builds = stage.folder.join("samples");
     let [one, two, three] = &BLINK;
     let make = |sample: &Sample| build(sample, &builds, &publisher);
@@ -198,13 +212,14 @@ fn kib(bytes: &[u8]) -> usize {
 }
 
 async fn make_device(stage: &mut Stage) -> Result<((), String)> {
+    let (manufacturer, runtime) = (stage.key("manufacturer")?, stage.key("platform-publisher")?);
     let (client, catalog) = (&mut stage.client, stage.catalog);
-    publish_runtime(client, catalog, &stage.home).await?;
+    publish::publish_runtime(client, catalog, &runtime).await?;
     let folder = stage.home.device("lamp-1");
     let section = craton_api::operator::Section::Platform;
     let platform = virtual_device::section(client, catalog, section).await?;
-    let made = virtual_device::manufacture(&stage.home, &folder, &platform)?;
-    virtual_device::claim(client, catalog, GROUP, &folder, &made).await?;
+    let made = virtual_device::manufacture(&manufacturer, &folder, &platform)?;
+    virtual_device::claim(client, catalog, Some(GROUP), &folder, &made).await?;
     let (service, _) = stage.service.addresses();
     let log = std::fs::File::create(stage.folder.join("device.log"))?;
     let child = Command::new(std::env::current_exe()?)
@@ -225,32 +240,6 @@ async fn make_device(stage: &mut Stage) -> Result<((), String)> {
     Ok(((), said))
 }
 
-/// Publishes the program that runs the device, so that its measurement is a reference value.
-async fn publish_runtime(client: &mut Client, catalog: CatalogId, home: &Home) -> Result<()> {
-    let program = std::fs::read(std::env::current_exe()?)?;
-    let none = Abis::new(&[])?;
-    let image = Image {
-        component: craton_device::auth::RUNTIME,
-        image_type: ImageType::Runtime,
-        vendor: *b"craton/runtime-1",
-        class: virtual_device::VIRTUAL_CLASS,
-        sequence: 1,
-        security_version: 1,
-        name: "craton",
-        version: env!("CARGO_PKG_VERSION"),
-        payload: Digest([0; 32]),
-        payload_size: 0,
-        verity: None,
-        provides: Abis::new(&[Abi { id: 1, version: 1 }])?,
-        depends: none,
-        sbom: Digest([0; 32]),
-        support_until: 1_924_992_000,
-    };
-    let package = Package::sign(program, &image, &[&home.key("platform-publisher")?])?;
-    publish::upload_image(client, catalog, &package).await?;
-    Ok(())
-}
-
 /// Waits until the device, as the service sees it, is as `wanted`.
 async fn until(stage: &mut Stage, what: &str, wanted: impl Fn(&Device) -> bool) -> Result<Device> {
     let (id, _) = stage.device.as_ref().context("there is no device yet")?;
@@ -262,10 +251,7 @@ async fn until(stage: &mut Stage, what: &str, wanted: impl Fn(&Device) -> bool) 
             return Ok(device);
         }
         if since.elapsed() > PATIENCE {
-            bail!(
-                "E6304: {what} did not happen in {} s. The device's log says why",
-                PATIENCE.as_secs()
-            );
+            return Err(late(what));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -276,13 +262,14 @@ async fn publish_and_deploy(
     built: &Built,
     before: Option<&Package>,
 ) -> Result<(ImageSet, publish::Sizes, Deployment)> {
+    let publisher = stage.key("publisher")?;
     let (client, catalog) = (&mut stage.client, stage.catalog);
     let path = format!("/v1/catalogs/{catalog}/symbols/{}", built.build_id);
     let _: Symbols = client.put_bytes(&path, built.symbols.clone()).await?;
-    let publisher = stage.home.key("publisher")?;
     let purpose = Purpose::Development;
-    let (set, sizes) =
-        publish::publish_set(client, catalog, &built.package, before, purpose, &publisher).await?;
+    let parts = [Part { package: &built.package, before }];
+    let published = publish::publish_set(client, catalog, &parts, purpose, &publisher).await;
+    let (set, sizes) = published?;
     let rule = PauseRule { failures: 1, outcomes: 1 };
     let deployment = publish::deploy(client, catalog, GROUP, &set, rule).await?;
     Ok((set, sizes, deployment))
@@ -331,7 +318,7 @@ async fn failure_group(stage: &mut Stage) -> Result<(FailureGroup, String)> {
             return Ok((group, said));
         }
         if since.elapsed() > PATIENCE {
-            bail!("E6304: the failure report did not arrive. The device's log says why");
+            return Err(late("the failure report"));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -347,7 +334,7 @@ async fn paused(stage: &mut Stage, deployed: Deployment) -> Result<((), String)>
             return Ok(((), format!("paused by itself: {reason}")));
         }
         if since.elapsed() > PATIENCE {
-            bail!("E6304: the rollout did not pause. Look at the dashboard");
+            return Err(late("the rollout's pause"));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -368,4 +355,25 @@ fn summary(steps: &Steps, stage: &Stage, group: &FailureGroup) {
     println!("next       craton quickstart --keep   leaves it running, to look around");
     println!("           craton up                  starts a service of your own");
     println!("           craton --help              lists everything else");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_cannot_be_cleared_is_quickstart_busy() {
+        let folder = tempfile::tempdir().unwrap();
+        let in_the_way = folder.path().join("quickstart");
+        std::fs::write(&in_the_way, "").unwrap();
+        assert!(matches!(clear(&in_the_way), Err(CliError::QuickstartBusy(..))));
+        assert!(clear(&folder.path().join("none")).is_ok());
+    }
+
+    #[test]
+    fn what_does_not_happen_in_time_is_step_late_and_says_where_to_look() {
+        let late: CliError = late("the fallback").downcast().unwrap();
+        assert!(matches!(late, CliError::StepLate { seconds: 60, .. }));
+        assert!(late.to_string().contains("the fallback did not happen in 60 s"));
+    }
 }

@@ -1,5 +1,6 @@
-//! `craton device run|status`, and the hidden roles.
+//! `craton device run|status`, and the hidden roles: devices of this machine.
 
+use crate::error::CliError;
 use crate::home::Home;
 use anyhow::{Context as _, Result, bail};
 use craton_device::apps::sandbox::Isolation;
@@ -118,13 +119,8 @@ pub fn policy(steady_s: Option<u64>, trial_s: Option<u64>) -> Policy {
 /// When it never ran.
 pub fn show_status(home: &Home, name: &str, json: bool) -> Result<()> {
     let folder = home.device(name);
-    let status = DeviceStatus::read(&folder).with_context(|| {
-        format!(
-            "E6201: the device {name} never ran. Start it: craton device run --folder \
-             {} --service HOST:PORT",
-            folder.display()
-        )
-    })?;
+    let never = || CliError::DeviceNeverRan { name: name.to_owned(), folder: folder.clone() };
+    let status = DeviceStatus::read(&folder).ok_or_else(never)?;
     if json {
         println!("{}", serde_json::to_string_pretty(&status)?);
         return Ok(());

@@ -1,0 +1,106 @@
+//! What is believed of a service that may lie: a catalog's trust store descends from the catalog's
+//! id, and never goes back.
+
+use crate::client::Call;
+use crate::error::CliError;
+use crate::home::{make_folder, read_file, write_file};
+use crate::operation::Operation;
+use crate::session::Session;
+use anyhow::Result;
+use craton_api::operator::{CatalogId, Section as SectionName, TrustStore};
+use craton_trust::Signed;
+use craton_trust::soft::Soft;
+use craton_trust::store::{Section, accept_chain, accept_genesis, catalog_id};
+use std::path::Path;
+
+/// The catalog's newest `owner` section; it is remembered, so that an older one is noticed.
+pub async fn owner_section(session: &mut Session) -> Result<Section> {
+    let catalog = session.catalog().await?;
+    let folder = session.folder().await?;
+    let versions = signed_versions(session).await?;
+    let section = descended(catalog, &versions)?;
+    if let Ok(known) = remembered(&folder.owner_path()) {
+        no_older(known.version, section.version)?;
+    }
+    if let Some(newest) = versions.last() {
+        make_folder(&folder.0)?;
+        write_file(&folder.owner_path(), newest)?;
+    }
+    Ok(section)
+}
+
+async fn signed_versions(session: &mut Session) -> Result<Vec<Vec<u8>>> {
+    let store: TrustStore = session.ask(Call::of(Operation::TrustStoreShow)).await?;
+    let owner = store.sections.iter().filter(|it| it.section == SectionName::Owner);
+    let mut numbers: Vec<u64> = owner.map(|it| it.version).collect();
+    numbers.sort_unstable();
+    let mut versions = Vec::new();
+    for number in numbers {
+        let call = Call::of(Operation::TrustStoreFetch).at("owner").at(number);
+        versions.push(session.fetch(call).await?);
+    }
+    Ok(versions)
+}
+
+/// The section that was believed last and is kept here, for work without the service.
+///
+/// # Errors
+/// `FileUnreadable`, and those of the encoding.
+pub fn remembered(path: &Path) -> Result<Section> {
+    let kept = read_file(path)?;
+    Ok(Section::parse(Signed::parse(&kept)?.unchecked_payload())?)
+}
+
+/// Believes a chain of versions from the one whose digest is the catalog's id.
+fn descended(catalog: CatalogId, versions: &[Vec<u8>]) -> Result<Section> {
+    let (first, later) = versions.split_first().ok_or(CliError::TrustStoreOther)?;
+    let genesis = accept_genesis(&Soft, &Signed::parse(first)?)?;
+    if CatalogId::from(catalog_id(genesis.digest())) != catalog {
+        return Err(CliError::TrustStoreOther.into());
+    }
+    let chain = later.iter().map(Vec::as_slice);
+    Ok(accept_chain(&Soft, (*genesis).clone(), genesis.digest(), chain)?)
+}
+
+fn no_older(known: u64, found: u64) -> Result<(), CliError> {
+    if found < known { Err(CliError::TrustStoreOlder { known, found }) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::generate;
+    use craton_trust::cose::Kind;
+    use craton_trust::crypto::{Crypto as _, Signer as _};
+    use craton_trust::signed;
+    use craton_trust::soft::SoftKey;
+    use craton_trust::store::{Role, RoleKeys, SectionKind};
+
+    fn signed_section(section: &Section, root: &SoftKey) -> Vec<u8> {
+        let (mut payload, mut object) = (vec![0; 4096], vec![0; 4096]);
+        let payload = section.encode(&mut payload).unwrap();
+        signed::seal(&Soft, Kind::TrustStore, payload, &[root], &mut object).unwrap().to_vec()
+    }
+
+    #[test]
+    fn a_trust_store_of_another_catalog_or_an_older_one_is_refused() {
+        let root = generate().unwrap();
+        let mut section = Section::genesis(SectionKind::Owner, true, 9);
+        section.set_role(Role::Root, RoleKeys::of(root.public_key()));
+        let first = signed_section(&section, &root);
+        let digest = Signed::parse(&first).unwrap().digest(&Soft);
+        let catalog = CatalogId(digest.0);
+        let mut second = section.clone();
+        (second.version, second.genesis) = (2, Some(digest));
+        let chain = vec![first.clone(), signed_section(&second, &root)];
+        assert_eq!(descended(catalog, &chain).unwrap().version, 2);
+        let other = descended(CatalogId(Soft.sha256(&[b"other"]).0), &chain).unwrap_err();
+        assert!(matches!(other.downcast().unwrap(), CliError::TrustStoreOther));
+        let none = descended(catalog, &[]).unwrap_err();
+        assert!(matches!(none.downcast().unwrap(), CliError::TrustStoreOther));
+        let foreign = vec![first, signed_section(&second, &generate().unwrap())];
+        assert!(descended(catalog, &foreign).is_err(), "a successor that the root did not sign");
+        assert!(matches!(no_older(2, 1), Err(CliError::TrustStoreOlder { .. })));
+        assert!(no_older(2, 2).is_ok());
+    }
+}

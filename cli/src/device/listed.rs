@@ -1,0 +1,175 @@
+//! Devices as the service lists them.
+
+use crate::client::Call;
+use crate::operation::Operation;
+use crate::output::{moment, moment_or_dash, or_dash, short, short_or_dash, word};
+use crate::session::{Session, pick};
+use anyhow::Result;
+use clap::{Subcommand, ValueEnum};
+use craton_api::operator::{Device, DeviceChange, DeviceId, DeviceList, DeviceState};
+
+/// What is done with devices of the catalog.
+#[derive(Subcommand)]
+pub enum Command {
+    /// List the catalog's devices
+    List {
+        /// Only those of this PRODUCT/GROUP
+        #[arg(long)]
+        group: Option<String>,
+        /// Only those in this state
+        #[arg(long)]
+        state: Option<State>,
+        /// Only those after this id
+        #[arg(long)]
+        after: Option<DeviceId>,
+        /// How many at most; otherwise all
+        #[arg(long)]
+        limit: Option<u32>,
+    },
+    /// Show a device
+    Show {
+        /// Its id or the beginning of it, or the name of one of this machine
+        device: String,
+    },
+    /// Move a device to another group
+    Move {
+        /// Its id or the beginning of it, or the name of one of this machine
+        device: String,
+        /// PRODUCT/GROUP
+        group: String,
+    },
+    /// Forget a device; it gets no certificate any more
+    Retire {
+        /// Its id or the beginning of it, or the name of one of this machine
+        device: String,
+    },
+}
+
+/// Whether a device has named the catalog.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum State {
+    /// Listed only
+    Pending,
+    /// Its evidence named the catalog
+    Claimed,
+}
+
+impl From<State> for DeviceState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Pending => Self::Pending,
+            State::Claimed => Self::Claimed,
+        }
+    }
+}
+
+/// Does it.
+///
+/// # Errors
+/// The service's refusals; `NameUnknown`, `NameAmbiguous`.
+pub async fn run(command: Command, session: &mut Session) -> Result<()> {
+    match command {
+        Command::List { group, state, after, limit } => {
+            let asked = Wanted { group, state: state.map(DeviceState::from), after, limit };
+            let all = pages(session, asked).await?;
+            let rows = all.items.iter().map(row);
+            let header = ["group", "device", "state", "rot", "last seen", "image set", "trial"];
+            session.out.list(&all, &header, rows.collect());
+        }
+        Command::Show { device } => {
+            let id = id_of(session, &device).await?;
+            let device: Device = session.ask(Call::of(Operation::DeviceShow).at(id)).await?;
+            show(session, &device);
+        }
+        Command::Move { device, group } => {
+            let id = id_of(session, &device).await?;
+            let change = DeviceChange { group: Some(group) };
+            let call = Call::of(Operation::DeviceChange).at(id).json(&change)?;
+            let device: Device = session.ask(call).await?;
+            show(session, &device);
+        }
+        Command::Retire { device } => {
+            let id = id_of(session, &device).await?;
+            session.fetch(Call::of(Operation::DeviceRetire).at(id)).await?;
+            session.out.done(&format!("{id} is forgotten"));
+        }
+    }
+    Ok(())
+}
+
+struct Wanted {
+    group: Option<String>,
+    state: Option<DeviceState>,
+    after: Option<DeviceId>,
+    limit: Option<u32>,
+}
+
+/// All pages, or one if a limit was said.
+async fn pages(session: &mut Session, wanted: Wanted) -> Result<DeviceList> {
+    let mut found = DeviceList { items: Vec::new(), next: wanted.after };
+    loop {
+        let call = Call::of(Operation::DeviceList)
+            .query("group", wanted.group.as_ref())
+            .query("state", wanted.state.map(word))
+            .query("after", found.next)
+            .query("limit", wanted.limit);
+        let page: DeviceList = session.ask(call).await?;
+        let last = page.next.is_none() || page.items.is_empty() || wanted.limit.is_some();
+        found.items.extend(page.items);
+        found.next = page.next;
+        if last {
+            return Ok(found);
+        }
+    }
+}
+
+/// A device by its id, the beginning of it, or the name of one that was made here.
+///
+/// # Errors
+/// `NameUnknown`, `NameAmbiguous`.
+pub async fn id_of(session: &mut Session, wanted: &str) -> Result<DeviceId> {
+    if let Ok(id) = wanted.parse() {
+        return Ok(id);
+    }
+    let here = super::manufacture::id_of_local(&session.home.device(wanted));
+    if let Some(id) = here {
+        return Ok(id);
+    }
+    let none = Wanted { group: None, state: None, after: None, limit: None };
+    let all = pages(session, none).await?;
+    let named = |device: &Device| (device.id.to_string(), None);
+    Ok(pick(all.items, wanted, ("device", "device list"), named)?.id)
+}
+
+fn row(device: &Device) -> Vec<String> {
+    let Device { id, state, rot, group, last_seen_s, attested_set, trial, cloned, .. } = device;
+    let state = if *cloned { "CLONED".into() } else { word(state) };
+    let (group, seen) = (or_dash(group.as_ref()), moment_or_dash(*last_seen_s));
+    let (rot, trial) = (or_dash(rot.map(word)), or_dash(trial.map(word)));
+    vec![group, short(id), state, rot, seen, short_or_dash(*attested_set), trial]
+}
+
+/// Shows one device.
+pub fn show(session: &Session, device: &Device) {
+    let cloned = if device.cloned { "yes: two devices were seen with this identity" } else { "no" };
+    let fields = [
+        ("device", device.id.to_string()),
+        ("state", word(device.state)),
+        ("group", or_dash(device.group.as_ref())),
+        ("rot", or_dash(device.rot.map(word))),
+        ("epoch", device.epoch.to_string()),
+        ("last seen", moment_or_dash(device.last_seen_s)),
+        ("boot", or_dash(device.last_boot)),
+        ("check-in", or_dash(device.last_check_in)),
+        ("certificate", or_dash(device.certificate_serial.as_ref())),
+        ("runs set", or_dash(device.attested_set)),
+        ("assigned set", or_dash(device.assigned_set)),
+        ("last update", or_dash(device.trial.map(word))),
+        ("isolation", or_dash(device.isolation.as_ref())),
+        ("storage", or_dash(device.storage.as_ref())),
+        ("mode", or_dash(device.mode.as_ref())),
+        ("cloned", cloned.into()),
+        ("listed", moment(device.created_s)),
+    ];
+    session.out.one(device, &fields);
+}

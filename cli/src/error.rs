@@ -1,0 +1,315 @@
+//! Why the command line refused, each with its number in `spec/errors.toml`.
+
+use std::io;
+use std::path::PathBuf;
+
+/// A refusal of the command line's own; the service's and the libraries' keep their numbers.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// Neither HOME nor the XDG folders are known.
+    #[error("E6101: there is no home folder. Set HOME, or XDG_CONFIG_HOME and XDG_DATA_HOME")]
+    HomeMissing,
+    /// Nobody logged in here.
+    #[error("E6102: no service is known here. Run: craton login")]
+    ProfileMissing,
+    /// The profile does not read.
+    #[error("E6103: {0} is damaged. Run: craton login")]
+    ProfileDamaged(PathBuf),
+    /// No catalog was chosen.
+    #[error(
+        "E6104: no catalog is chosen. Run: craton catalog use NAME, or make one: craton catalog \
+         create NAME"
+    )]
+    CatalogUnchosen,
+    /// A key file is absent.
+    #[error(
+        "E6105: there is no key {0}. It is made with the catalog; copy it from where that was \
+         done, or name another with --key"
+    )]
+    SigningKeyMissing(PathBuf),
+    /// A secret can be read by others.
+    #[error("E6106: {0} can be read by others. Run: chmod 600 {0}")]
+    SecretExposed(PathBuf),
+    /// A key file does not read.
+    #[error("E6107: {0} is no key file, or damaged. Restore it from its copy")]
+    SigningKeyDamaged(PathBuf),
+    /// A folder cannot be made.
+    #[error("E6108: the folder {0} cannot be made ({1}). Check its parent")]
+    FolderRefused(PathBuf, io::Error),
+    /// A file cannot be written.
+    #[error("E6109: {0} cannot be written ({1}). Check the folder, and that the disk has room")]
+    FileNotWritten(PathBuf, io::Error),
+    /// A file cannot be read.
+    #[error("E6110: {0} cannot be read ({1}). Check its name and whether you may read it")]
+    FileUnreadable(PathBuf, io::Error),
+    /// What would be written is there already.
+    #[error("E6111: {0} exists and is not overwritten. Name another path, or move it away")]
+    FileExists(PathBuf),
+    /// The passphrase does not open the key.
+    #[error("E6112: the passphrase does not open {0}. Try again, or name the right key file")]
+    PassphraseWrong(PathBuf),
+    /// There is nobody to ask.
+    #[error("E6113: a passphrase is needed and there is no terminal. Use --passphrase-file FILE")]
+    PassphraseMissing,
+    /// Typed twice, differently.
+    #[error("E6114: the two passphrases differ. Start again")]
+    PassphrasesDiffer,
+    /// Too short to withstand a guesser.
+    #[error("E6115: the passphrase has fewer than 8 characters. Take several words")]
+    PassphraseShort,
+    /// Neither a key nor a fingerprint.
+    #[error(
+        "E6120: {0} is neither a key (128 hexadecimal digits) nor a fingerprint (64). `craton up` \
+         prints it where the service runs"
+    )]
+    ServiceKeyInvalid(String),
+    /// Another key answers.
+    #[error(
+        "E6121: the service at {address} has the key {found}, not the one that was named. Check \
+         address and fingerprint; do not go on with this service"
+    )]
+    FingerprintOther {
+        /// Where.
+        address: String,
+        /// The fingerprint of what answered.
+        found: String,
+    },
+    /// Nothing says where the service is.
+    #[error(
+        "E6122: no service runs with the data folder {0}. Start one: craton up; or name one: \
+         craton login --service HOST:PORT --service-key FINGERPRINT --token-file FILE"
+    )]
+    ServiceNotFound(PathBuf),
+    /// There is no token to log in with.
+    #[error("E6123: no token was given. Use --token-file FILE, or - to type it")]
+    TokenNotGiven,
+    /// No thing of that name or beginning of an id.
+    #[error("E6124: there is no {what} {name}. List what there is: craton {list}")]
+    NameUnknown {
+        /// The kind of thing.
+        what: &'static str,
+        /// What was asked for.
+        name: String,
+        /// The verb that lists them.
+        list: &'static str,
+    },
+    /// Several things fit.
+    #[error("E6125: {name} means more than one {what}. Give more digits of the id")]
+    NameAmbiguous {
+        /// The kind of thing.
+        what: &'static str,
+        /// What was asked for.
+        name: String,
+    },
+    /// The service's answer is something else.
+    #[error("E6126: the answer to {0} is not what was asked for. Is the service of this version?")]
+    AnswerUnexpected(String),
+    /// A production root without its recovery copies.
+    #[error(
+        "E6130: a production root has three keys: name two places that you keep apart with \
+         --recovery-key PATH --recovery-key PATH; for one machine only: --dev"
+    )]
+    RecoveryKeysMissing,
+    /// A production catalog without an independent approver.
+    #[error(
+        "E6131: a production catalog needs an approver: --approver-key PATH makes a key for a \
+         second person, --approver PUBLIC-KEY takes one that he made"
+    )]
+    ApproverMissing,
+    /// The approver would be the publisher.
+    #[error("E6132: the approver's key is another of this catalog. Take one of a second person")]
+    ApproverNotIndependent,
+    /// A key that approves nothing here.
+    #[error(
+        "E6135: the key {0} is no approver's of this catalog. Name the second person's with --key"
+    )]
+    ApproverUnknown(PathBuf),
+    /// What the service keeps is not this catalog's.
+    #[error(
+        "E6133: the trust store that the service shows is not the one of this catalog. Do not go \
+         on with this service"
+    )]
+    TrustStoreOther,
+    /// The service shows an older trust store than before.
+    #[error(
+        "E6134: the service shows version {found} of the trust store; {known} was seen before. \
+         Do not go on with this service"
+    )]
+    TrustStoreOlder {
+        /// Seen before.
+        known: u64,
+        /// Shown now.
+        found: u64,
+    },
+    /// Nobody signed the file yet.
+    #[error("E6140: {0} is not signed yet. Run: craton image sign {0}")]
+    PackageUnsigned(PathBuf),
+    /// There is no earlier package of the component among those given.
+    #[error("E6141: --before {0} is a package of no component in this set. Leave it out")]
+    BeforeUnrelated(PathBuf),
+    /// Two packages of one component.
+    #[error("E6142: two packages are of the component {0}. A set runs one of each: leave one out")]
+    ComponentTwice(String),
+    /// Another bill of materials.
+    #[error("E6143: the package names another SBOM than {0}. Take the one written beside it")]
+    SbomOther(PathBuf),
+    /// No build id.
+    #[error(
+        "E6144: {0} is no ELF file with a build id. Link it with -Wl,--build-id=sha1, and do not \
+         strip it"
+    )]
+    BuildIdMissing(PathBuf),
+    /// The log does not prove what it should.
+    #[error("E6150: the log does not hold together: {0}. Keep the service's data for an inquiry")]
+    LogNotProven(String),
+    /// The device never ran.
+    #[error(
+        "E6201: the device {name} never ran. Start it: craton device run --folder {folder} \
+         --service HOST:PORT"
+    )]
+    DeviceNeverRan {
+        /// Its name.
+        name: String,
+        /// Its folder.
+        folder: PathBuf,
+    },
+    /// There is a device in the folder.
+    #[error("E6202: there is a device in {0} already. Give the new one another name")]
+    DeviceExists(PathBuf),
+    /// There is none in the folder.
+    #[error("E6203: there is no device in {0}. Make one: craton device manufacture NAME")]
+    DeviceNotMade(PathBuf),
+    /// A tool is missing.
+    #[error("E6301: {tool} could not be started ({source}). {mend}")]
+    ToolMissing {
+        /// Its name.
+        tool: &'static str,
+        /// How to get it.
+        mend: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// A tool failed.
+    #[error("E6302: {tool} failed. Check that the disk has room. {mend}\n{said}")]
+    ToolFailed {
+        /// Its name.
+        tool: &'static str,
+        /// What may help.
+        mend: &'static str,
+        /// What it said.
+        said: String,
+    },
+    /// The folder of quickstart cannot be cleared.
+    #[error(
+        "E6303: {0} cannot be removed ({1}). Does another quickstart run? Stop it, or remove the \
+         folder"
+    )]
+    QuickstartBusy(PathBuf, io::Error),
+    /// A step took too long.
+    #[error("E6304: {what} did not happen in {seconds} s. The device's log says why")]
+    StepLate {
+        /// What was waited for.
+        what: String,
+        /// How long.
+        seconds: u64,
+    },
+}
+
+impl CliError {
+    /// The number in `spec/errors.toml`.
+    #[must_use]
+    pub fn code(&self) -> u16 {
+        match self {
+            Self::HomeMissing => 6101,
+            Self::ProfileMissing => 6102,
+            Self::ProfileDamaged(_) => 6103,
+            Self::CatalogUnchosen => 6104,
+            Self::SigningKeyMissing(_) => 6105,
+            Self::SecretExposed(_) => 6106,
+            Self::SigningKeyDamaged(_) => 6107,
+            Self::FolderRefused(..) => 6108,
+            Self::FileNotWritten(..) => 6109,
+            Self::FileUnreadable(..) => 6110,
+            Self::FileExists(_) => 6111,
+            Self::PassphraseWrong(_) => 6112,
+            Self::PassphraseMissing => 6113,
+            Self::PassphrasesDiffer => 6114,
+            Self::PassphraseShort => 6115,
+            Self::ServiceKeyInvalid(_) => 6120,
+            Self::FingerprintOther { .. } => 6121,
+            Self::ServiceNotFound(_) => 6122,
+            Self::TokenNotGiven => 6123,
+            Self::NameUnknown { .. } => 6124,
+            Self::NameAmbiguous { .. } => 6125,
+            Self::AnswerUnexpected(_) => 6126,
+            Self::RecoveryKeysMissing => 6130,
+            Self::ApproverMissing => 6131,
+            Self::ApproverNotIndependent => 6132,
+            Self::TrustStoreOther => 6133,
+            Self::TrustStoreOlder { .. } => 6134,
+            Self::ApproverUnknown(_) => 6135,
+            Self::PackageUnsigned(_) => 6140,
+            Self::BeforeUnrelated(_) => 6141,
+            Self::ComponentTwice(_) => 6142,
+            Self::SbomOther(_) => 6143,
+            Self::BuildIdMissing(_) => 6144,
+            Self::LogNotProven(_) => 6150,
+            Self::DeviceNeverRan { .. } => 6201,
+            Self::DeviceExists(_) => 6202,
+            Self::DeviceNotMade(_) => 6203,
+            Self::ToolMissing { .. } => 6301,
+            Self::ToolFailed { .. } => 6302,
+            Self::QuickstartBusy(..) => 6303,
+            Self::StepLate { .. } => 6304,
+        }
+    }
+
+    /// Whether the words of the command line were wrong, rather than something that they met.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        let usage = [6120, 6123, 6130, 6131, 6132, 6141, 6142];
+        usage.contains(&self.code())
+    }
+}
+
+/// What an error says, and what to do where its own words are only a name: the libraries that run
+/// on a chip have no room for sentences.
+#[must_use]
+pub fn told(error: &anyhow::Error) -> String {
+    let said = format!("{error:#}");
+    let named = error.chain().filter_map(|cause| cause.to_string().get(1..5)?.parse::<u16>().ok());
+    let advice = named.filter(|code| (1000..2000).contains(code)).find_map(advice);
+    match advice {
+        Some((says, action)) => format!("{said}: {says}. To mend it: {action}"),
+        None => said,
+    }
+}
+
+/// What the registry says of a number, and what to do.
+fn advice(code: u16) -> Option<(&'static str, &'static str)> {
+    let registry = include_str!("../../spec/errors.toml");
+    let entry = registry.split("[[error]]").find(|entry| {
+        let number = entry.lines().find_map(|line| line.strip_prefix("code = "));
+        number == Some(&code.to_string())
+    })?;
+    let field = |name: &str| {
+        let line = entry.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().strip_prefix("= \"")?.strip_suffix('"')
+    };
+    Some((field("says")?, field("do")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_number_is_told_with_what_to_do() {
+        let error = anyhow::Error::from(craton_trust::Error::SignerUnknown);
+        let said = told(&error);
+        assert!(said.starts_with(&format!("E{}: ", craton_trust::Error::SignerUnknown.code())));
+        assert!(said.contains("To mend it: "), "{said}");
+        let own = anyhow::Error::from(CliError::ProfileMissing);
+        assert_eq!(told(&own), "E6102: no service is known here. Run: craton login");
+    }
+}

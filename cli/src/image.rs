@@ -1,0 +1,199 @@
+//! `craton image`: package files, and images that the service keeps.
+
+use crate::client::Call;
+use crate::home::{Home, write_file};
+use crate::keys::{self, Unlock};
+use crate::operation::Operation;
+use crate::output::{Output, moment, short};
+use crate::package_file::{self, Pack};
+use crate::publish;
+use crate::session::{Options, Session, pick};
+use anyhow::Result;
+use clap::Subcommand;
+use craton_api::operator::{CatalogId, ComponentId, Image, ImageList};
+use craton_image::package::Package;
+use std::path::{Path, PathBuf};
+
+/// What is done with images.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Pack an app's folder into an unsigned package, with its bill of materials
+    Pack(Pack),
+    /// Sign a package; needs no service
+    Sign {
+        /// What `image pack` wrote
+        file: PathBuf,
+        /// A key file, several times for several signatures; otherwise the catalog's publisher's
+        #[arg(long, value_name = "FILE")]
+        key: Vec<PathBuf>,
+        /// The signed package; otherwise beside the file, as .image
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        #[command(flatten)]
+        unlock: Unlock,
+    },
+    /// Show a package file, or an image that the service has
+    Show {
+        /// A file, or the id of an image
+        image: String,
+    },
+    /// Verify a package file by the trust store seen last, or by a key; needs no service
+    Verify {
+        /// The package
+        file: PathBuf,
+        /// The publisher's public key, in hexadecimal or as a file
+        #[arg(long, value_name = "PUBLIC-KEY")]
+        publisher: Option<String>,
+        /// The bill of materials that it must name
+        #[arg(long, value_name = "FILE")]
+        sbom: Option<PathBuf>,
+    },
+    /// Upload a package: the service makes a reference value of it
+    Upload {
+        /// The package
+        #[arg(required_unless_present = "runtime")]
+        file: Option<PathBuf>,
+        /// This program itself, which is the runtime of virtual devices
+        #[arg(long, conflicts_with = "file")]
+        runtime: bool,
+        #[command(flatten)]
+        unlock: Unlock,
+    },
+    /// Download an image as a package file
+    Download {
+        /// Its id
+        image: String,
+        /// The file
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// List the catalog's images
+    List {
+        /// Only versions of this component
+        #[arg(long)]
+        component: Option<ComponentId>,
+    },
+}
+
+/// Does it.
+///
+/// # Errors
+/// The packer's, the service's refusals, and those of the key files.
+pub async fn run(command: Command, options: &Options) -> Result<()> {
+    let out = Output::new(options.json);
+    match command {
+        Command::Pack(with) => package_file::pack(&with, out),
+        Command::Sign { file, key, out: to, unlock } => {
+            let paths = if key.is_empty() { vec![publisher_path()?] } else { key };
+            let keys: Result<Vec<_>> = paths.iter().map(|path| keys::read(path, &unlock)).collect();
+            package_file::sign(&file, &keys?, to.as_deref(), out)
+        }
+        Command::Show { image } if Path::new(&image).is_file() => {
+            package_file::show(Path::new(&image), out)
+        }
+        Command::Verify { file, publisher, sbom } => {
+            let folder = catalog_in_use().ok().map(|(home, id)| home.catalog(id));
+            let publisher = publisher.as_deref();
+            package_file::verify(&file, publisher, sbom.as_deref(), folder.as_ref(), out)
+        }
+        online => with_service(online, &mut Session::open(options).await?).await,
+    }
+}
+
+/// The profile's catalog, without asking the service.
+fn catalog_in_use() -> Result<(Home, CatalogId)> {
+    use crate::error::CliError;
+    let home = Home::of_user()?;
+    let id = home.profile()?.catalog.ok_or(CliError::CatalogUnchosen)?;
+    let id = id.parse().map_err(|_| CliError::ProfileDamaged(home.profile_path()))?;
+    Ok((home, id))
+}
+
+/// Where the publisher's key of the catalog in use is.
+///
+/// # Errors
+/// `ProfileMissing`, `CatalogUnchosen`.
+fn publisher_path() -> Result<PathBuf> {
+    let (home, id) = catalog_in_use()?;
+    Ok(home.catalog(id).key_path("publisher"))
+}
+
+async fn with_service(command: Command, session: &mut Session) -> Result<()> {
+    match command {
+        Command::Upload { file, unlock, .. } => upload(session, file, &unlock).await,
+        Command::Download { image, out } => {
+            let image = found(session, &image).await?;
+            let package = download(session, &image).await?;
+            write_file(&out, &package.to_bytes())?;
+            package_file::show(&out, session.out)
+        }
+        Command::List { component } => {
+            let call = Call::of(Operation::ImageList).query("component", component);
+            let all: ImageList = session.ask(call).await?;
+            let rows = all.items.iter().map(|image| {
+                let Image { id, component, version, payload_size, created_s, .. } = image;
+                let (made, size) = (moment(*created_s), payload_size.to_string());
+                vec![short(component), version.clone(), short(id), size, made]
+            });
+            let header = ["component", "version", "id", "bytes", "uploaded"];
+            session.out.list(&all, &header, rows.collect());
+            Ok(())
+        }
+        Command::Show { image } => {
+            let id = found(session, &image).await?.id;
+            let image: Image = session.ask(Call::of(Operation::ImageShow).at(id)).await?;
+            show(session, &image);
+            Ok(())
+        }
+        // What needs no service was done before.
+        Command::Pack(_) | Command::Sign { .. } | Command::Verify { .. } => Ok(()),
+    }
+}
+
+async fn upload(session: &mut Session, file: Option<PathBuf>, unlock: &Unlock) -> Result<()> {
+    let folder = session.folder().await?;
+    let image = match &file {
+        Some(file) => {
+            let package = package_file::read(file)?;
+            let (client, catalog) = session.client().await?;
+            publish::upload_image(client, catalog, &package).await?
+        }
+        None => {
+            let publisher = folder.key("platform-publisher", unlock)?;
+            let (client, catalog) = session.client().await?;
+            publish::publish_runtime(client, catalog, &publisher).await?
+        }
+    };
+    show(session, &image);
+    if let Some(file) = file {
+        session.out.next(&[&format!("craton image-set create {}", file.display())]);
+    }
+    Ok(())
+}
+
+/// An image by its id, or the beginning of it.
+async fn found(session: &mut Session, wanted: &str) -> Result<Image> {
+    let all: ImageList = session.ask(Call::of(Operation::ImageList)).await?;
+    let named = |image: &Image| (image.id.to_string(), None);
+    Ok(pick(all.items, wanted, ("image", "image list"), named)?)
+}
+
+/// The package of an image, put together again from its blobs and checked.
+async fn download(session: &mut Session, image: &Image) -> Result<Package> {
+    let payload = session.fetch(Call::of(Operation::BlobFetch).at(image.payload)).await?;
+    let envelope = session.fetch(Call::of(Operation::BlobFetch).at(image.envelope)).await?;
+    Ok(Package::of(payload, envelope)?)
+}
+
+fn show(session: &Session, image: &Image) {
+    let fields = [
+        ("id", image.id.to_string()),
+        ("component", image.component.to_string()),
+        ("version", image.version.clone()),
+        ("security version", image.security_version.to_string()),
+        ("payload", format!("{} ({} bytes)", image.payload, image.payload_size)),
+        ("envelope", format!("{} ({} bytes)", image.envelope, image.envelope_size)),
+        ("uploaded", moment(image.created_s)),
+    ];
+    session.out.one(image, &fields);
+}

@@ -1,0 +1,280 @@
+//! Package files, without the service: pack, sign, show, verify.
+
+use crate::believed;
+use crate::error::CliError;
+use crate::home::{CatalogFolder, read_file, write_file};
+use crate::keys;
+use crate::output::{Output, date, hex, moment};
+use anyhow::Result;
+use craton_image::pack::{Facts, Packed};
+use craton_image::package::{Package, Unsigned, sha256};
+use craton_image::sbom::{Component, components_of_lock, cyclonedx};
+use craton_trust::crypto::Signer;
+use craton_trust::soft::{Soft, SoftKey};
+use craton_trust::store::{Role, RoleKeys, SectionKind};
+use craton_trust::suit::{self, Image, ImageType};
+use craton_trust::{ClassId, Digest};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// What `image pack` is told.
+#[derive(clap::Args)]
+pub struct Pack {
+    /// The app's folder, with app_manifest.json
+    folder: PathBuf,
+    /// The version that people read, such as 1.0.2
+    #[arg(long)]
+    version: String,
+    /// The folder that the package and its bill of materials go into; otherwise this one
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// What anti-rollback compares: raise it when an older version must never run again
+    #[arg(long, default_value_t = 1)]
+    security_version: u64,
+    /// Informational order of publishing
+    #[arg(long, default_value_t = 1)]
+    sequence: u64,
+    /// Who makes it: at most 16 bytes
+    #[arg(long, default_value = "local", value_parser = sixteen)]
+    vendor: Sixteen,
+    /// The class of devices it is for: at most 16 bytes
+    #[arg(long, default_value = "craton/virtual-1", value_parser = sixteen)]
+    class: Sixteen,
+    /// Until when it is supported, such as 2031-12-31
+    #[arg(long, value_name = "DATE", default_value = "2031-12-31", value_parser = date)]
+    support_until: u64,
+    /// A Cargo.lock whose packages go into the bill of materials
+    #[arg(long, value_name = "FILE")]
+    lock: Option<PathBuf>,
+    /// The app's licence, as an SPDX expression
+    #[arg(long)]
+    licence: Option<String>,
+    /// A CycloneDX file of your own, in place of the one that is written
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["lock", "licence"])]
+    sbom: Option<PathBuf>,
+}
+
+/// A name of at most 16 bytes, with zeros behind.
+#[derive(Clone, Copy)]
+pub struct Sixteen([u8; 16]);
+
+fn sixteen(text: &str) -> Result<Sixteen, String> {
+    let mut bytes = [0; 16];
+    let room = bytes.get_mut(..text.len()).filter(|room| !room.is_empty());
+    room.ok_or("1 to 16 bytes are wanted")?.copy_from_slice(text.as_bytes());
+    Ok(Sixteen(bytes))
+}
+
+/// What a package file says of itself.
+#[derive(Serialize)]
+struct Shown {
+    file: PathBuf,
+    /// `None` before it is signed.
+    id: Option<String>,
+    name: String,
+    version: String,
+    component: String,
+    image_type: &'static str,
+    vendor: String,
+    class: String,
+    sequence: u64,
+    security_version: u64,
+    payload: String,
+    payload_size: u64,
+    sbom: String,
+    support_until_s: u64,
+}
+
+/// Packs a folder: an unsigned package, and its bill of materials beside it, whose digest the
+/// manifest names.
+///
+/// # Errors
+/// The packer's with line, column and number; `FileUnreadable`, `FileNotWritten`.
+pub fn pack(with: &Pack, out: Output) -> Result<()> {
+    let packed = Packed::of(&with.folder)?;
+    let name = &packed.manifest.name;
+    let stem = format!("{}-{}", plain(name), plain(&with.version));
+    let sbom = match &with.sbom {
+        Some(file) => read_file(file)?,
+        None => bill_of_materials(with, &packed)?,
+    };
+    let facts = Facts {
+        version: with.version.clone(),
+        security_version: with.security_version,
+        sequence: with.sequence,
+        vendor: with.vendor.0,
+        class: ClassId(with.class.0),
+        sbom: sha256(&sbom),
+        support_until: with.support_until,
+    };
+    let image = packed.image(&facts)?;
+    let unsigned = Unsigned::of(packed.payload.clone(), &image)?;
+    let folder = with.out.clone().unwrap_or_default();
+    if with.out.is_some() {
+        crate::home::make_folder(&folder)?;
+    }
+    let sbom_path = folder.join(format!("{stem}.cdx.json"));
+    write_file(&sbom_path, &sbom)?;
+    let path = folder.join(format!("{stem}.unsigned"));
+    write_file(&path, &unsigned.to_bytes())?;
+    show_image(&path, None, &unsigned.image()?, out);
+    out.next(&[&format!("craton image sign {}", path.display())]);
+    Ok(())
+}
+
+/// A name as part of a file's name.
+fn plain(text: &str) -> String {
+    let keep = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    text.chars().map(|c| if keep(c) { c } else { '_' }).collect()
+}
+
+fn bill_of_materials(with: &Pack, packed: &Packed) -> Result<Vec<u8>> {
+    let name = packed.manifest.name.clone();
+    let parts = match &with.lock {
+        None => Vec::new(),
+        Some(file) => {
+            let text = String::from_utf8_lossy(&read_file(file)?).into_owned();
+            components_of_lock(&text, &name)?
+        }
+    };
+    let app = Component {
+        name,
+        version: with.version.clone(),
+        purl: None,
+        sha256: Some(sha256(&packed.payload)),
+        licence: with.licence.clone(),
+    };
+    Ok(cyclonedx(&app, &parts))
+}
+
+/// Signs an unsigned file, or signs a package anew by other keys.
+///
+/// # Errors
+/// Those of the file; `FileNotWritten`.
+pub fn sign(file: &Path, keys: &[SoftKey], to: Option<&Path>, out: Output) -> Result<()> {
+    let bytes = read_file(file)?;
+    let unsigned = match Unsigned::parse(&bytes) {
+        Ok(unsigned) => unsigned,
+        Err(error) => match Package::parse(&bytes) {
+            Ok(package) => Unsigned::of(package.payload().to_vec(), &package.image()?.1)?,
+            Err(_) => return Err(error.into()),
+        },
+    };
+    let signers: Vec<&dyn Signer> = keys.iter().map(|key| key as &dyn Signer).collect();
+    let package = unsigned.sign(&signers)?;
+    let to = to.map_or_else(|| file.with_extension("image"), Path::to_owned);
+    write_file(&to, &package.to_bytes())?;
+    let (id, image) = package.image()?;
+    show_image(&to, Some(id.to_string()), &image, out);
+    let to = to.display();
+    out.next(&[&format!("craton image upload {to}"), &format!("craton image-set create {to}")]);
+    Ok(())
+}
+
+/// Reads a package file.
+///
+/// # Errors
+/// `FileUnreadable`, `PackageUnsigned`, and those of [`Package::parse`].
+pub fn read(file: &Path) -> Result<Package> {
+    let bytes = read_file(file)?;
+    match Package::parse(&bytes) {
+        Ok(package) => Ok(package),
+        Err(_) if Unsigned::parse(&bytes).is_ok() => {
+            Err(CliError::PackageUnsigned(file.to_owned()).into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Shows what a file says of itself; nothing of it is believed.
+///
+/// # Errors
+/// As [`Package::parse`].
+pub fn show(file: &Path, out: Output) -> Result<()> {
+    let bytes = read_file(file)?;
+    if let Ok(unsigned) = Unsigned::parse(&bytes) {
+        show_image(file, None, &unsigned.image()?, out);
+        return Ok(());
+    }
+    let package = Package::parse(&bytes)?;
+    let (id, image) = package.image()?;
+    show_image(file, Some(id.to_string()), &image, out);
+    Ok(())
+}
+
+/// Verifies a package by a publisher's key, or by the trust store of the catalog that was seen
+/// last; and a bill of materials, if one is given.
+///
+/// # Errors
+/// Those of [`suit::verify`]; `FileUnreadable`.
+pub fn verify(
+    file: &Path,
+    publisher: Option<&str>,
+    sbom: Option<&Path>,
+    folder: Option<&CatalogFolder>,
+    out: Output,
+) -> Result<()> {
+    let package = read(file)?;
+    let role = match (publisher, folder) {
+        (Some(named), _) => RoleKeys::of(keys::public_key(named)?),
+        (None, None) => return Err(CliError::CatalogUnchosen.into()),
+        (None, Some(folder)) => {
+            let section = believed::remembered(&folder.owner_path())?;
+            section.require(SectionKind::Owner)?;
+            section.role(Role::Publisher).clone()
+        }
+    };
+    let image = suit::verify(&Soft, &role, package.envelope())?;
+    image.check_payload(&sha256(package.payload()), package.payload().len() as u64)?;
+    let other = |sbom: &&Path| read_file(sbom).map(|bytes| sha256(&bytes) != image.sbom);
+    if let Some(sbom) = sbom
+        && other(&sbom)?
+    {
+        return Err(CliError::SbomOther(sbom.to_owned()).into());
+    }
+    show_image(file, Some(Digest(package.image()?.0.0).to_string()), &image, out);
+    out.done("verified");
+    Ok(())
+}
+
+fn show_image(file: &Path, id: Option<String>, image: &Image<'_>, out: Output) {
+    let text = |bytes: &[u8; 16]| {
+        let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
+        let shown = bytes.get(..end).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        shown.map_or_else(|| hex(bytes), str::to_owned)
+    };
+    let shown = Shown {
+        file: file.to_owned(),
+        id,
+        name: image.name.to_owned(),
+        version: image.version.to_owned(),
+        component: hex(&image.component.0),
+        image_type: match image.image_type {
+            ImageType::Application => "application",
+            ImageType::Runtime => "runtime",
+        },
+        vendor: text(&image.vendor),
+        class: text(&image.class.0),
+        sequence: image.sequence,
+        security_version: image.security_version,
+        payload: image.payload.to_string(),
+        payload_size: image.payload_size,
+        sbom: image.sbom.to_string(),
+        support_until_s: image.support_until,
+    };
+    let fields = [
+        ("file", shown.file.display().to_string()),
+        ("id", shown.id.clone().unwrap_or_else(|| "not signed yet".into())),
+        ("name", shown.name.clone()),
+        ("version", shown.version.clone()),
+        ("component", shown.component.clone()),
+        ("type", shown.image_type.into()),
+        ("vendor", shown.vendor.clone()),
+        ("class", shown.class.clone()),
+        ("security version", shown.security_version.to_string()),
+        ("payload", format!("{} ({} bytes)", shown.payload, shown.payload_size)),
+        ("sbom", shown.sbom.clone()),
+        ("supported until", moment(shown.support_until_s)),
+    ];
+    out.one(&shown, &fields);
+}

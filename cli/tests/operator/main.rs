@@ -1,0 +1,6 @@
+//! The operator's commands, as people type them: the real program against a real service.
+
+mod development;
+mod production;
+mod refusals;
+mod world;
