@@ -24,10 +24,10 @@ pub enum Command {
         /// A step: how many percent in all, and how long it soaks: 10:2h. Without one: everybody
         #[arg(long = "wave", value_name = "PERCENT[:TIME]", value_parser = wave)]
         waves: Vec<Wave>,
-        /// Pause by itself when this many of the first devices failed; 0: never
+        /// Pause by itself when this many of the last devices failed; 0: never
         #[arg(long, value_name = "N", default_value_t = PauseRule::default().failures)]
         pause_failures: u32,
-        /// How many first devices are looked at
+        /// How many of the newest outcomes are looked at
         #[arg(long, value_name = "N", default_value_t = PauseRule::default().outcomes)]
         pause_outcomes: u32,
     },
@@ -161,7 +161,7 @@ fn show(session: &Session, deployment: &Deployment) {
         ("state", word(deployment.state)),
         ("reason", or_dash(deployment.reason.as_ref())),
         ("waves", waves.collect::<Vec<_>>().join(", ")),
-        ("pauses at", format!("{} of the first {} failed", rule.failures, rule.outcomes)),
+        ("pauses at", format!("{} of the last {} failed", rule.failures, rule.outcomes)),
         ("confirmed", deployment.confirmed.to_string()),
         ("failed", deployment.failed.to_string()),
         ("made", moment(deployment.created_s)),

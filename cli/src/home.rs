@@ -174,8 +174,7 @@ pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&fresh, path)?;
-        // The new name is on the disk only after its folder is.
-        fs::File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
+        sync_folder(path)
     };
     write().map_err(|error| CliError::FileNotWritten(path.to_owned(), error))
 }
@@ -189,7 +188,8 @@ pub fn write_new_secret(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
     let file = options.write(true).create_new(true).mode(0o600).open(path);
     let written = file.and_then(|mut file| {
         file.write_all(bytes)?;
-        file.sync_all()
+        file.sync_all()?;
+        sync_folder(path)
     });
     written.map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => CliError::FileExists(path.to_owned()),
@@ -226,6 +226,12 @@ pub fn read_secret(path: &Path) -> Result<Vec<u8>, CliError> {
         return Err(CliError::SecretExposed(path.to_owned()));
     }
     read_file(path)
+}
+
+/// A new name is on the disk only after its folder is.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn beside(path: &Path) -> PathBuf {

@@ -168,6 +168,7 @@ pub fn show(session: &Session, device: &Device) {
         ("isolation", or_dash(device.isolation.as_ref())),
         ("storage", or_dash(device.storage.as_ref())),
         ("mode", or_dash(device.mode.as_ref())),
+        ("failures lost", or_dash(device.failures_lost)),
         ("cloned", cloned.into()),
         ("listed", moment(device.created_s)),
     ];

@@ -137,6 +137,9 @@ mod tests {
         assert!(matches!(missing, Err(CliError::ToolMissing { .. })));
         let failed = finish(Command::new("false"), "false", "Install it").unwrap_err();
         assert!(matches!(failed, CliError::ToolFailed { .. }));
-        assert_eq!(failed.to_string(), "E6302: false failed. Check that the disk has room. Install it\n");
+        assert_eq!(
+            failed.to_string(),
+            "E6302: false failed. Check that the disk has room. Install it\n"
+        );
     }
 }

@@ -94,7 +94,7 @@ fn the_rest(user: &User, device: &str) {
     assert_eq!(user.does("service openapi"), user.does("openapi"));
     user.does("service show");
     user.does("token show");
-    user.does("token create build --role publisher --out @token");
+    user.does("token create build --role publisher --out token");
     user.refused("token create again --role reader --out @token", 6111);
     user.does("token revoke build");
     assert_eq!(user.json("token list")["items"].as_array().unwrap().len(), 0);
