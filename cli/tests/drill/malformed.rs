@@ -170,7 +170,7 @@ fn requests_over_tls(dice: &mut Dice, operator: &Operator, address: SocketAddr, 
             if at % 20 == 0 || link.is_none() {
                 link = Some(Link::connect(&peer, None).await.unwrap());
             }
-            match link.as_mut().unwrap().ask(request, 64 * 1024).await {
+            match link.as_mut().unwrap().ask(request, 64 * 1024, std::time::Duration::ZERO).await {
                 Ok((status, _)) => assert!((400..500).contains(&status), "{asked}: {status}"),
                 // It may close rather than read the rest of a body that is too large.
                 Err(_) => link = None,

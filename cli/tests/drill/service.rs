@@ -157,7 +157,7 @@ impl Operator {
         let peer = Peer { address: self.address.to_string(), keys: vec![self.key] };
         self.runtime.block_on(async {
             let mut link = Link::connect(&peer, None).await?;
-            link.ask(request, 64 * 1024 * 1024).await
+            link.ask(request, 64 * 1024 * 1024, std::time::Duration::ZERO).await
         })
     }
 
