@@ -61,6 +61,34 @@ pub fn random_bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
+/// Gives the random values that decide what happens: which device is in which wave, what a
+/// deployment is called. Handed in, so that a simulation reproduces them; secrets and nonces never
+/// come from here.
+pub trait Random: Send + Sync {
+    /// Fills `out`.
+    fn fill(&self, out: &mut [u8]);
+}
+
+/// The system's randomness.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemRandom;
+
+impl Random for SystemRandom {
+    /// # Panics
+    /// As [`random_bytes`].
+    fn fill(&self, out: &mut [u8]) {
+        aws_lc_rs::rand::fill(out).expect("the system has randomness");
+    }
+}
+
+/// An array of them.
+#[must_use]
+pub fn drawn<const N: usize>(random: &dyn Random) -> [u8; N] {
+    let mut bytes = [0; N];
+    random.fill(&mut bytes);
+    bytes
+}
+
 fn hash_of(algorithm: &'static digest::Algorithm, parts: &[&[u8]]) -> digest::Digest {
     let mut context = digest::Context::new(algorithm);
     parts.iter().for_each(|part| context.update(part));

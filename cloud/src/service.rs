@@ -17,6 +17,7 @@ pub use error::ServiceError;
 use crate::app::{App, Core, Counted, Patience, image_sets, tokens};
 use crate::blobs::{Blobs, Disk, RealDisk};
 use crate::clock::{Clock, SystemClock};
+use crate::crypto::{Random, SystemRandom};
 use crate::dashboard;
 use crate::http::{api_router, listener, local_router};
 use crate::keys::Keys;
@@ -69,12 +70,14 @@ pub struct Parts {
     pub dashboard_routes: Router<App>,
     /// The time.
     pub clock: Box<dyn Clock>,
+    /// What decides who is in which wave.
+    pub random: Box<dyn Random>,
     /// The disk under the blobs.
     pub disk: Arc<dyn Disk>,
 }
 
 impl Parts {
-    /// The system's clock and disk, and no routes yet.
+    /// The system's clock, randomness and disk, and no routes yet.
     #[must_use]
     pub fn new(keys: Keys) -> Self {
         Self {
@@ -82,6 +85,7 @@ impl Parts {
             device_routes: Router::new(),
             dashboard_routes: Router::new(),
             clock: Box::new(SystemClock),
+            random: Box::new(SystemRandom),
             disk: Arc::new(RealDisk),
         }
     }
@@ -134,14 +138,17 @@ pub async fn up(config: Config, parts: Parts) -> Result<Service, ServiceError> {
     tokens::first_start(&store, &config.data, parts.clock.now_s()).await?;
     image_sets::index_blobs(&store).await?;
     let blobs = Blobs::open(&config.data.join("blobs"), config.blob_size_max, parts.disk)?;
-    let tls = listener::tls_config(&parts.keys).map_err(ServiceError::TlsKeyRefused)?;
+    let clock: Arc<dyn Clock> = Arc::from(parts.clock);
+    let tls = listener::tls_config(&parts.keys, clock.clone());
+    let tls = tls.map_err(ServiceError::TlsKeyRefused)?;
     let (tls_listener, device) = listen(config.device_listen).await?;
     let (plain_listener, dashboard) = listen(config.dashboard_listen).await?;
     let app: App = Arc::new(Core {
         store,
         blobs,
         keys: Arc::new(parts.keys),
-        clock: parts.clock,
+        clock,
+        random: parts.random,
         wake: Notify::new(),
         patience: config.patience,
         catalog_bytes_max: config.catalog_bytes_max,

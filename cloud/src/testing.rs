@@ -32,7 +32,7 @@ use tower::ServiceExt as _;
 use crate::app::{App, Core, Counted, tokens};
 use crate::blobs::{Blobs, RealDisk};
 use crate::clock::Clock;
-use crate::crypto::{AwsLc, sha256};
+use crate::crypto::{AwsLc, SystemRandom, sha256};
 use crate::http::api_router;
 use crate::keys::Keys;
 use crate::store::Store;
@@ -184,7 +184,8 @@ impl Bench {
             store,
             blobs,
             keys: Arc::new(keys()),
-            clock: Box::new(clock.clone()),
+            clock: Arc::new(clock.clone()),
+            random: Box::new(SystemRandom),
             wake: Notify::new(),
             patience: crate::app::Patience::default(),
             catalog_bytes_max: 1 << 20,

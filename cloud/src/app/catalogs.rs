@@ -33,7 +33,7 @@ pub async fn create(
         id: genesis.catalog,
         name: asked.name,
         dev: genesis.dev,
-        wave_secret: crate::crypto::random_bytes(),
+        wave_secret: crate::crypto::drawn(&*core.random),
         created_s: now_s,
     };
     let sections =

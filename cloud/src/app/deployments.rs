@@ -32,6 +32,7 @@ pub async fn start(
     let waves = rollout::checked_waves(asked.waves)?;
     let pause_rule = rollout::checked_rule(asked.pause_rule)?;
     let (now_s, keys) = (core.clock.now_s(), core.keys.clone());
+    let id = DeploymentId(crate::crypto::drawn(&*core.random));
     split_group(&asked.group)?;
     let work = move |db: &WriteTx<'_>| {
         let catalog = permit.catalog();
@@ -49,7 +50,7 @@ pub async fn start(
             _ => before.previous_set,
         });
         let deployment = Deployment {
-            id: DeploymentId(crate::crypto::random_bytes()),
+            id,
             group: asked.group.clone(),
             image_set: set.id,
             previous_set,
@@ -77,11 +78,12 @@ pub async fn revert(
     id: DeploymentId,
 ) -> Result<Deployment, AppError> {
     let (now_s, keys) = (core.clock.now_s(), core.keys.clone());
+    let fresh = DeploymentId(crate::crypto::drawn(&*core.random));
     let work = move |db: &WriteTx<'_>| {
         let bad = known(db, permit.catalog(), id)?.deployment;
         let back = bad.previous_set.filter(|_| bad.state != DeploymentState::Superseded);
         let deployment = Deployment {
-            id: DeploymentId(crate::crypto::random_bytes()),
+            id: fresh,
             group: bad.group,
             image_set: back.ok_or(RolloutError::NothingToRevert)?,
             previous_set: None,

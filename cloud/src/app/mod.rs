@@ -42,6 +42,7 @@ pub use crate::tenancy::{
 
 use crate::catalog::{CatalogError, section_of};
 use crate::clock::Clock;
+use crate::crypto::Random;
 use crate::keys::Keys;
 use crate::store::{ReadTx, Store};
 
@@ -72,7 +73,9 @@ pub struct Core {
     /// The service's keys.
     pub keys: Arc<Keys>,
     /// The time.
-    pub clock: Box<dyn Clock>,
+    pub clock: Arc<dyn Clock>,
+    /// What decides who is in which wave.
+    pub random: Box<dyn Random>,
     /// Wakes the reconcilers before their time.
     pub wake: Notify,
     /// How long a peer is waited for.

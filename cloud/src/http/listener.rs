@@ -4,6 +4,7 @@
 //! certificate. Every wait has an end: accepting, the handshake, a request's head, (in `body`) its
 //! bytes, and (in `patient`) a peer that takes no byte of the answer.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,7 +19,9 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
+use rustls::pki_types::UnixTime;
 use rustls::server::ResolvesServerCert;
+use rustls::time_provider::TimeProvider;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -29,6 +32,7 @@ use tower::Service as _;
 use super::patient::Patient;
 use super::{Exporter, PeerCertificate};
 use crate::app::App;
+use crate::clock::Clock;
 use crate::keys::Keys;
 
 /// Connections open at once; more wait in the system's queue.
@@ -47,14 +51,15 @@ const HEAD_SIZE_MAX: usize = 32 * 1024;
 const DRAIN_S_MAX: u64 = 5;
 
 /// TLS 1.3 only, without tickets and without early data: each connection proves itself anew, so
-/// that evidence bound to its exporter is fresh.
+/// that evidence bound to its exporter is fresh. Clients' certificates are dated by `clock`, as
+/// they were when they were issued.
 ///
 /// # Errors
 /// A refusal of the TLS library.
-pub fn tls_config(keys: &Keys) -> Result<ServerConfig, rustls::Error> {
+pub fn tls_config(keys: &Keys, clock: Arc<dyn Clock>) -> Result<ServerConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let resolver = Arc::new(OneKey(keys.tls.clone()));
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let mut config = ServerConfig::builder_with_details(provider, Arc::new(ClockTime(clock)))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(keys.client_verifier.clone())
         .with_cert_resolver(resolver);
@@ -63,6 +68,21 @@ pub fn tls_config(keys: &Keys) -> Result<ServerConfig, rustls::Error> {
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// The service's clock, as rustls asks for the time.
+struct ClockTime(Arc<dyn Clock>);
+
+impl fmt::Debug for ClockTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClockTime")
+    }
+}
+
+impl TimeProvider for ClockTime {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(self.0.now_s())))
+    }
 }
 
 #[derive(Debug)]

@@ -1,0 +1,157 @@
+//! One check-in: evidence for this connection and this request, and a reply that is believed by its
+//! signature and its proof.
+
+use super::{Device, Rot};
+use crate::house::key_as_pkcs8;
+use anyhow::{Context as _, Result};
+use craton_api::device::{CHECK_IN_PATH, CheckIn, Isolation, Request, Status, Storage};
+use craton_device::believed::{Believed, section_payload};
+use craton_device::link::{Credential, Link, LinkError, Peer};
+use craton_rot::{Ask, For, RootOfTrust as _, SECTION_MAX};
+use craton_trust::assignment::{Address, Assignment};
+use craton_trust::crypto::{Crypto as _, Signer as _};
+use craton_trust::evidence::{EVIDENCE_MAX, check_in_nonce};
+use craton_trust::soft::{Soft, SoftKey};
+use craton_trust::store::{Section, SectionKind};
+use craton_trust::{Digest, SetId, Signed};
+
+/// The largest reply, bytes.
+const REPLY_MAX: usize = 16 * 1024;
+
+/// A reply that was believed.
+pub struct Believing {
+    /// The service's time.
+    pub time_s: u64,
+    /// What to run.
+    pub target: Option<SetId>,
+    /// The certificate, and its key.
+    pub credential: Credential,
+}
+
+/// Why there was no reply to believe.
+pub enum Missed {
+    /// Nobody answered.
+    Unreachable,
+    /// The service said no.
+    Refused(String),
+}
+
+impl Device {
+    pub(super) fn believed(&self, rot: &Rot) -> Result<Believed> {
+        let status = rot.status()?;
+        let owner = owner_section(rot)?;
+        let catalog = status.owner.context("the device has no owner")?;
+        let development = owner.dev;
+        let (class, floors) = (crate::maker::CLASS, status.floors);
+        Ok(Believed { owner, catalog, class, development, floors })
+    }
+
+    /// Checks in once.
+    ///
+    /// # Errors
+    /// A reply that is not to be believed, or a root of trust that does not attest: in a simulation
+    /// both are defects.
+    pub async fn check_in(&mut self, peer: &Peer) -> Result<Result<Believing, Missed>> {
+        let client_key = self.fresh_key();
+        let (device, slots, run) = (self.id, self.slots, self.run());
+        let powered = self.powered.as_mut().context("the device is off")?;
+        let now = powered.rot.status()?;
+        let catalog = now.owner.context("the device has no owner")?;
+        let status = Status {
+            running: run.map(|run| run.set),
+            trial: run.is_some_and(|run| run.trial),
+            failed: slots.failed,
+            isolation: Isolation::Full,
+            storage: Storage::Unpacked,
+            checkpoint: now.checkpoint_size,
+        };
+        let public = client_key.public_key();
+        let request = Request { catalog, device, epoch: now.epoch, client_key: public, status };
+        let request = request.encode()?;
+        let digest = Soft.sha256(&[&request]);
+        let mut link = match Link::connect(peer, None).await {
+            Ok(link) => link,
+            Err(error) => return missed(error),
+        };
+        let nonce = check_in_nonce(&Soft, &catalog, link.exporter(), &digest);
+        let purpose = For::CheckIn(&powered.role);
+        let ask = Ask { purpose, audience: catalog, nonce, client_key: public };
+        let mut room = vec![0u8; EVIDENCE_MAX];
+        let evidence = powered.rot.attest(&ask, &mut room)?;
+        let body = CheckIn { request: &request, evidence }.encode()?;
+        let reply = match link.post(CHECK_IN_PATH, body, REPLY_MAX).await {
+            Ok(reply) => reply,
+            Err(error) => return missed(error),
+        };
+        let address = Address { catalog, device, epoch: now.epoch, request: digest };
+        let section = owner_section(&powered.rot)?;
+        let believed = believe(&reply, &section, &address, now.checkpoint_size, &client_key)?;
+        powered.rot.accept_reply(&reply, &digest)?;
+        Ok(Ok(believed))
+    }
+
+    /// A fresh key for the certificate, drawn from the device's own stream.
+    fn fresh_key(&mut self) -> SoftKey {
+        self.draws += 1;
+        let label = format!("client-key-{}", self.draws);
+        let mut stream = self.seed.stream(&label, self.number);
+        loop {
+            let mut secret = [0; 32];
+            stream.fill(&mut secret);
+            if let Ok(key) = SoftKey::from_bytes(&secret) {
+                return key;
+            }
+        }
+    }
+}
+
+fn missed(error: LinkError) -> Result<Result<Believing, Missed>> {
+    Ok(Err(match error.unreachable() {
+        true => Missed::Unreachable,
+        false => Missed::Refused(error.to_string()),
+    }))
+}
+
+fn owner_section(rot: &Rot) -> Result<Section> {
+    let mut room = vec![0u8; SECTION_MAX];
+    let signed = rot.section(SectionKind::Owner, &mut room)?;
+    Ok(Section::parse(section_payload(signed)?)?)
+}
+
+fn believe(
+    reply: &[u8],
+    section: &Section,
+    address: &Address,
+    checkpoint: u64,
+    key: &SoftKey,
+) -> Result<Believing> {
+    let signed = Signed::parse(reply)?;
+    let assignment = Assignment::verify(&Soft, section, address, &signed)?;
+    let online = assignment.online_for(true)?.context("the reply has no certificate")?; // ASG-2
+    if let Some(target) = &assignment.target {
+        target.verify_logged(&Soft, section, address.catalog, checkpoint)?; // ASG-3
+    }
+    Ok(Believing {
+        time_s: online.time,
+        target: assignment.target.as_ref().map(|target| target.set),
+        credential: Credential { certificate: online.certificate.to_vec(), key: key_as_pkcs8(key) },
+    })
+}
+
+/// The digest under which a set is measured, for whoever compares.
+impl Device {
+    /// The set that this boot measured, as evidence quotes it.
+    #[must_use]
+    pub fn measured_set(&self) -> Option<Digest> {
+        let rot = &self.powered.as_ref()?.rot;
+        let events = (0..).map_while(|place| rot.event(place));
+        let measured = events.filter_map(|event| match event {
+            craton_rot::Event::Measured(measured) => Some(measured),
+            craton_rot::Event::Booted { .. } => None,
+        });
+        measured
+            .into_iter()
+            .find(|m| m.component == craton_trust::evidence::IMAGE_SET)
+            .map(|m| m.digest)
+    }
+}
