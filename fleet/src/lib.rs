@@ -23,11 +23,11 @@ mod watch;
 
 pub use chip::Chip;
 pub use clock::SimClock;
-pub use device::{Believing, Device, Event};
-pub use house::{House, Setting};
+pub use device::{Believing, Device, Event, Missed, Prepared, World};
+pub use house::{House, Setting, pkcs8};
 pub use maker::{CLASS, Maker};
 pub use operator::Operator;
-pub use release::{Behaviour, Release};
-pub use scene::{GROUP, Plan, Scene};
+pub use release::{Behaviour, Edition, Release, publish, publish_runtime};
+pub use scene::{GROUP, Made, Plan, Scene, create_catalog};
 pub use seed::{Seed, Stream};
 pub use watch::Watch;

@@ -4,6 +4,7 @@ use crate::clock::SimClock;
 use crate::device::{Device, Event, World};
 use crate::house::{House, Setting};
 use crate::maker::Maker;
+use crate::operator::Operator;
 use crate::release::{self, Edition, Release};
 use crate::seed::{Seed, Stream};
 use crate::watch::Watch;
@@ -13,7 +14,8 @@ use craton_api::operator::{
     ImageSetId, PauseRule, Product, ProductCreate, RotClass, ServiceInfo, Wave,
 };
 use craton_cloud::app::check_in::Policy;
-use craton_trust::SetId;
+use craton_trust::{Digest, SetId};
+use std::ops::Range;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -76,12 +78,17 @@ impl Scene {
         let setting = Setting { seed: plan.seed, clock: clock.clone(), policy, data: folder };
         let house = House::open(setting).await?;
         let maker = Maker::of(plan.seed);
-        let mut scene = Self {
+        let operator = house.operator()?;
+        let catalog = create_catalog(&operator, &maker).await?;
+        let runtime = release::publish_runtime(&operator, catalog, &maker).await?;
+        let made = Made { operator: &operator, catalog, maker: &maker, runtime };
+        let devices = made.devices(plan.seed, 0..plan.devices).await?;
+        Ok(Self {
             clock,
-            catalog: create_catalog(&house, &maker).await?,
+            catalog,
             house,
             maker,
-            devices: Vec::new(),
+            devices,
             releases: Vec::new(),
             watch: Watch::default(),
             trace: Vec::new(),
@@ -89,31 +96,7 @@ impl Scene {
             seed: plan.seed,
             schedule: plan.seed.stream("schedule", 0),
             _data: data,
-        };
-        scene.add_devices(plan.devices).await?;
-        Ok(scene)
-    }
-
-    /// Manufactures and claims devices.
-    async fn add_devices(&mut self, count: u64) -> Result<()> {
-        let operator = self.house.operator()?;
-        let runtime = release::publish_runtime(&operator, self.catalog, &self.maker).await?;
-        let info: ServiceInfo = operator.get("/v1/service").await?;
-        let owner = self.maker.owner_section(&info)?;
-        let platform = self.maker.platform_section()?;
-        let path = format!("/v1/catalogs/{}/devices", self.catalog);
-        for number in 0..count {
-            let mut device = Device::manufacture(self.seed, number, &self.maker, &platform)?;
-            let claim = DeviceClaim {
-                device: DeviceId(device.id.0),
-                endorsement: Base64(device.endorsement.clone()),
-                group: Some(GROUP.to_owned()),
-            };
-            let _: craton_api::operator::Device = operator.post(&path, &claim).await?;
-            device.claim(&owner, runtime)?;
-            self.devices.push(device);
-        }
-        Ok(())
+        })
     }
 
     /// Publishes a release after the newest one, with a delta from it.
@@ -238,8 +221,11 @@ impl Scene {
     }
 }
 
-async fn create_catalog(house: &House, maker: &Maker) -> Result<CatalogId> {
-    let operator = house.operator()?;
+/// A catalog with a product, and who made it.
+///
+/// # Errors
+/// The service's refusals.
+pub async fn create_catalog(operator: &Operator, maker: &Maker) -> Result<CatalogId> {
     let info: ServiceInfo = operator.get("/v1/service").await?;
     let asked = CatalogCreate {
         name: "simulated".into(),
@@ -256,4 +242,42 @@ async fn create_catalog(house: &House, maker: &Maker) -> Result<CatalogId> {
     let path = format!("/v1/catalogs/{}/products", catalog.id);
     let _: Product = operator.post(&path, &product).await?;
     Ok(catalog.id)
+}
+
+/// What devices are made with.
+pub struct Made<'m> {
+    /// Who claims them.
+    pub operator: &'m Operator,
+    /// Their catalog.
+    pub catalog: CatalogId,
+    /// Whose keys they believe.
+    pub maker: &'m Maker,
+    /// Their runtime's digest.
+    pub runtime: Digest,
+}
+
+impl Made<'_> {
+    /// Manufactures devices and claims them into [`GROUP`]; they are off.
+    ///
+    /// # Errors
+    /// The service's refusals, and the root of trust's.
+    pub async fn devices(&self, seed: Seed, numbers: Range<u64>) -> Result<Vec<Device>> {
+        let info: ServiceInfo = self.operator.get("/v1/service").await?;
+        let owner = self.maker.owner_section(&info)?;
+        let platform = self.maker.platform_section()?;
+        let path = format!("/v1/catalogs/{}/devices", self.catalog);
+        let mut devices = Vec::new();
+        for number in numbers {
+            let mut device = Device::manufacture(seed, number, self.maker, &platform)?;
+            let claim = DeviceClaim {
+                device: DeviceId(device.id.0),
+                endorsement: Base64(device.endorsement.clone()),
+                group: Some(GROUP.to_owned()),
+            };
+            let _: craton_api::operator::Device = self.operator.post(&path, &claim).await?;
+            device.claim(&owner, self.runtime)?;
+            devices.push(device);
+        }
+        Ok(devices)
+    }
 }

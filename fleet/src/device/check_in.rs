@@ -13,7 +13,7 @@ use craton_trust::crypto::{Crypto as _, Signer as _};
 use craton_trust::evidence::{EVIDENCE_MAX, check_in_nonce};
 use craton_trust::soft::{Soft, SoftKey};
 use craton_trust::store::{Section, SectionKind};
-use craton_trust::{Digest, SetId, Signed};
+use craton_trust::{Digest, PublicKey, SetId, Signed};
 
 /// The largest reply, bytes.
 const REPLY_MAX: usize = 16 * 1024;
@@ -26,6 +26,36 @@ pub struct Believing {
     pub target: Option<SetId>,
     /// The certificate, and its key.
     pub credential: Credential,
+}
+
+/// A request with its evidence, and what its reply must answer.
+pub struct Prepared {
+    /// The request, encoded.
+    pub request: Vec<u8>,
+    /// The evidence, encoded.
+    pub evidence: Vec<u8>,
+    /// Whom a reply must address.
+    pub address: Address,
+    /// The device's identity key.
+    pub identity: PublicKey,
+    /// The key that the certificate will be for.
+    key: SoftKey,
+}
+
+impl Prepared {
+    /// What is posted.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn body(&self) -> Result<Vec<u8>> {
+        Ok(CheckIn { request: &self.request, evidence: &self.evidence }.encode()?)
+    }
+
+    /// The public half of the key that the certificate will be for.
+    #[must_use]
+    pub fn client_key(&self) -> PublicKey {
+        self.key.public_key()
+    }
 }
 
 /// Why there was no reply to believe.
@@ -52,7 +82,29 @@ impl Device {
     /// A reply that is not to be believed, or a root of trust that does not attest: in a simulation
     /// both are defects.
     pub async fn check_in(&mut self, peer: &Peer) -> Result<Result<Believing, Missed>> {
-        let client_key = self.fresh_key();
+        let mut link = match Link::connect(peer, None).await {
+            Ok(link) => link,
+            Err(error) => return missed(error),
+        };
+        let prepared = self.prepare(link.exporter())?;
+        let reply = match link.post(CHECK_IN_PATH, prepared.body()?, REPLY_MAX).await {
+            Ok(reply) => reply,
+            Err(error) => return missed(error),
+        };
+        let powered = self.powered.as_mut().context("the device is off")?;
+        let section = owner_section(&powered.rot)?;
+        let checkpoint = powered.rot.status()?.checkpoint_size;
+        let believed = believe(&reply, &section, &prepared, checkpoint)?;
+        powered.rot.accept_reply(&reply, &prepared.address.request)?;
+        Ok(Ok(believed))
+    }
+
+    /// The request and its evidence for a connection with this exporter.
+    ///
+    /// # Errors
+    /// The root of trust's.
+    pub fn prepare(&mut self, freshness: &[u8; 32]) -> Result<Prepared> {
+        let key = self.fresh_key();
         let (device, slots, run) = (self.id, self.slots, self.run());
         let powered = self.powered.as_mut().context("the device is off")?;
         let now = powered.rot.status()?;
@@ -65,29 +117,17 @@ impl Device {
             storage: Storage::Unpacked,
             checkpoint: now.checkpoint_size,
         };
-        let public = client_key.public_key();
-        let request = Request { catalog, device, epoch: now.epoch, client_key: public, status };
-        let request = request.encode()?;
+        let client_key = key.public_key();
+        let request = Request { catalog, device, epoch: now.epoch, client_key, status }.encode()?;
         let digest = Soft.sha256(&[&request]);
-        let mut link = match Link::connect(peer, None).await {
-            Ok(link) => link,
-            Err(error) => return missed(error),
-        };
-        let nonce = check_in_nonce(&Soft, &catalog, link.exporter(), &digest);
+        let nonce = check_in_nonce(&Soft, &catalog, freshness, &digest);
         let purpose = For::CheckIn(&powered.role);
-        let ask = Ask { purpose, audience: catalog, nonce, client_key: public };
         let mut room = vec![0u8; EVIDENCE_MAX];
-        let evidence = powered.rot.attest(&ask, &mut room)?;
-        let body = CheckIn { request: &request, evidence }.encode()?;
-        let reply = match link.post(CHECK_IN_PATH, body, REPLY_MAX).await {
-            Ok(reply) => reply,
-            Err(error) => return missed(error),
-        };
+        let ask = Ask { purpose, audience: catalog, nonce, client_key };
+        let evidence = powered.rot.attest(&ask, &mut room)?.to_vec();
         let address = Address { catalog, device, epoch: now.epoch, request: digest };
-        let section = owner_section(&powered.rot)?;
-        let believed = believe(&reply, &section, &address, now.checkpoint_size, &client_key)?;
-        powered.rot.accept_reply(&reply, &digest)?;
-        Ok(Ok(believed))
+        let identity = powered.rot.identity();
+        Ok(Prepared { request, evidence, address, identity, key })
     }
 
     /// A fresh key for the certificate, drawn from the device's own stream.
@@ -121,10 +161,10 @@ fn owner_section(rot: &Rot) -> Result<Section> {
 fn believe(
     reply: &[u8],
     section: &Section,
-    address: &Address,
+    prepared: &Prepared,
     checkpoint: u64,
-    key: &SoftKey,
 ) -> Result<Believing> {
+    let Prepared { address, key, .. } = prepared;
     let signed = Signed::parse(reply)?;
     let assignment = Assignment::verify(&Soft, section, address, &signed)?;
     let online = assignment.online_for(true)?.context("the reply has no certificate")?; // ASG-2

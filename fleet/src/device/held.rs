@@ -9,6 +9,7 @@ use craton_trust::{ComponentId, SetId};
 use std::sync::Arc;
 
 /// One component of a held set.
+#[derive(Clone)]
 pub struct Part {
     /// Which.
     pub component: ComponentId,
@@ -19,6 +20,7 @@ pub struct Part {
 }
 
 /// A set with all its parts.
+#[derive(Clone)]
 pub struct Held {
     /// The set as it was signed.
     pub signed: Vec<u8>,

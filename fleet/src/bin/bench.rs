@@ -1,4 +1,0 @@
-//! Benchmarks.
-#![forbid(unsafe_code)]
-
-fn main() {}
