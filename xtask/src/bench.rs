@@ -1,12 +1,18 @@
 //! The benchmarks of `spec/promises.toml`, as `fleet` measures them.
 
 use crate::step;
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use std::path::Path;
 
-pub fn run(root: &Path) -> Result<()> {
-    if !root.join("fleet/src/bin/bench.rs").exists() && !root.join("fleet/src/bin/bench").exists() {
-        bail!("fleet has no program `bench` yet, so there is nothing to measure");
+const BENCH: &str = "cargo run --release --quiet --package craton-fleet --bin bench --";
+
+/// `words` go to the program as they are. Nothing else is printed: it may have been asked for JSON.
+pub fn run(root: &Path, words: &[&str]) -> Result<()> {
+    let line = [&[BENCH], words].concat().join(" ");
+    let status = step::command(root, &line)?.status();
+    let status = status.with_context(|| format!("{line}: did not start"))?;
+    if !status.success() {
+        bail!("bench failed ({status}); to see it alone: {line}");
     }
-    step::run(root, "bench", "cargo run --release --package craton-fleet --bin bench")
+    Ok(())
 }

@@ -23,7 +23,7 @@ cargo xtask ci              the same without a question: this decides a merge
 cargo xtask fuzz [SECONDS]  every fuzz target for SECONDS each (60); wants the nightly toolchain
 cargo xtask gen [--check]   writes the generated files that are checked in, or compares them
 cargo xtask soak            the drills with no point left out: about an hour
-cargo xtask bench           prints the benchmarks that spec/promises.toml names
+cargo xtask bench [WORDS]   the benchmarks of spec/promises.toml; --json, --million, --only NAME
 ";
 
 fn main() -> ExitCode {
@@ -49,7 +49,7 @@ fn run() -> Result<()> {
         ["fuzz", seconds] => fuzz::run(&root, seconds.parse().context("SECONDS is a number")?),
         ["gen"] => generated::run(&root, generated::Mode::Write),
         ["gen", "--check"] => generated::run(&root, generated::Mode::Check),
-        ["bench"] => bench::run(&root),
+        ["bench", words @ ..] => bench::run(&root, words),
         ["soak"] => soak::run(&root),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");

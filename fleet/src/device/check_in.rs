@@ -84,12 +84,12 @@ impl Device {
     pub async fn check_in(&mut self, peer: &Peer) -> Result<Result<Believing, Missed>> {
         let mut link = match Link::connect(peer, None).await {
             Ok(link) => link,
-            Err(error) => return missed(error),
+            Err(error) => return Ok(Err(error.into())),
         };
         let prepared = self.prepare(link.exporter())?;
         let reply = match link.post(CHECK_IN_PATH, prepared.body()?, REPLY_MAX).await {
             Ok(reply) => reply,
-            Err(error) => return missed(error),
+            Err(error) => return Ok(Err(error.into())),
         };
         let powered = self.powered.as_mut().context("the device is off")?;
         let section = owner_section(&powered.rot)?;
@@ -145,11 +145,24 @@ impl Device {
     }
 }
 
-fn missed(error: LinkError) -> Result<Result<Believing, Missed>> {
-    Ok(Err(match error.unreachable() {
-        true => Missed::Unreachable,
-        false => Missed::Refused(error.to_string()),
-    }))
+impl Missed {
+    /// The refusal's words, if it was one.
+    #[must_use]
+    pub fn why(self) -> Option<String> {
+        match self {
+            Self::Unreachable => None,
+            Self::Refused(why) => Some(why),
+        }
+    }
+}
+
+impl From<LinkError> for Missed {
+    fn from(error: LinkError) -> Self {
+        match error {
+            LinkError::ServiceUnreachable(..) => Self::Unreachable,
+            other => Self::Refused(other.to_string()),
+        }
+    }
 }
 
 fn owner_section(rot: &Rot) -> Result<Section> {

@@ -1,7 +1,7 @@
 //! Fetching a set into memory, and sending failure records, by the certificate of the check-in.
 
 use super::held::{Held, Part};
-use super::{Device, Event, World};
+use super::{Device, Event, Missed, World};
 use anyhow::{Context as _, Result, bail};
 use craton_api::device::{BLOBS_PATH, FAILURES_PATH, Reports, SETS_PATH};
 use craton_device::believed::Believed;
@@ -96,7 +96,7 @@ impl Device {
             Err(error) => {
                 // They stay spooled until the next check-in.
                 self.credential = None;
-                Ok(Event::Missed((!error.unreachable()).then(|| error.to_string())))
+                Ok(Event::Missed(Missed::from(error).why()))
             }
         }
     }

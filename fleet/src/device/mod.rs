@@ -265,14 +265,8 @@ impl Device {
             }
             Err(missed) => {
                 self.credential = None;
-                let refused = match missed {
-                    Missed::Unreachable => None,
-                    Missed::Refused(why) => Some(why),
-                };
-                if refused.is_none() {
-                    self.old_tried(false)?;
-                }
-                Ok(Event::Missed(refused))
+                self.old_tried(false)?;
+                Ok(Event::Missed(missed.why()))
             }
         }
     }

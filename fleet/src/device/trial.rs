@@ -1,6 +1,5 @@
 //! A trial: the app's health is drawn from the seed, the verdict is the monitor's own.
 
-use super::check_in::Missed;
 use super::{Device, Event, World};
 use crate::release::{Behaviour, Release};
 use anyhow::{Context as _, Result};
@@ -76,11 +75,11 @@ impl Device {
     async fn hear(&mut self, world: &World<'_>, health: &mut Health) -> Result<()> {
         match self.check_in(world.peer).await? {
             Ok(believed) => {
-                (health.checked_in, health.unreachable) = (true, false);
+                health.checked_in = true;
                 self.credential = Some(believed.credential);
                 self.target = believed.target;
             }
-            Err(missed) => health.unreachable = matches!(missed, Missed::Unreachable),
+            Err(_) => health.checked_in = false,
         }
         Ok(())
     }

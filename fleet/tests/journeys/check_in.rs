@@ -1,7 +1,7 @@
 //! Claim → attested → certificate → a request by mTLS.
 
 use super::{SEEDS, scene};
-use craton_api::device::{FAILURES_PATH, Reports, SETS_PATH};
+use craton_api::device::{CHECK_IN_PATH, FAILURES_PATH, Reports, SETS_PATH};
 use craton_api::operator::{Device as Shown, DeviceState};
 use craton_device::link::{Link, LinkError};
 use craton_fleet::{Event, Scene};
@@ -78,5 +78,24 @@ async fn a_day_without_a_deployment_assigns_nothing() {
     scene.day().await.unwrap();
     let assigned = scene.trace.iter().any(|(_, event)| matches!(event, Event::CheckedIn(Some(_))));
     assert!(!assigned);
+    scene.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retry_gets_the_same_reply_and_the_same_bytes_elsewhere_are_refused() {
+    let mut scene = super::scene_of(7, 2).await;
+    scene.day().await.unwrap();
+    let peer = scene.house.peer().clone();
+    let mut link = Link::connect(&peer, None).await.unwrap();
+    let body = scene.devices[0].prepare(link.exporter()).unwrap().body().unwrap();
+    let first = link.post(CHECK_IN_PATH, body.clone(), 16 * 1024).await.unwrap();
+    let before = shown(&scene, 0).await;
+    let again = link.post(CHECK_IN_PATH, body.clone(), 16 * 1024).await.unwrap();
+    assert_eq!(first, again);
+    assert_eq!(shown(&scene, 0).await, before, "a retry changes nothing");
+    let mut other = Link::connect(&peer, None).await.unwrap();
+    let refused = other.post(CHECK_IN_PATH, body, 16 * 1024).await.unwrap_err();
+    assert!(refused.to_string().contains("E1704"), "NonceMismatch: {refused}");
+    assert_eq!(shown(&scene, 0).await, before);
     scene.close().await;
 }

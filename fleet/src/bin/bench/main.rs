@@ -8,6 +8,7 @@ mod cpu;
 mod report;
 mod sandbox;
 mod serve;
+mod store;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -79,6 +80,9 @@ fn main() -> Result<()> {
     }
     if wanted("appraise") {
         appraise::measure(&mut report, size)?;
+    }
+    if wanted("store") {
+        store::measure(&mut report, size, asked.million || asked.quick)?;
     }
     if wanted("sandbox") {
         sandbox::measure(&mut report, size)?;
