@@ -1,7 +1,7 @@
 //! The operator API over the same pinned TLS as the command line's.
 
 use anyhow::{Result, bail};
-use craton_device::link::{Link, Peer};
+use craton_device::link::{ANSWER_WITHIN, Link, Peer};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Method, Request};
@@ -84,7 +84,7 @@ impl Operator {
         }
         let request = request.body(Full::new(Bytes::from(body)))?;
         let (status, answer) =
-            Link::connect(&self.peer, None).await?.ask(request, ANSWER_MAX).await?;
+            Link::connect(&self.peer, None).await?.ask(request, ANSWER_MAX, ANSWER_WITHIN).await?;
         if !(200..300).contains(&status) {
             bail!("{asked}: {status}: {}", String::from_utf8_lossy(&answer));
         }
