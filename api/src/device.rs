@@ -18,8 +18,16 @@ pub const SETS_PATH: &str = "/device/v1/sets/";
 pub const BLOBS_PATH: &str = "/device/v1/blobs/";
 /// POST: [`Reports`] in, nothing out.
 pub const FAILURES_PATH: &str = "/device/v1/failures";
+/// GET `…/{platform|owner}/{version}?catalog={id in hexadecimal}`: a signed section of the trust
+/// store; nothing (204) where there is none of that version. It needs no certificate: a section is
+/// believed by its root's signatures, and holds public keys only.
+pub const TRUST_STORE_PATH: &str = "/device/v1/trust-store/";
 /// The media type of every body.
 pub const MEDIA_TYPE: &str = "application/cbor";
+
+/// The number of the refusal of evidence in mode Debug or Recovery: to the device a state, not a
+/// failure.
+pub const MODE_NOT_NORMAL: u16 = 4108;
 
 /// The label of the TLS exporter that evidence answers (RFC 8446 §7.5), without context, 32 bytes.
 pub const EXPORTER_LABEL: &[u8] = b"EXPORTER-craton-check-in";

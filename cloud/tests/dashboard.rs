@@ -52,6 +52,7 @@ fn each_page_is_rendered_as_its_file_shows() {
     expect("fleet_empty", &seed::fleet_empty());
     expect("device", &seed::device());
     expect("device_pending", &seed::device_pending());
+    expect("device_debug_cloned", &seed::device_debug_cloned());
     expect("rollouts", &seed::rollouts());
     expect("rollout_paused", &seed::rollout());
     expect("rollout_active", &seed::rollout_active());

@@ -17,6 +17,8 @@ pub struct Believed {
     pub class: ClassId,
     /// Whether development sets are believed (SET-4).
     pub development: bool,
+    /// Whether this boot is one in mode Debug, by a capability.
+    pub debug: bool,
     /// The anti-rollback floors.
     pub floors: Floors,
 }
@@ -33,6 +35,8 @@ pub struct BelievedBytes {
     pub class: [u8; 16],
     /// Whether development sets are believed.
     pub development: bool,
+    /// Whether this boot is one in mode Debug.
+    pub debug: bool,
     /// The floors, encoded.
     pub floors: Vec<u8>,
 }
@@ -52,6 +56,7 @@ impl Believed {
             catalog: self.catalog.0,
             class: self.class.0,
             development: self.development,
+            debug: self.debug,
             floors: floors[..written].to_vec(),
         })
     }
@@ -67,6 +72,7 @@ impl Believed {
             catalog: CatalogId(bytes.catalog),
             class: ClassId(bytes.class),
             development: bytes.development,
+            debug: bytes.debug,
             floors: Floors::read(&mut reader)?,
         })
     }

@@ -50,13 +50,15 @@ pub struct Refusal {
     pub text: String,
     /// Who is at fault.
     pub fault: Fault,
+    /// The number that the service gave, where it was the service that refused.
+    pub service_code: Option<u16>,
 }
 
 impl Refusal {
     /// A refusal by its number and words, of what was judged.
     #[must_use]
     pub fn new(code: u16, text: impl ToString) -> Self {
-        Self { code, text: text.to_string(), fault: Fault::Judged }
+        Self { code, text: text.to_string(), fault: Fault::Judged, service_code: None }
     }
 }
 
@@ -90,6 +92,15 @@ impl RoleError {
             Self::RoleNotStarted(..) => 5501,
             Self::RoleGone(_) => 5502,
             Self::Refused(refusal) => refusal.code,
+        }
+    }
+
+    /// The number that the service gave, where it was the service that refused.
+    #[must_use]
+    pub fn service_code(&self) -> Option<u16> {
+        match self {
+            Self::Refused(refusal) => refusal.service_code,
+            _ => None,
         }
     }
 

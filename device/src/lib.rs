@@ -12,9 +12,12 @@ pub mod link;
 pub mod monitor;
 pub mod roles;
 pub mod slot_file;
+pub mod stopped;
+pub mod succession;
 #[allow(unsafe_code)]
 pub mod sys;
 #[cfg(test)]
 mod tests;
 pub mod trace;
+pub mod transfer;
 pub mod update;

@@ -4,7 +4,7 @@
 pub use crate::apps::sandbox::Isolation;
 use crate::believed::BelievedBytes;
 use crate::installed::{AppPayload, InstalledApp};
-use crate::ipc::Fault;
+use crate::ipc::{Fault, Refusal};
 use crate::link::{Credential, Peer};
 use craton_trust::PublicKey;
 use serde::{Deserialize, Serialize};
@@ -71,7 +71,12 @@ pub enum AuthQuestion {
         service: String,
         /// How the device is.
         status: StatusBytes,
+        /// The sets on this device, which a successor of the trust store must keep; `None` to ask
+        /// for no successor in this boot.
+        kept: Option<Vec<[u8; 32]>>,
     },
+    /// Which successor of the trust store was refused since this was asked last.
+    RefusedSuccessor,
     /// The trial held: raise the floors to what was booted.
     Confirm,
 }
@@ -98,6 +103,11 @@ pub enum AuthAnswer {
     Booted(u64),
     /// To `CheckIn`.
     CheckedIn(CheckedIn),
+    /// To `CheckIn`, instead: so many successors of the trust store were taken. Only another boot
+    /// measures them, and only it checks in.
+    Succeeded(u64),
+    /// To `RefusedSuccessor`.
+    RefusedSuccessor(Option<Refusal>),
     /// To `Confirm`.
     Confirmed,
 }

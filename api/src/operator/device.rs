@@ -73,6 +73,8 @@ pub struct Device {
     pub storage: Option<String>,
     /// Boot mode, such as `normal` or `debug`.
     pub mode: Option<String>,
+    /// When its evidence showed that mode, Unix seconds.
+    pub mode_s: Option<u64>,
     /// How its last update ended.
     pub trial: Option<TrialOutcome>,
     /// Set when two devices were seen with this identity.

@@ -129,6 +129,7 @@ pub fn show_status(home: &Home, name: &str, json: bool) -> Result<()> {
     println!("running    {}", if runs { "yes" } else { "no (as it was when it last ran)" });
     println!("rot        software");
     println!("boot       {}", status.boot);
+    println!("mode       {}", if status.mode.is_empty() { "normal" } else { &status.mode });
     println!("set        {}", status.set.as_deref().unwrap_or("none"));
     println!("trial      {}", if status.trial { "yes" } else { "no" });
     println!("service    {}", status.service);

@@ -17,6 +17,7 @@ use craton_api::operator::{
 };
 use craton_trust::assignment::Target;
 use craton_trust::crypto::Crypto as _;
+use craton_trust::dice::Mode;
 use craton_trust::endorsement::Endorsement;
 use craton_trust::evidence::trust_store_digest;
 use craton_trust::store::Role;
@@ -114,10 +115,8 @@ async fn answer(
         epoch: request.epoch,
     };
     let decided = core.store.read(|db| decide(db, &request, &asked, check_in.evidence));
-    if let Err(AppError::Attest(AttestError::CountersStale)) = &decided {
-        // Authentic evidence for this very connection with an old pair: two devices have one
-        // identity.
-        core.store.write(move |db| db.device_mark_cloned(catalog, device)).await?;
+    if let Err(AppError::Attest(refusal)) = &decided {
+        note(core, catalog, device, *refusal).await?;
     }
     let decided = decided?;
     let now_s = core.clock.now_s();
@@ -131,6 +130,40 @@ async fn answer(
     };
     let reply = assignment(&decided.appraised, &certificate.der, answer, &*core.keys.online)?;
     commit(core, &request, decided, certificate, seen, reply).await
+}
+
+/// Notes what authentic evidence for this very connection showed of a device, though it got
+/// nothing for it.
+async fn note(
+    core: &Core,
+    catalog: CatalogId,
+    device: DeviceId,
+    refusal: AttestError,
+) -> Result<(), AppError> {
+    let at_s = core.clock.now_s();
+    let work = move |db: &WriteTx<'_>| match refusal {
+        // An old pair: two devices have one identity.
+        AttestError::CountersStale => db.device_mark_cloned(catalog, device),
+        AttestError::ModeNotNormal(mode) => {
+            db.device_mode_seen(catalog, device, mode_name(mode), at_s)
+        }
+        _ => Ok(()),
+    };
+    match refusal {
+        AttestError::CountersStale | AttestError::ModeNotNormal(_) => {
+            Ok(core.store.write(work).await?)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The word that tables and pages show.
+const fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Normal => "normal",
+        Mode::Debug => "debug",
+        Mode::Recovery => "recovery",
+    }
 }
 
 fn op_digest(digest: Digest) -> craton_api::operator::Digest {
@@ -313,7 +346,7 @@ async fn commit(
         assigned_set: target.map(|target| target.set),
         isolation: Some(request.status.isolation.name().to_owned()),
         storage: Some(request.status.storage.name().to_owned()),
-        mode: Some("normal".to_owned()),
+        mode: Some(mode_name(appraised.mode()).to_owned()),
         trial,
         request: op_digest(seen),
         reply: reply.clone(),

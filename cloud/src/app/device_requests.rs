@@ -1,7 +1,7 @@
 //! What a device may ask beside the check-in, by the certificate that the check-in issued.
 
 use craton_api::device::Reports;
-use craton_api::operator::{CatalogId, DeviceId, Digest, ImageId, ImageSetId};
+use craton_api::operator::{CatalogId, DeviceId, Digest, ImageId, ImageSetId, Section};
 use craton_trust::failure::Failure;
 
 use super::{AppError, Core, StreamOwner, failures};
@@ -39,6 +39,20 @@ pub fn holder(core: &Core, certificate: Option<&[u8]>) -> Result<Holder, AppErro
     let device = core.store.read(|db| db.device_by_serial(&serial))?;
     let (catalog, device) = device.ok_or(AttestError::CertificateReplaced)?;
     Ok(Holder { catalog, device })
+}
+
+/// One version of a section, if there is one. Nobody is asked who he is: a device whose trust store
+/// is behind may have no certificate, and needs the successors to get one.
+///
+/// # Errors
+/// Those of the store.
+pub fn section(
+    core: &Core,
+    catalog: CatalogId,
+    section: Section,
+    version: u64,
+) -> Result<Option<Vec<u8>>, AppError> {
+    Ok(core.store.read(|db| db.trust_store_section(catalog, section, version))?)
 }
 
 /// An admitted set that the device has to do with, with its signatures: assigned, attested or

@@ -67,6 +67,22 @@ pub async fn move_to(
     core.store.write(work).await
 }
 
+/// Forgets that two devices were seen with one identity: the operator has found the copy.
+///
+/// # Errors
+/// `DeviceUnknown`.
+pub async fn clear_cloned(
+    core: &Core,
+    permit: Permit<ManageDevices>,
+    id: DeviceId,
+) -> Result<Device, AppError> {
+    let work = move |db: &WriteTx<'_>| {
+        db.device_clear_cloned(&permit, id)?;
+        shown(db, permit.catalog(), id)
+    };
+    core.store.write(work).await
+}
+
 /// Forgets a device.
 ///
 /// # Errors
@@ -159,6 +175,7 @@ fn pending(id: DeviceId, group: Option<String>, rot: RotClass, now_s: u64) -> De
         storage: None,
         mode: None,
         trial: None,
+        mode_s: None,
         cloned: false,
         failures_lost: None,
     }

@@ -144,7 +144,8 @@ fn kind_of_catalog(refusal: &CatalogError) -> RefusalKind {
         | CatalogError::GroupInUse
         | CatalogError::SetNotApproved
         | CatalogError::PlatformOther
-        | CatalogError::ClaimConflict => RefusalKind::Conflict,
+        | CatalogError::ClaimConflict
+        | CatalogError::SetOrphaned(_) => RefusalKind::Conflict,
         CatalogError::QuotaReached { .. } => RefusalKind::TooLarge,
         CatalogError::FailuresTooMany { .. } => RefusalKind::TooMany,
         _ => RefusalKind::Invalid,

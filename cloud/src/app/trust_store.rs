@@ -1,11 +1,16 @@
 //! The trust store of a catalog, as the service keeps it for devices to fetch.
 
 use craton_api::operator::{Digest, Section, TrustStore, TrustStoreSection};
+use craton_trust::Signed;
+use craton_trust::set::ImageSet;
+use craton_trust::store::{self, SectionKind};
+use craton_trust::suit::ENVELOPE_MAX;
 
-use super::{AppError, Core, log};
+use super::{AppError, Blobs, Core, log};
 use crate::audit::{Leaf, LeafKind};
 use crate::catalog::{CatalogError, section_of, successor};
-use crate::store::WriteTx;
+use crate::crypto::AwsLc;
+use crate::store::{SetInUse, WriteTx};
 use crate::tenancy::{ManageTrustStore, Permit, ReadCatalog};
 
 /// Every version of every section.
@@ -31,10 +36,11 @@ pub fn fetch(
     kept.ok_or_else(|| CatalogError::SectionUnknown.into())
 }
 
-/// Takes the successor of a section, signed by the old root and its own.
+/// Takes the successor of a section, signed by the old root and its own, if every device can: it
+/// refuses what a device would.
 ///
 /// # Errors
-/// `ObjectRefused` with the rule that it breaks.
+/// `ObjectRefused` with the rule that it breaks; `SetOrphaned` (STORE-4).
 pub async fn succeed(
     core: &Core,
     permit: Permit<ManageTrustStore>,
@@ -42,6 +48,7 @@ pub async fn succeed(
     signed: Vec<u8>,
 ) -> Result<TrustStoreSection, AppError> {
     let (now_s, keys, catalog) = (core.clock.now_s(), core.keys.clone(), permit.catalog());
+    let blobs = core.blobs.clone();
     let work = move |db: &WriteTx<'_>| {
         let (_, newest) =
             db.trust_store_newest(catalog, section)?.ok_or(CatalogError::SectionUnknown)?;
@@ -53,7 +60,12 @@ pub async fn succeed(
                 first.ok_or(CatalogError::SectionUnknown)?.digest
             }
         };
-        let (version, digest) = successor(&section_of(&newest)?, genesis, &signed)?;
+        let next = successor(&section_of(&newest)?, genesis, &signed)?;
+        let (version, digest) = (next.version, next.digest().into());
+        // In the transaction that takes it: no set is deployed or attested in between.
+        for set in db.image_sets_in_use(catalog)? {
+            check_kept(&blobs, &next, &set)?; // STORE-4
+        }
         let accepted = TrustStoreSection { section, version, digest, accepted_s: now_s };
         db.trust_store_succeed(&permit, &accepted, &signed)?;
         let leaf = Leaf { kind: LeafKind::TrustStore, fact: digest };
@@ -61,4 +73,20 @@ pub async fn succeed(
         Ok(accepted)
     };
     core.store.write(work).await
+}
+
+/// Refuses a successor under which a device could not boot a set that it runs or is assigned.
+fn check_kept(blobs: &Blobs, next: &store::Section, set: &SetInUse) -> Result<(), AppError> {
+    let orphaned = |_| CatalogError::SetOrphaned(set.id);
+    if next.kind == SectionKind::Owner {
+        store::keeps_installed(&AwsLc, next, [&set.signed[..]]).map_err(orphaned)?;
+    }
+    let parsed = Signed::parse(&set.signed)
+        .and_then(|signed| ImageSet::parse(signed.unchecked_payload()))
+        .map_err(orphaned)?;
+    for member in parsed.members() {
+        let envelope = blobs.read(member.envelope.into(), ENVELOPE_MAX as u64)?;
+        store::keeps_images(&AwsLc, next, [&envelope[..]]).map_err(orphaned)?;
+    }
+    Ok(())
 }

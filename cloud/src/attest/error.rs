@@ -1,5 +1,6 @@
 //! Why a device was not believed.
 
+use craton_trust::dice::Mode;
 use craton_trust::{ComponentId, Digest};
 
 /// Why evidence was refused.
@@ -36,7 +37,7 @@ pub enum AttestError {
     LifecycleRefused(&'static str),
     /// The device runs in another mode.
     #[error("E4108: the device runs in debug or recovery mode. Restart it without the capability")]
-    ModeNotNormal,
+    ModeNotNormal(Mode),
     /// The trust store was not measured.
     #[error(
         "E4111: the evidence does not say which trust store the device has. Update its runtime"
@@ -95,7 +96,7 @@ impl AttestError {
             Self::ClientKeyOther => 4105,
             Self::RotClassBelow => 4106,
             Self::LifecycleRefused(_) => 4107,
-            Self::ModeNotNormal => 4108,
+            Self::ModeNotNormal(_) => 4108,
             Self::MeasurementMissing => 4111,
             Self::MemberUnmeasured(_) => 4112,
             Self::RuntimeUnmeasured => 4113,

@@ -154,7 +154,7 @@ pub fn appraise(
     }
     check_lifecycle(claims.lifecycle, known.dev)?;
     if claims.mode != Mode::Normal {
-        return Err(AttestError::ModeNotNormal); // ATT-4
+        return Err(AttestError::ModeNotNormal(claims.mode)); // ATT-4
     }
     check_layer(&authentic, known)?;
     measured::check(claims, references)?;

@@ -289,7 +289,7 @@ fn att_3_refuses_a_worse_root_of_trust_as_rot_class_below() {
 #[test]
 fn att_4_refuses_debug_and_recovery_as_mode_not_normal() {
     for mode in [Mode::Debug, Mode::Recovery] {
-        assert_eq!(refused(|d| d.claims.mode = mode), AttestError::ModeNotNormal);
+        assert_eq!(refused(|d| d.claims.mode = mode), AttestError::ModeNotNormal(mode));
     }
 }
 

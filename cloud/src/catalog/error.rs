@@ -110,6 +110,13 @@ pub enum CatalogError {
     /// No failure group of that fingerprint.
     #[error("E4178: there is no such failure group. List the groups for their fingerprints.")]
     FailureGroupUnknown,
+    /// A device could not boot this set under the successor.
+    #[error(
+        "E4182: a device runs or is assigned the image set {0}, which it could not boot under this \
+         successor. Keep its signers and ceiling until every device runs a set by the new keys, or \
+         retire the devices that never will."
+    )]
+    SetOrphaned(craton_api::operator::ImageSetId),
     /// A signed object is not believed; the number is the one of the reason.
     #[error(
         "E{}: the {what} is not believed: {}. Look the number up in the list of errors and sign \
@@ -182,6 +189,7 @@ impl CatalogError {
             Self::FailuresTooMany { .. } => 4179,
             Self::PlatformOther => 4180,
             Self::QuotaReached { .. } => 4181,
+            Self::SetOrphaned(_) => 4182,
             Self::ObjectRefused { why, .. } => why.code(),
         }
     }

@@ -8,7 +8,7 @@ use craton_trust::crypto::{Crypto as _, Signer};
 use craton_trust::set::{ImageSet, Member};
 use craton_trust::store::{self, Role, Section, SectionKind};
 use craton_trust::suit::{self, ImageType};
-use craton_trust::{Signed, endorsement, signed};
+use craton_trust::{Signed, Verified, endorsement, signed};
 
 use super::CatalogError;
 use crate::crypto::AwsLc;
@@ -63,7 +63,7 @@ pub fn section_of(kept: &[u8]) -> Result<Section, CatalogError> {
     section.map_err(|why| CatalogError::ObjectRefused { what: "section", why })
 }
 
-/// Believes the successor of a section: its version and digest.
+/// Believes the successor of a section.
 ///
 /// # Errors
 /// `ObjectRefused`.
@@ -71,11 +71,10 @@ pub fn successor(
     newest: &Section,
     genesis: Digest,
     candidate: &[u8],
-) -> Result<(u64, Digest), CatalogError> {
+) -> Result<Verified<Section>, CatalogError> {
     let refused = |why| CatalogError::ObjectRefused { what: "successor", why };
     let signed = Signed::parse(candidate).map_err(refused)?;
-    let next = store::accept_successor(&AwsLc, newest, genesis.into(), &signed).map_err(refused)?;
-    Ok((next.version, next.digest().into()))
+    store::accept_successor(&AwsLc, newest, genesis.into(), &signed).map_err(refused)
 }
 
 /// Believes an envelope by the publisher of the section that its type belongs to: `platform` for

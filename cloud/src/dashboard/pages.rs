@@ -139,6 +139,7 @@ pub(super) async fn device(
             storage: device.storage,
             isolation: device.isolation,
             mode: device.mode,
+            mode_seen: device.mode_s.map(Moment),
             epoch: device.epoch,
             boot: device.last_boot,
             check_in: device.last_check_in,

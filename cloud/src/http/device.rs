@@ -5,15 +5,17 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Extension, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use craton_api::device::{
-    BLOBS_PATH, CHECK_IN_MAX, CHECK_IN_PATH, FAILURES_PATH, MEDIA_TYPE, REPORTS_SIZE_MAX, SETS_PATH,
+    BLOBS_PATH, CHECK_IN_MAX, CHECK_IN_PATH, FAILURES_PATH, MEDIA_TYPE, REPORTS_SIZE_MAX,
+    SETS_PATH, TRUST_STORE_PATH,
 };
-use craton_api::operator::{Digest, ImageSetId};
+use craton_api::operator::{CatalogId, Digest, ImageSetId, Section};
+use serde::Deserialize;
 
-use super::{Exporter, Named, PeerCertificate, Refusal, blob_response, read_body};
+use super::{Exporter, Named, PeerCertificate, Refusal, Wanted, blob_response, read_body};
 use crate::app::check_in::{Issuer, check_in};
 use crate::app::{App, AppError, device_requests};
 
@@ -24,6 +26,7 @@ pub fn router(issuer: Arc<Issuer>) -> Router<App> {
         .route(&format!("{SETS_PATH}{{set}}"), get(give_set))
         .route(&format!("{BLOBS_PATH}{{digest}}"), get(give_blob))
         .route(FAILURES_PATH, post(take_failures))
+        .route(&format!("{TRUST_STORE_PATH}{{section}}/{{version}}"), get(give_section))
         .layer(Extension(issuer))
 }
 
@@ -39,6 +42,22 @@ async fn answer_check_in(
 ) -> Result<Response, Refusal> {
     let body = read_body(body, CHECK_IN_MAX).await?;
     Ok(bytes(check_in(&app, &issuer, exporter.0, &body).await?))
+}
+
+#[derive(Deserialize)]
+struct OfCatalog {
+    catalog: CatalogId,
+}
+
+async fn give_section(
+    State(app): State<App>,
+    Named((section, version)): Named<(Section, u64)>,
+    Wanted(of): Wanted<OfCatalog>,
+) -> Result<Response, Refusal> {
+    Ok(match device_requests::section(&app, of.catalog, section, version)? {
+        Some(signed) => bytes(signed),
+        None => StatusCode::NO_CONTENT.into_response(),
+    })
 }
 
 async fn give_set(

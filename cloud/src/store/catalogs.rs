@@ -95,6 +95,9 @@ impl ReadTx<'_> {
         section: Section,
         version: u64,
     ) -> Result<Option<Vec<u8>>, StoreError> {
+        if i64::try_from(version).is_err() {
+            return Ok(None); // no column holds it
+        }
         let sql = "SELECT signed FROM trust_store_sections \
                    WHERE catalog = ?1 AND section = ?2 AND version = ?3";
         let row = params![Bytes(catalog), place_of(&SECTIONS, &section), Number(version)];

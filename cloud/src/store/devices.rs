@@ -17,7 +17,7 @@ const TRIALS: [TrialOutcome; 3] =
 
 const COLUMNS: &str = "device, state, class, product, device_group, epoch, created_s, \
      last_seen_s, last_boot, last_check_in, certificate_serial, attested_set, assigned_set, \
-     isolation, storage, mode, trial, cloned, endorsement, identity_key";
+     isolation, storage, mode, trial, cloned, mode_s, endorsement, identity_key";
 
 /// A device with what only the service needs of it.
 pub struct DeviceRow {
@@ -215,7 +215,7 @@ impl WriteTx<'_> {
         let sql = "UPDATE devices SET state = 1, last_seen_s = ?3, epoch = ?4, last_boot = ?5, \
                    last_check_in = ?6, certificate_serial = coalesce(?7, certificate_serial), \
                    attested_set = ?8, assigned_set = ?9, isolation = ?10, storage = ?11, \
-                   mode = ?12, trial = ?13 WHERE catalog = ?1 AND device = ?2";
+                   mode = ?12, trial = ?13, mode_s = ?3 WHERE catalog = ?1 AND device = ?2";
         let row = params![
             Bytes(catalog),
             Bytes(id),
@@ -255,6 +255,28 @@ impl WriteTx<'_> {
     /// Forgets replies given before a time; how many.
     pub fn check_in_replies_forget(&self, before_s: u64) -> Result<usize, StoreError> {
         self.change("DELETE FROM check_in_replies WHERE at_s < ?1", [Number(before_s)])
+    }
+
+    /// Notes the mode that authentic evidence showed, of a device that got nothing for it.
+    pub fn device_mode_seen(
+        &self,
+        catalog: CatalogId,
+        id: DeviceId,
+        mode: &str,
+        at_s: u64,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE devices SET mode = ?3, mode_s = ?4 WHERE catalog = ?1 AND device = ?2";
+        self.change(sql, params![Bytes(catalog), Bytes(id), mode, Number(at_s)]).map(|_| ())
+    }
+
+    /// Forgets that two were seen of a device; whether there is such a device.
+    pub fn device_clear_cloned(
+        &self,
+        permit: &Permit<ManageDevices>,
+        id: DeviceId,
+    ) -> Result<bool, StoreError> {
+        let sql = "UPDATE devices SET cloned = 0 WHERE catalog = ?1 AND device = ?2";
+        Ok(self.change(sql, params![Bytes(permit.catalog()), Bytes(id)])? > 0)
     }
 
     /// Marks a device of which two were seen.
@@ -315,10 +337,11 @@ fn read_device(row: &Row<'_>) -> rusqlite::Result<Result<DeviceRow, StoreError>>
         trial: None,
         cloned: row.get(17)?,
         failures_lost: None,
+        mode_s: number(18)?,
     };
     let (state, class): (i64, Option<i64>) = (row.get(1)?, row.get(2)?);
     let trial: Option<i64> = row.get(16)?;
-    let (endorsement, identity_key) = (row.get(18)?, row.get(19)?);
+    let (endorsement, identity_key) = (row.get(19)?, row.get(20)?);
     let words = || -> Result<(DeviceState, Option<RotClass>, Option<TrialOutcome>), StoreError> {
         let class = class.map(|class| value_at(&CLASSES, class, "devices")).transpose()?;
         let trial = trial.map(|trial| value_at(&TRIALS, trial, "devices")).transpose()?;

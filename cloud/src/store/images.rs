@@ -35,7 +35,30 @@ pub struct SetSignatures {
     pub approval: Option<Vec<u8>>,
 }
 
+/// A set that a device runs or may be told to run.
+pub struct SetInUse {
+    /// Which.
+    pub id: ImageSetId,
+    /// With every signature on it.
+    pub signed: Vec<u8>,
+}
+
 impl ReadTx<'_> {
+    /// The admitted sets that a deployment assigns, or that a device showed or was assigned last.
+    /// It looks at every device of the catalog: for what an owner does once a year.
+    pub fn image_sets_in_use(&self, catalog: CatalogId) -> Result<Vec<SetInUse>, StoreError> {
+        let sql = "SELECT image_set, signed FROM image_sets \
+                   WHERE catalog = ?1 AND log_index IS NOT NULL AND image_set IN ( \
+                       SELECT image_set FROM deployments WHERE catalog = ?1 AND state <> 2 \
+                       UNION SELECT previous_set FROM deployments \
+                           WHERE catalog = ?1 AND state <> 2 \
+                       UNION SELECT attested_set FROM devices WHERE catalog = ?1 \
+                       UNION SELECT assigned_set FROM devices WHERE catalog = ?1)";
+        self.all(sql, [Bytes(catalog)], |row| {
+            Ok(SetInUse { id: row.get::<_, Bytes<_>>(0)?.0, signed: row.get(1)? })
+        })
+    }
+
     /// A blob that this catalog holds.
     pub fn blob(&self, catalog: CatalogId, sha256: Digest) -> Result<Option<Blob>, StoreError> {
         let sql = "SELECT sha256, size FROM blobs WHERE catalog = ?1 AND sha256 = ?2";

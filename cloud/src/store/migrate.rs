@@ -11,6 +11,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0004_failure_numbers.sql"),
     include_str!("migrations/0005_blobs_named.sql"),
     include_str!("migrations/0006_image_runtime.sql"),
+    include_str!("migrations/0007_device_mode.sql"),
 ];
 
 pub(super) fn to_newest(db: &Connection) -> Result<(), StoreError> {

@@ -31,7 +31,7 @@ pub use catalogs::{CatalogRow, GroupRules};
 pub use devices::{CheckInRecord, DeviceRow};
 pub use error::StoreError;
 pub use failures::{FailureRow, Grouped, ReceivedFailure};
-pub use images::{ImageSetRow, SetSignatures};
+pub use images::{ImageSetRow, SetInUse, SetSignatures};
 pub use log::{CheckpointRow, LeafPlace};
 pub use private::private_folder;
 pub use rollouts::{DeploymentRow, OutcomeCount, OutcomeRecord};

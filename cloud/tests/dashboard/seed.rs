@@ -128,6 +128,7 @@ pub fn device() -> DevicePage {
         storage: Some("unpacked".to_owned()),
         isolation: Some("reduced".to_owned()),
         mode: Some("normal".to_owned()),
+        mode_seen: Some(ago(11)),
         epoch: 0,
         boot: Some(4),
         check_in: Some(37),
@@ -150,6 +151,12 @@ pub fn device() -> DevicePage {
     }
 }
 
+/// Booted by a capability, and seen twice.
+pub fn device_debug_cloned() -> DevicePage {
+    let mode = Some("debug".to_owned());
+    DevicePage { mode, mode_seen: Some(ago(5)), cloned: true, ..device() }
+}
+
 pub fn device_pending() -> DevicePage {
     DevicePage {
         id: DeviceId(bytes(15)),
@@ -160,6 +167,7 @@ pub fn device_pending() -> DevicePage {
         storage: None,
         isolation: None,
         mode: None,
+        mode_seen: None,
         boot: None,
         check_in: None,
         certificate_serial: None,

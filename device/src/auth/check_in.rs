@@ -3,7 +3,7 @@
 
 use super::{Auth, AuthError};
 use crate::link::{self, Link, Peer};
-use crate::roles::{CheckedIn, CredentialBytes, PeerBytes, StatusBytes};
+use crate::roles::{AuthAnswer, CheckedIn, CredentialBytes, PeerBytes, StatusBytes};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use craton_api::device::{CHECK_IN_PATH, CheckIn, Isolation, Request, Status, Storage};
@@ -34,7 +34,8 @@ impl Auth {
         &mut self,
         service: &str,
         status: StatusBytes,
-    ) -> Result<CheckedIn, AuthError> {
+        kept: Option<&[[u8; 32]]>,
+    ) -> Result<AuthAnswer, AuthError> {
         let now = self.rot.status()?;
         let catalog = now.owner.ok_or(AuthError::DeviceUnowned)?;
         let section = self.owner_section()?;
@@ -46,24 +47,33 @@ impl Auth {
         let request = Request { catalog, device, epoch: now.epoch, client_key, status }.encode()?;
         let digest = Soft.sha256(&[&request]);
         let address = Address { catalog, device, epoch: now.epoch, request: digest };
-        let sent = Instant::now();
         let expected = Expected { section, address, checkpoint: now.checkpoint_size };
-        let reply = link::runtime()?.block_on(async {
+        let answered = link::runtime()?.block_on(async {
             let mut link = Link::connect(&peer, None).await?;
+            let taken = self.successors(&mut link, catalog, kept).await?;
+            if taken > 0 {
+                return Ok(Err(taken));
+            }
+            let sent = Instant::now();
             let freshness = *link.exporter();
             let evidence = self.evidence(catalog, &freshness, &digest, client_key)?;
             let body = CheckIn { request: &request, evidence: &evidence }.encode()?;
-            Ok::<_, AuthError>(link.post(CHECK_IN_PATH, body, REPLY_MAX).await?)
+            let reply = link.post(CHECK_IN_PATH, body, REPLY_MAX).await?;
+            Ok::<_, AuthError>(Ok((reply, sent)))
         })?;
+        let (reply, sent) = match answered {
+            Ok(reply) => reply,
+            Err(taken) => return Ok(AuthAnswer::Succeeded(taken)),
+        };
         let believed = believe(&reply, &expected, sent.elapsed())?;
         self.rot.accept_reply(&reply, &digest)?;
-        Ok(CheckedIn {
+        Ok(AuthAnswer::CheckedIn(CheckedIn {
             credential: CredentialBytes { certificate: believed.certificate, key },
             time: believed.time,
             next_s: believed.next_s,
             target: believed.target.map(|set| set.0),
             peer: PeerBytes::from(&peer),
-        })
+        }))
     }
 
     fn evidence(

@@ -45,6 +45,15 @@ impl AuthError {
         }
     }
 
+    /// The number that the service gave with its refusal.
+    #[must_use]
+    pub fn service_code(&self) -> Option<u16> {
+        match self {
+            Self::Link(error) => error.service_code(),
+            _ => None,
+        }
+    }
+
     /// Who is at fault.
     #[must_use]
     pub fn fault(&self) -> Fault {

@@ -6,12 +6,15 @@
 mod check_in;
 mod error;
 #[cfg(test)]
+mod succession_tests;
+mod successors;
+#[cfg(test)]
 mod tests;
 
 pub use error::AuthError;
 
 use crate::believed::Believed;
-use crate::folder::{ENDORSEMENT_FILE, ROT_FILE};
+use crate::folder::{ENDORSEMENT_FILE, open_rot};
 use crate::ipc::{Refusal, serve};
 use crate::roles::{AuthAnswer, AuthQuestion};
 use craton_rot::platform::file::FilePlatform;
@@ -21,14 +24,10 @@ use craton_trust::evidence::Measured;
 use craton_trust::soft::Soft;
 use craton_trust::store::{Section, SectionKind};
 use craton_trust::{ClassId, ComponentId, Digest, Signed};
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::path::{Path, PathBuf};
 
 /// The component under which the runtime, this program, is measured and published.
 pub const RUNTIME: ComponentId = ComponentId(*b"craton/runtime-1");
-
-/// How long an earlier role may keep the root of trust.
-const LOCK_WITHIN: Duration = Duration::from_secs(45);
 
 /// The role's main.
 pub fn main(device: &Path) {
@@ -40,7 +39,8 @@ pub fn main(device: &Path) {
 }
 
 fn refusal(error: &AuthError) -> Refusal {
-    Refusal { fault: error.fault(), ..Refusal::new(error.code(), error) }
+    let (fault, service_code) = (error.fault(), error.service_code());
+    Refusal { fault, service_code, ..Refusal::new(error.code(), error) }
 }
 
 /// The root of trust, and the right to check in by it.
@@ -48,14 +48,17 @@ struct Auth {
     rot: Engine<FilePlatform, Soft>,
     role: AuthRole,
     class: ClassId,
+    folder: PathBuf,
+    /// The last successor that was refused, until the monitor asks.
+    refused: Option<Refusal>,
 }
 
 impl Auth {
     fn open(device: &Path) -> Result<Self, AuthError> {
-        let platform = open_platform(&device.join(ROT_FILE))?;
-        let mut rot = Engine::reset(platform, Soft, Start::Normal)?;
+        let mut rot = Engine::reset(open_rot(device)?, Soft, Start::Normal)?;
         let role = rot.take_auth_role()?;
-        Ok(Self { role, rot, class: endorsed_class(device)? })
+        let (class, folder) = (endorsed_class(device)?, device.to_owned());
+        Ok(Self { role, rot, class, folder, refused: None })
     }
 
     fn answer(&mut self, question: AuthQuestion) -> Result<AuthAnswer, AuthError> {
@@ -64,9 +67,10 @@ impl Auth {
             AuthQuestion::Boot { runtime, set, images } => {
                 self.boot(Digest(runtime), set.as_deref(), &images).map(AuthAnswer::Booted)
             }
-            AuthQuestion::CheckIn { service, status } => {
-                self.check_in(&service, status).map(AuthAnswer::CheckedIn)
+            AuthQuestion::CheckIn { service, status, kept } => {
+                self.check_in(&service, status, kept.as_deref())
             }
+            AuthQuestion::RefusedSuccessor => Ok(AuthAnswer::RefusedSuccessor(self.refused.take())),
             AuthQuestion::Confirm => {
                 self.rot.confirm()?;
                 Ok(AuthAnswer::Confirmed)
@@ -87,7 +91,8 @@ impl Auth {
         let owner = self.owner_section()?;
         let debug = status.mode == craton_trust::dice::Mode::Debug;
         let development = owner.dev || debug; // SET-4
-        Ok(Believed { owner, catalog, class: self.class, development, floors: status.floors })
+        let (class, floors) = (self.class, status.floors);
+        Ok(Believed { owner, catalog, class, development, debug, floors })
     }
 
     fn boot(
@@ -104,20 +109,6 @@ impl Auth {
         let runtime = Measured { component: RUNTIME, digest: runtime };
         self.rot.boot(&NextLayer { runtime, set, images: &images })?;
         Ok(self.rot.status()?.boot)
-    }
-}
-
-/// Opens the root of trust, waiting for the role of an earlier boot to let go of it: after a
-/// monitor was killed, its auth role ends only when its check-in does.
-fn open_platform(path: &Path) -> Result<FilePlatform, AuthError> {
-    let until = Instant::now() + LOCK_WITHIN;
-    loop {
-        match FilePlatform::open(path) {
-            Err(craton_rot::Error::StorageLocked) if Instant::now() < until => {
-                std::thread::sleep(Duration::from_millis(50));
-            }
-            opened => return Ok(opened?),
-        }
     }
 }
 

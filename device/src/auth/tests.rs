@@ -17,6 +17,7 @@ use craton_trust::evidence::check_in_nonce;
 use craton_trust::merkle::{self, Checkpoint};
 use craton_trust::{CatalogId, DeviceId, Error, SetId};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 const STATUS: StatusBytes = StatusBytes { running: None, trial: false, failed: None, isolation: 0 };
 const TIME: u64 = 1_800_000_000;
@@ -38,7 +39,9 @@ fn device_unowned_believes_nobody_and_dials_nobody() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let service = listener.local_addr().unwrap().to_string();
-    for question in [AuthQuestion::Believed, AuthQuestion::CheckIn { service, status: STATUS }] {
+    for question in
+        [AuthQuestion::Believed, AuthQuestion::CheckIn { service, status: STATUS, kept: None }]
+    {
         let refused = refused(folder.path(), question);
         assert!(matches!(refused, AuthError::DeviceUnowned), "{refused}");
     }
@@ -94,7 +97,7 @@ impl Bench {
         let boot = AuthQuestion::Boot { runtime: [1; 32], set: None, images: Vec::new() };
         auth.answer(boot)?;
         let service = self.server.address.clone();
-        let outcome = auth.answer(AuthQuestion::CheckIn { service, status: STATUS });
+        let outcome = auth.answer(AuthQuestion::CheckIn { service, status: STATUS, kept: None });
         let status = auth.rot.status().unwrap();
         if outcome.is_err() {
             let kept = (status.time_floor, status.checkpoint_size);
@@ -212,12 +215,12 @@ fn a_service_out_of_reach_is_an_outage_and_uses_up_no_check_in() {
     let mut auth = Auth::open(folder.path()).ok().unwrap();
     let boot = AuthQuestion::Boot { runtime: [1; 32], set: None, images: Vec::new() };
     auth.answer(boot).ok().unwrap();
-    let question = |service: String| AuthQuestion::CheckIn { service, status: STATUS };
+    let question = |service: String| AuthQuestion::CheckIn { service, status: STATUS, kept: None };
     let unreachable = auth.answer(question(nobody().address)).err().unwrap();
     assert_eq!(unreachable.fault(), Fault::Service, "{unreachable}");
     assert_eq!(auth.rot.status().unwrap().check_in, 0);
     let busy = auth.answer(question(server.address.clone())).err().unwrap();
-    assert!(matches!(busy, AuthError::Link(LinkError::ServiceRefused(503, _))), "{busy}");
+    assert!(matches!(busy, AuthError::Link(LinkError::ServiceRefused(503, ..))), "{busy}");
     // A service that refuses everybody is an outage, too.
     assert_eq!(busy.fault(), Fault::Service);
 }

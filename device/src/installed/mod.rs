@@ -156,6 +156,40 @@ fn open_app(
     })
 }
 
+/// What is signed of a set, not verified.
+pub struct SignedObjects {
+    /// The set.
+    pub set: Vec<u8>,
+    /// Its images' envelopes.
+    pub envelopes: Vec<Vec<u8>>,
+}
+
+/// What is signed of a set on the disk. `None` for a set that is not whole here: it cannot boot
+/// either.
+///
+/// # Errors
+/// `DeviceIo`, `SetDamaged`, and the refusals of the set's encoding.
+pub fn signed_objects(device: &Path, set: SetId) -> Result<Option<SignedObjects>, InstalledError> {
+    let folder = set_folder(device, set);
+    let whole = |read| match read {
+        Err(InstalledError::SetIncomplete(_)) => Ok(None),
+        read => read.map(Some),
+    };
+    let Some(bytes) = whole(read_bounded(&folder.join("set.cbor"), SET_MAX as u64))? else {
+        return Ok(None);
+    };
+    let mut envelopes = Vec::new();
+    let parsed = ImageSet::parse(Signed::parse(&bytes)?.unchecked_payload())?;
+    for member in parsed.members() {
+        let path = component_folder(&folder, member.component).join("envelope.cbor");
+        match whole(read_bounded(&path, suit::ENVELOPE_MAX as u64))? {
+            Some(envelope) => envelopes.push(envelope),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(SignedObjects { set: bytes, envelopes }))
+}
+
 /// The files of an app's payload, once its verity tree is checked.
 ///
 /// # Errors

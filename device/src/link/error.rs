@@ -20,9 +20,9 @@ pub enum LinkError {
     /// The certificate and its key do not belong together.
     #[error("E5404: the device's certificate is damaged. It gets a new one at its next check-in")]
     CredentialDamaged,
-    /// The service said no.
+    /// The service said no: status, words, and its own number if it gave one.
     #[error("E5405: the service refused ({0}): {1}")]
-    ServiceRefused(u16, String),
+    ServiceRefused(u16, String, Option<u16>),
     /// The answer is longer than it may be.
     #[error("E5406: the service's answer is longer than {0} bytes; it was not read further")]
     AnswerTooLarge(usize),
@@ -50,6 +50,15 @@ impl LinkError {
             Self::AnswerTooLarge(_) => 5406,
             Self::DownloadStopped(_) => 5407,
             Self::SystemExhausted(_) => 5408,
+        }
+    }
+
+    /// The number that the service gave with its refusal.
+    #[must_use]
+    pub fn service_code(&self) -> Option<u16> {
+        match self {
+            Self::ServiceRefused(_, _, code) => *code,
+            _ => None,
         }
     }
 }

@@ -208,7 +208,8 @@ impl Link {
             return Ok(answer);
         }
         let said = self.collect(&mut answer, PROBLEM_MAX).await.unwrap_or_default();
-        Err(LinkError::ServiceRefused(status, refusal_text(&said)))
+        let code = serde_json::from_slice(&said).ok().map(|problem: Problem| problem.code);
+        Err(LinkError::ServiceRefused(status, refusal_text(&said), code))
     }
 
     async fn exchange<B>(

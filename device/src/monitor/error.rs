@@ -2,6 +2,7 @@
 
 use crate::installed::InstalledError;
 use crate::ipc::{Fault, RoleError};
+use crate::transfer::TransferError;
 use std::path::PathBuf;
 
 /// Why the monitor gave up.
@@ -10,6 +11,9 @@ pub enum MonitorError {
     /// A role refused, or could not be started.
     #[error(transparent)]
     Role(#[from] RoleError),
+    /// The root of trust refused.
+    #[error("{0}")]
+    Rot(#[from] craton_rot::Error),
     /// The slots or a set could not be read or written.
     #[error(transparent)]
     Installed(#[from] InstalledError),
@@ -40,10 +44,20 @@ impl MonitorError {
     pub fn code(&self) -> u16 {
         match self {
             Self::Role(error) => error.code(),
+            Self::Rot(error) => error.code(),
             Self::Installed(error) => error.code(),
             Self::RuntimeUnreadable(_) => 5510,
             Self::DeviceRuns(_) => 5511,
             Self::DeviceMissing(_) => 5512,
+        }
+    }
+}
+
+impl From<TransferError> for MonitorError {
+    fn from(error: TransferError) -> Self {
+        match error {
+            TransferError::Rot(error) => Self::Rot(error),
+            TransferError::Installed(error) => Self::Installed(error),
         }
     }
 }

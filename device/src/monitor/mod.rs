@@ -8,6 +8,8 @@ mod boot;
 mod disk;
 mod error;
 mod health;
+mod lock;
+mod records;
 mod retry;
 mod run;
 mod status;
@@ -17,6 +19,7 @@ mod tests;
 pub use crate::roles::AppStatus;
 pub use error::MonitorError;
 pub use health::{Health, Policy, Verdict};
+pub use lock::lock;
 pub use run::run;
 pub use status::{DeviceStatus, STATUS_FILE};
 

@@ -2,20 +2,22 @@
 
 use super::boot::{self, Booted, STEP_WITHIN};
 use super::disk::{rot_is_over, wait_for_disk};
+use super::lock::lock;
+use super::records::{NO_COMPONENT, keep, keep_record};
 use super::retry::{Again, Fetching, Retry};
 use super::status::StatusFile;
 use super::{Device, DeviceStatus, Health, MonitorError, Verdict};
-use crate::installed::InstalledError;
 use crate::ipc::{self, Fault, Refusal, Role, RoleError};
 use crate::roles::{
     AppsAnswer, AppsEvent, AppsQuestion, AuthAnswer, AuthQuestion, CheckedIn, CrashQuestion,
     StatusBytes, UpdateQuestion,
 };
 use crate::slot_file::SlotFile;
-use craton_trust::failure::{Failure, FailureKind, RECORD_MAX};
+use craton_api::device::MODE_NOT_NORMAL;
+use craton_trust::evidence::TRUST_STORE;
+use craton_trust::failure::FailureKind;
 use craton_trust::slots::Slot;
-use craton_trust::{ComponentId, Digest, ImageId, SetId};
-use rustix::fs::{FlockOperation, flock};
+use craton_trust::{ComponentId, Digest, SetId};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -26,6 +28,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const NETWORK_WITHIN: Duration = Duration::from_secs(3600);
 /// How often a boot in a row may lose a role before the monitor gives up.
 const BOOTS_LOST_MAX: u32 = 4;
+
+/// What the status says of the service in a boot in mode Debug.
+const NO_CERTIFICATE: &str = "online: gives no certificate to a boot in mode debug; apps run on";
 
 /// Why the loop ended.
 enum Next {
@@ -38,10 +43,7 @@ enum Next {
 /// # Errors
 /// As [`MonitorError`]: only what no retry mends.
 pub fn run(device: &Device) -> Result<(), MonitorError> {
-    if !device.folder.join(crate::folder::ROT_FILE).exists() {
-        return Err(MonitorError::DeviceMissing(device.folder.clone()));
-    }
-    let _lock = lock(device)?;
+    let _lock = lock(&device.folder)?;
     let runtime = runtime_digest(device)?;
     let mut crash = Role::start(&device.roles, "crash", &device.folder, None)?;
     let mut update = Role::start(&device.roles, "update", &device.folder, None)?;
@@ -68,8 +70,8 @@ pub fn run(device: &Device) -> Result<(), MonitorError> {
         // From here on only the apps role can send: when it ends, the channel says so.
         drop(events);
         for why in refused {
-            let code = i64::from(why.code);
-            keep(device, &mut crash, FailureKind::TrialFailed, (why.set, code), booted.boot);
+            let about = (NO_COMPONENT, why.set, i64::from(why.code));
+            keep(device, &mut crash, FailureKind::TrialFailed, about, booted.boot);
             eprintln!("monitor: set {} was not started: {}", why.set, why.text);
         }
         let mut session = Session::new(device, booted, &mut crash, &mut update, receiver);
@@ -88,51 +90,10 @@ pub fn run(device: &Device) -> Result<(), MonitorError> {
     }
 }
 
-fn lock(device: &Device) -> Result<std::fs::File, MonitorError> {
-    let path = device.folder.join("lock");
-    let io = |error| InstalledError::DeviceIo(path.clone(), error);
-    let file = std::fs::File::create(&path).map_err(io)?;
-    flock(&file, FlockOperation::NonBlockingLockExclusive)
-        .map_err(|_| MonitorError::DeviceRuns(device.folder.clone()))?;
-    Ok(file)
-}
-
 /// What the runtime is: the digest of the program that runs the roles.
 fn runtime_digest(device: &Device) -> Result<Digest, MonitorError> {
     let bytes = std::fs::read(&device.roles.program).map_err(MonitorError::RuntimeUnreadable)?;
     Ok(craton_image::package::sha256(&bytes))
-}
-
-/// Has a failure of a set, rather than of an app, kept.
-fn keep(
-    device: &Device,
-    crash: &mut Role,
-    kind: FailureKind,
-    (set, code): (SetId, i64),
-    boot: u64,
-) {
-    let none = ComponentId([0; 16]);
-    let mut failure = Failure::new(kind, none, ImageId([0; 32]), Digest(set.0));
-    (failure.code, failure.boot) = (code, boot);
-    let mut room = [0u8; RECORD_MAX];
-    if let Ok(record) = failure.encode(&mut room) {
-        keep_record(device, crash, record.to_vec());
-    }
-}
-
-/// Has a record kept; a crash role that has ended is started again for it, once.
-fn keep_record(device: &Device, crash: &mut Role, record: Vec<u8>) {
-    let question = CrashQuestion::Keep(record);
-    let mut kept = crash.ask::<_, u64>(&question, STEP_WITHIN);
-    if matches!(kept, Err(RoleError::RoleGone(_)))
-        && let Ok(again) = Role::start(&device.roles, "crash", &device.folder, None)
-    {
-        *crash = again;
-        kept = crash.ask(&question, STEP_WITHIN);
-    }
-    if let Err(error) = kept {
-        eprintln!("monitor: {error}");
-    }
 }
 
 /// One boot, from its first look to its end.
@@ -152,6 +113,7 @@ struct Session<'d> {
     retry: Retry,
     fetching: Fetching,
     checked_in: Option<CheckedIn>,
+    refused_successor: Option<u16>,
 }
 
 impl<'d> Session<'d> {
@@ -165,6 +127,7 @@ impl<'d> Session<'d> {
         let status = DeviceStatus {
             pid: std::process::id(),
             boot: booted.boot,
+            mode: if booted.believed.debug { "debug" } else { "normal" }.into(),
             set: booted.run.map(|run| run.set.to_string()),
             trial: booted.run.is_some_and(|run| run.trial),
             failed: booted.slots.failed.map(|set| set.to_string()),
@@ -189,6 +152,7 @@ impl<'d> Session<'d> {
             retry: Retry::default(),
             fetching: Fetching::default(),
             checked_in: None,
+            refused_successor: None,
         }
     }
 
@@ -263,8 +227,12 @@ impl<'d> Session<'d> {
         self.send_failures();
     }
 
-    /// A trial holds, fails, or needs more time.
+    /// A trial holds, fails, or needs more time. A boot in mode Debug judges none: it has no
+    /// certificate to fail by, and a developer at it.
     fn judge(&mut self) -> Result<Option<Next>, MonitorError> {
+        if self.booted.believed.debug {
+            return Ok(None);
+        }
         let Some(run) = self.booted.run.filter(|run| run.trial) else { return Ok(None) };
         if Instant::now() < self.next_judgement {
             return Ok(None);
@@ -306,7 +274,7 @@ impl<'d> Session<'d> {
         }
         self.status.trial = false;
         let (slots, run) = (self.booted.slots, self.booted.run);
-        self.booted.slots = boot::finish(&self.file, slots, run, &mut self.booted.auth)?;
+        self.booted.slots = boot::finish(&self.file, slots, (run, false), &mut self.booted.auth)?;
         boot::sweep(&self.device.folder, &self.booted.slots);
         // The service hears of it at once.
         self.next_check_in = Instant::now();
@@ -327,12 +295,41 @@ impl<'d> Session<'d> {
             isolation,
         };
         let service = self.device.service.clone();
-        let question = AuthQuestion::CheckIn { service, status };
+        let question = AuthQuestion::CheckIn { service, status, kept: self.successors_keep() };
         let stop = &self.device.stop;
-        match self.booted.auth.ask_unless(&question, NETWORK_WITHIN, stop) {
+        let answer = self.booted.auth.ask_unless(&question, NETWORK_WITHIN, stop);
+        if !matches!(answer, Err(RoleError::RoleGone(_))) {
+            self.successor_refused();
+        }
+        match answer {
             Ok(AuthAnswer::CheckedIn(checked_in)) => self.checked_in(checked_in),
+            Ok(AuthAnswer::Succeeded(taken)) => {
+                eprintln!("monitor: {taken} successors of the trust store taken");
+                // What this boot measured is the store before: the next one measures the new.
+                Ok(Some(Next::Reboot))
+            }
             Ok(_) => Err(RoleError::RoleGone("auth").into()),
             Err(error) => self.check_in_failed(error),
+        }
+    }
+
+    /// The sets that a successor of the trust store must keep; `None` in a boot that takes none:
+    /// one in mode Debug, which it would end, and a trial's last, after which the trial falls back.
+    fn successors_keep(&self) -> Option<Vec<[u8; 32]>> {
+        let last = |slot: &Slot| matches!(slot, Slot::Trial(_, 0));
+        let none = self.booted.believed.debug || self.booted.slots.slots().iter().any(last);
+        (!none).then(|| self.booted.slots.kept().map(|set| set.0).collect())
+    }
+
+    /// Reports a successor that was refused, once in a boot; the device runs on as before.
+    fn successor_refused(&mut self) {
+        let answer = self.booted.auth.ask(&AuthQuestion::RefusedSuccessor, STEP_WITHIN);
+        let Ok(AuthAnswer::RefusedSuccessor(Some(why))) = answer else { return };
+        self.status.last_error = Some(format!("a successor of the trust store: {why}"));
+        if self.refused_successor.replace(why.code) != Some(why.code) {
+            eprintln!("monitor: a successor of the trust store was not taken: {why}");
+            let set = self.booted.run.map_or(SetId([0; 32]), |run| run.set);
+            self.keep_of(FailureKind::UpdateRefused, TRUST_STORE, set, i64::from(why.code));
         }
     }
 
@@ -366,9 +363,14 @@ impl<'d> Session<'d> {
         if rot_is_over(&error) {
             return Err(error.into());
         }
-        self.status.service = format!("offline: {error}");
         self.next_check_in = Instant::now() + self.retry.after_failure();
-        self.old_tried(false)
+        if error.service_code() == Some(MODE_NOT_NORMAL) {
+            // A state, not a failure: nothing is judged by it.
+            self.status.service = NO_CERTIFICATE.into();
+            return Ok(None);
+        }
+        self.status.service = format!("offline: {error}");
+        if self.booted.believed.debug { Ok(None) } else { self.old_tried(false) }
     }
 
     /// After a trial that did not check in the old set tries once, and tells whose fault it was
@@ -467,7 +469,11 @@ impl<'d> Session<'d> {
     }
 
     fn keep(&mut self, kind: FailureKind, set: SetId, code: i64) {
-        keep(self.device, self.crash, kind, (set, code), self.booted.boot);
+        self.keep_of(kind, NO_COMPONENT, set, code);
+    }
+
+    fn keep_of(&mut self, kind: FailureKind, component: ComponentId, set: SetId, code: i64) {
+        keep(self.device, self.crash, kind, (component, set, code), self.booted.boot);
     }
 
     fn send_failures(&mut self) {

@@ -15,6 +15,9 @@ pub struct DeviceStatus {
     pub pid: u32,
     /// The boot count.
     pub boot: u64,
+    /// `normal` or `debug`.
+    #[serde(default)]
+    pub mode: String,
     /// The set that runs, hexadecimal.
     pub set: Option<String>,
     /// Whether it is on trial.

@@ -91,6 +91,7 @@ pub fn believed() -> Believed {
         catalog: catalog(),
         class: CLASS,
         development: true,
+        debug: false,
         floors: Floors::default(),
     }
 }

@@ -73,7 +73,8 @@ impl Device {
         let catalog = status.owner.context("the device has no owner")?;
         let development = owner.dev;
         let (class, floors) = (crate::maker::CLASS, status.floors);
-        Ok(Believed { owner, catalog, class, development, floors })
+        let debug = false; // a virtual device here takes no capability
+        Ok(Believed { owner, catalog, class, development, debug, floors })
     }
 
     /// Checks in once.

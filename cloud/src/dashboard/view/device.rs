@@ -36,6 +36,8 @@ pub struct DevicePage {
     pub isolation: Option<String>,
     /// Boot mode, such as `normal` or `debug`.
     pub mode: Option<String>,
+    /// When its evidence showed that mode.
+    pub mode_seen: Option<Moment>,
     /// Its epoch of ownership.
     pub epoch: u64,
     /// Boot count at its last check-in.

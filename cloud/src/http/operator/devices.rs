@@ -24,6 +24,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(device_list, device_claim))
         .routes(routes!(device_show, device_change, device_retire))
+        .routes(routes!(device_clear_cloned))
         .routes(routes!(capability_list, capability_bring))
         .routes(routes!(capability_signed))
         .routes(routes!(capability_approve))
@@ -126,6 +127,18 @@ async fn device_retire(
 ) -> Result<StatusCode, Refusal> {
     devices::retire(&app, permit, path.device).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[utoipa::path(delete, path = "/v1/catalogs/{catalog}/devices/{device}/cloned", tag = "devices",
+    params(DevicePath), security(("token" = [])),
+    responses((status = 200, description = "The device, no longer marked as cloned",
+        body = Device), Refused))]
+async fn device_clear_cloned(
+    State(app): State<App>,
+    Allowed(permit): Allowed<ManageDevices>,
+    Named(path): Named<DevicePath>,
+) -> Result<Json<Device>, Refusal> {
+    Ok(Json(devices::clear_cloned(&app, permit, path.device).await?))
 }
 
 #[utoipa::path(get, path = "/v1/catalogs/{catalog}/devices/{device}/capabilities",

@@ -76,6 +76,7 @@ const ACCESS: &[(&str, &str, Access)] = &[
     ("get", "C/devices/{device}", From(Reader)),
     ("patch", "C/devices/{device}", From(Contributor)),
     ("delete", "C/devices/{device}", From(Contributor)),
+    ("delete", "C/devices/{device}/cloned", From(Contributor)),
     ("get", "C/devices/{device}/capabilities", From(Reader)),
     ("post", "C/devices/{device}/capabilities", From(Contributor)),
     ("get", "C/devices/{device}/capabilities/{capability}/signed", From(Reader)),

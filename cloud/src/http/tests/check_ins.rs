@@ -156,13 +156,13 @@ impl Fleet {
 }
 
 /// The component of a runtime that [`package_of`] makes.
-const RUNTIME: ComponentId = ComponentId([ImageType::Runtime as u8; 16]);
+pub(super) const RUNTIME: ComponentId = ComponentId([ImageType::Runtime as u8; 16]);
 
-fn runtime() -> Package {
+pub(super) fn runtime() -> Package {
     package_of(ImageType::Runtime, "runtime", &[PUBLISHER], &[], &[])
 }
 
-fn evidence(identity: &SoftKey, claims: &Claims, platform: Digest) -> Vec<u8> {
+pub(super) fn evidence(identity: &SoftKey, claims: &Claims, platform: Digest) -> Vec<u8> {
     let mut configuration = [0; 64];
     configuration[0] = 1;
     configuration[1..3].copy_from_slice(&(claims.lifecycle as u16).to_be_bytes());

@@ -3,6 +3,7 @@
 mod access;
 mod blobs;
 mod catalogs;
+mod check_in;
 mod check_ins;
 mod deployments;
 mod device_requests;
@@ -12,3 +13,4 @@ mod image_sets;
 mod images;
 mod log;
 mod requests;
+mod trust_store;
