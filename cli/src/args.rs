@@ -5,7 +5,7 @@ use crate::home::Home;
 use crate::session::Options;
 use crate::{
     audit, catalog, delta, deployment, device, device_group, failure, image, image_set, key, login,
-    product, quickstart, service, symbols, token, up,
+    product, quickstart, service, symbols, token, trust_store, up,
 };
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -79,6 +79,9 @@ enum Command {
     /// The transparency log
     #[command(subcommand)]
     Audit(audit::Command),
+    /// The keys that devices believe, and how an owner replaces them
+    #[command(subcommand)]
+    TrustStore(trust_store::Command),
     /// Who else may use the catalog
     #[command(subcommand)]
     Token(token::Command),
@@ -147,6 +150,7 @@ impl Arguments {
             Command::Failure(command) => runtime()?.block_on(failure::run(command, with)),
             Command::Symbols(command) => runtime()?.block_on(symbols::run(command, with)),
             Command::Audit(command) => runtime()?.block_on(audit::run(command, with)),
+            Command::TrustStore(command) => runtime()?.block_on(trust_store::run(command, with)),
             Command::Token(command) => runtime()?.block_on(token::run(command, with)),
             Command::Key(command) => key::run(&command, with),
             Command::Openapi => {

@@ -8,16 +8,16 @@ use crate::operation::Operation;
 use crate::session::Session;
 use anyhow::Result;
 use craton_api::operator::{CatalogId, Section as SectionName, TrustStore};
-use craton_trust::Signed;
 use craton_trust::soft::Soft;
 use craton_trust::store::{Section, accept_chain, accept_genesis, catalog_id};
+use craton_trust::{Digest, Signed};
 use std::path::Path;
 
 /// The catalog's newest `owner` section; it is remembered, so that an older one is noticed.
 pub async fn owner_section(session: &mut Session) -> Result<Section> {
     let catalog = session.catalog().await?;
     let folder = session.folder().await?;
-    let versions = signed_versions(session).await?;
+    let versions = signed_versions(session, SectionName::Owner).await?;
     let section = descended(catalog, &versions)?;
     if let Ok(known) = remembered(&folder.owner_path()) {
         no_older(known.version, section.version)?;
@@ -29,14 +29,26 @@ pub async fn owner_section(session: &mut Session) -> Result<Section> {
     Ok(section)
 }
 
-async fn signed_versions(session: &mut Session) -> Result<Vec<Vec<u8>>> {
+/// The catalog's newest `platform` section, and the digest of its first. Nothing here vouches for
+/// that one: it stands in the fuses of devices.
+pub async fn platform_section(session: &mut Session) -> Result<(Section, Digest)> {
+    let versions = signed_versions(session, SectionName::Platform).await?;
+    let (first, later) = versions.split_first().ok_or(CliError::TrustStoreOther)?;
+    let genesis = accept_genesis(&Soft, &Signed::parse(first)?)?;
+    let chain = later.iter().map(Vec::as_slice);
+    let newest = accept_chain(&Soft, (*genesis).clone(), genesis.digest(), chain)?;
+    Ok((newest, genesis.digest()))
+}
+
+async fn signed_versions(session: &mut Session, half: SectionName) -> Result<Vec<Vec<u8>>> {
     let store: TrustStore = session.ask(Call::of(Operation::TrustStoreShow)).await?;
-    let owner = store.sections.iter().filter(|it| it.section == SectionName::Owner);
-    let mut numbers: Vec<u64> = owner.map(|it| it.version).collect();
+    let these = store.sections.iter().filter(|it| it.section == half);
+    let mut numbers: Vec<u64> = these.map(|it| it.version).collect();
     numbers.sort_unstable();
     let mut versions = Vec::new();
     for number in numbers {
-        let call = Call::of(Operation::TrustStoreFetch).at("owner").at(number);
+        let half = crate::output::word(half);
+        let call = Call::of(Operation::TrustStoreFetch).at(half).at(number);
         versions.push(session.fetch(call).await?);
     }
     Ok(versions)

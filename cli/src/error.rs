@@ -141,6 +141,30 @@ pub enum CliError {
         /// Shown now.
         found: u64,
     },
+    /// The section would stay as it is.
+    #[error("E6160: nothing was changed. Name what: --add, --remove, --threshold or --ceiling")]
+    ProposalEmpty,
+    /// The role has no such key.
+    #[error("E6161: {0} is no key of that role. See which are: craton trust-store show")]
+    KeyNotInRole(String),
+    /// The file is no section, or nobody signed it yet.
+    #[error(
+        "E6162: {0} is no successor of a trust store, or not signed yet. Make one: craton \
+         trust-store propose; then: craton trust-store sign"
+    )]
+    SuccessorUnreadable(PathBuf),
+    /// The file is no challenge.
+    #[error(
+        "E6163: {0} is no challenge. Open one where the device is: craton device capability \
+         challenge"
+    )]
+    ChallengeUnreadable(PathBuf),
+    /// The challenge is of a device of another catalog.
+    #[error(
+        "E6164: the challenge is of a device of the catalog {0}. Choose that one: craton catalog \
+         use"
+    )]
+    ChallengeOfOther(craton_api::operator::CatalogId),
     /// Nobody signed the file yet.
     #[error("E6140: {0} is not signed yet. Run: craton image sign {0}")]
     PackageUnsigned(PathBuf),
@@ -248,6 +272,11 @@ impl CliError {
             Self::TrustStoreOther => 6133,
             Self::TrustStoreOlder { .. } => 6134,
             Self::ApproverUnknown(_) => 6135,
+            Self::ProposalEmpty => 6160,
+            Self::KeyNotInRole(_) => 6161,
+            Self::SuccessorUnreadable(_) => 6162,
+            Self::ChallengeUnreadable(_) => 6163,
+            Self::ChallengeOfOther(_) => 6164,
             Self::PackageUnsigned(_) => 6140,
             Self::BeforeUnrelated(_) => 6141,
             Self::ComponentTwice(_) => 6142,

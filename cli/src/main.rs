@@ -31,6 +31,7 @@ mod service;
 mod session;
 mod symbols;
 mod token;
+mod trust_store;
 mod up;
 mod virtual_device;
 

@@ -38,6 +38,11 @@ pub enum Command {
         /// PRODUCT/GROUP
         group: String,
     },
+    /// Take away the mark that two devices were seen with one identity: the copy was found
+    ClearCloned {
+        /// Its id or the beginning of it, or the name of one of this machine
+        device: String,
+    },
     /// Forget a device; it gets no certificate any more
     Retire {
         /// Its id or the beginning of it, or the name of one of this machine
@@ -85,6 +90,12 @@ pub async fn run(command: Command, session: &mut Session) -> Result<()> {
             let id = id_of(session, &device).await?;
             let change = DeviceChange { group: Some(group) };
             let call = Call::of(Operation::DeviceChange).at(id).json(&change)?;
+            let device: Device = session.ask(call).await?;
+            show(session, &device);
+        }
+        Command::ClearCloned { device } => {
+            let id = id_of(session, &device).await?;
+            let call = Call::of(Operation::DeviceClearCloned).at(id);
             let device: Device = session.ask(call).await?;
             show(session, &device);
         }

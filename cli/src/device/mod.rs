@@ -1,8 +1,11 @@
 //! `craton device`: devices that run here, and devices that the service lists.
 
+mod capability;
 mod host;
 mod listed;
 mod manufacture;
+mod transfer;
+mod trust_store;
 
 pub use host::{ROLE, SANDBOX_INIT, run_role};
 
@@ -28,8 +31,44 @@ pub enum Command {
     Manufacture(manufacture::Manufacture),
     /// Claim a device for the catalog
     Claim(manufacture::Claim),
+    /// A signed permission for one boot of one device
+    #[command(subcommand)]
+    Capability(capability::Command),
+    /// Successors of the trust store for a device that no network reaches
+    #[command(subcommand)]
+    TrustStore(trust_store::Command),
+    /// A device goes to another owner
+    #[command(subcommand)]
+    Transfer(transfer::Command),
     #[command(flatten)]
     Listed(listed::Command),
+}
+
+/// A device of this machine that does not run.
+#[derive(clap::Args)]
+#[group(required = true, multiple = false)]
+pub struct Here {
+    /// The device's folder
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<PathBuf>,
+    /// Or its name, as `device manufacture` was told
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+}
+
+impl Here {
+    /// Its folder.
+    ///
+    /// # Errors
+    /// `HomeMissing`, `DeviceNotMade`.
+    pub fn folder(&self) -> Result<PathBuf> {
+        let folder = match (&self.folder, &self.name) {
+            (Some(folder), _) => folder.clone(),
+            (None, name) => Home::of_user()?.device(name.as_deref().unwrap_or_default()),
+        };
+        let made = folder.join(craton_device::folder::ROT_FILE).exists();
+        if made { Ok(folder) } else { Err(CliError::DeviceNotMade(folder).into()) }
+    }
 }
 
 /// How a device runs.
@@ -92,6 +131,11 @@ pub fn run(command: Command, options: &Options) -> Result<()> {
         Command::Claim(with) => crate::args::runtime()?.block_on(async {
             manufacture::claim(&mut Session::open(options).await?, &with).await
         }),
+        Command::Capability(command) => {
+            crate::args::runtime()?.block_on(capability::run(command, options))
+        }
+        Command::TrustStore(command) => trust_store::run(command, options),
+        Command::Transfer(command) => transfer::run(command, options),
         Command::Listed(command) => crate::args::runtime()?
             .block_on(async { listed::run(command, &mut Session::open(options).await?).await }),
     }

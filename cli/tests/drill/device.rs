@@ -170,6 +170,7 @@ impl Device {
             catalog: status.owner.unwrap(),
             class: CLASS,
             development: true,
+            debug: false,
             floors: status.floors.clone(),
         };
         if let Some(confirmed) = slots.confirmed() {

@@ -1,0 +1,414 @@
+//! `craton trust-store`: the keys that devices believe, and how an owner replaces them.
+//!
+//! A successor is proposed without a signature, signed by as many root keys as the old root and its
+//! own ask for, each where it is kept, and then submitted. Only proposing and submitting need the
+//! service.
+
+use crate::believed;
+use crate::client::Call;
+use crate::error::CliError;
+use crate::home::{read_file, write_file};
+use crate::keys::{self, Unlock};
+use crate::operation::Operation;
+use crate::output::{Output, short};
+use crate::session::{Options, Session};
+use anyhow::Result;
+use clap::{Subcommand, ValueEnum};
+use craton_api::operator::{TrustStore, TrustStoreSection};
+use craton_trust::cose::Kind;
+use craton_trust::soft::Soft;
+use craton_trust::store::{Role, RoleKeys, Section, SectionKind};
+use craton_trust::{PublicKey, Signed, signed};
+use std::path::{Path, PathBuf};
+
+/// What is done with the trust store.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Show whose keys devices believe, role by role
+    Show {
+        /// Not what is in force, but what this successor says
+        file: Option<PathBuf>,
+    },
+    /// Write the successor of a section, changed and not signed yet
+    Propose(Propose),
+    /// Add a root's signature to a successor; needs no service
+    Sign {
+        /// What `propose` wrote
+        file: PathBuf,
+        /// The root's key file; otherwise the catalog's
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+        #[command(flatten)]
+        unlock: Unlock,
+    },
+    /// Bring a signed successor to the service; devices take it before their next check-in
+    Submit {
+        /// What `sign` wrote
+        file: PathBuf,
+    },
+}
+
+/// What the successor changes.
+#[derive(clap::Args)]
+pub struct Propose {
+    /// Which half
+    #[arg(long, value_enum, default_value = "owner")]
+    section: Half,
+    /// Give a role one more key: a key file, a .pub file, or 128 hexadecimal digits
+    #[arg(long, value_name = "ROLE=KEY", value_parser = role_and_text)]
+    add: Vec<(Role, String)>,
+    /// Take a key from a role; devices must run nothing that it alone signed
+    #[arg(long, value_name = "ROLE=KEY", value_parser = role_and_text)]
+    remove: Vec<(Role, String)>,
+    /// How many distinct keys of a role must sign
+    #[arg(long, value_name = "ROLE=NUMBER", value_parser = role_and_number)]
+    threshold: Vec<(Role, u8)>,
+    /// The highest security version that is believed
+    #[arg(long)]
+    ceiling: Option<u64>,
+    /// Where it goes; otherwise SECTION-VERSION.successor
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// Half of a trust store.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Half {
+    /// Root of trust and OS
+    Platform,
+    /// Apps, catalog and service
+    Owner,
+}
+
+impl Half {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Platform => "platform",
+            Self::Owner => "owner",
+        }
+    }
+}
+
+const ROLES: [(&str, Role); 10] = [
+    ("root", Role::Root),
+    ("publisher", Role::Publisher),
+    ("catalog", Role::Catalog),
+    ("online", Role::Online),
+    ("service", Role::Service),
+    ("log", Role::Log),
+    ("witness", Role::Witness),
+    ("manufacturer", Role::Manufacturer),
+    ("approver", Role::Approver),
+    ("recovery", Role::Recovery),
+];
+
+fn role_and_text(text: &str) -> Result<(Role, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as ROLE=VALUE")?;
+    let role = ROLES.iter().find(|(known, _)| *known == name);
+    let names: Vec<&str> = ROLES.iter().map(|(name, _)| *name).collect();
+    let (_, role) = role.ok_or_else(|| format!("the roles are {}", names.join(", ")))?;
+    Ok((*role, value.to_owned()))
+}
+
+fn role_and_number(text: &str) -> Result<(Role, u8), String> {
+    let (role, number) = role_and_text(text)?;
+    Ok((role, number.parse().map_err(|_| format!("{number} is no number of keys"))?))
+}
+
+/// Does it.
+///
+/// # Errors
+/// The service's refusals, those of files and keys, and of the section that would come out.
+pub async fn run(command: Command, options: &Options) -> Result<()> {
+    match command {
+        Command::Show { file: None } => show(&mut Session::open(options).await?).await,
+        Command::Show { file: Some(file) } => show_file(&file, Output::new(options.json)),
+        Command::Propose(with) => propose(&mut Session::open(options).await?, &with).await,
+        Command::Sign { file, key, unlock } => {
+            sign(&file, &root_key(key, options).await?, &unlock, Output::new(options.json))
+        }
+        Command::Submit { file } => submit(&mut Session::open(options).await?, &file).await,
+    }
+}
+
+/// The key file that was named, or the root of the catalog in use.
+async fn root_key(key: Option<PathBuf>, options: &Options) -> Result<PathBuf> {
+    match key {
+        Some(key) => Ok(key),
+        None => Ok(Session::open(options).await?.folder().await?.key_path("root")),
+    }
+}
+
+async fn show(session: &mut Session) -> Result<()> {
+    let store: TrustStore = session.ask(Call::of(Operation::TrustStoreShow)).await?;
+    let mut rows = rows(&newest(session, Half::Platform).await?);
+    rows.extend(self::rows(&newest(session, Half::Owner).await?));
+    session.out.list(&store, HEADER, rows);
+    Ok(())
+}
+
+const HEADER: &[&str] = &["section", "role", "threshold", "key", "ceiling"];
+
+fn rows(section: &Section) -> Vec<Vec<String>> {
+    let about = format!("{} {}", half(section), section.version);
+    let mut rows = Vec::new();
+    for (name, role) in ROLES {
+        let keys = section.role(role);
+        let of = format!("{} of {}", keys.threshold, keys.keys().len());
+        for key in keys.keys() {
+            let (id, ceiling) = (short(hex(&key.key_id(&Soft))), section.ceiling.to_string());
+            rows.push(vec![about.clone(), name.to_owned(), of.clone(), id, ceiling]);
+        }
+    }
+    rows
+}
+
+/// What a person signs, as he should see it before.
+fn show_file(file: &Path, out: Output) -> Result<()> {
+    let bytes = read_file(file)?;
+    let damaged = |_| CliError::SuccessorUnreadable(file.to_owned());
+    let section = Section::parse(unsigned(&bytes).0).map_err(damaged)?;
+    let rows = rows(&section);
+    out.list(&rows, HEADER, rows.clone());
+    told(out, file, &section, own_signatures(&bytes, &section));
+    Ok(())
+}
+
+const fn half(section: &Section) -> &'static str {
+    match section.kind {
+        SectionKind::Platform => "platform",
+        SectionKind::Owner => "owner",
+    }
+}
+
+/// The newest version of a half. The owner's is believed because it descends from the catalog's id.
+async fn newest(session: &mut Session, half: Half) -> Result<Section> {
+    match half {
+        Half::Owner => session.owner_section().await,
+        Half::Platform => Ok(believed::platform_section(session).await?.0),
+    }
+}
+
+async fn propose(session: &mut Session, with: &Propose) -> Result<()> {
+    let old = newest(session, with.section).await?;
+    let genesis = match with.section {
+        Half::Owner => craton_trust::Digest(session.catalog().await?.0),
+        Half::Platform => believed::platform_section(session).await?.1,
+    };
+    let mut next = changed(&old, with)?;
+    (next.version, next.genesis) = (old.version + 1, Some(genesis));
+    let mut room = vec![0u8; SECTION_MAX];
+    let payload = next.encode(&mut room)?;
+    // Refuses what no device would take: a threshold above the keys, one key on both sides of an
+    // approval (STORE-6).
+    Section::parse(payload)?;
+    let name = format!("{}-{}.successor", with.section.name(), next.version);
+    let file = with.out.clone().unwrap_or_else(|| PathBuf::from(name));
+    write_file(&file, payload)?;
+    told(session.out, &file, &next, 0);
+    let sign = format!("craton trust-store sign {}", file.display());
+    session.out.next(&[&sign, &format!("craton trust-store submit {}", file.display())]);
+    Ok(())
+}
+
+/// The largest section, bytes: what a root of trust keeps.
+const SECTION_MAX: usize = craton_rot::SECTION_MAX;
+
+fn changed(old: &Section, with: &Propose) -> Result<Section> {
+    let mut next = old.clone();
+    for (role, key) in &with.remove {
+        let key = named_in(next.role(*role), key)?;
+        let old = next.role(*role);
+        let mut kept = RoleKeys::new(old.threshold);
+        old.keys().iter().filter(|it| **it != key).try_for_each(|it| kept.push(*it))?;
+        if kept.keys().is_empty() {
+            kept.threshold = 0;
+        }
+        next.set_role(*role, kept);
+    }
+    for (role, key) in &with.add {
+        let mut keys = next.role(*role).clone();
+        keys.push(keys::public_key(key)?)?;
+        keys.threshold = keys.threshold.max(1);
+        next.set_role(*role, keys);
+    }
+    for (role, threshold) in &with.threshold {
+        let mut keys = next.role(*role).clone();
+        keys.threshold = *threshold;
+        next.set_role(*role, keys);
+    }
+    next.ceiling = with.ceiling.unwrap_or(next.ceiling);
+    if next == *old { Err(CliError::ProposalEmpty.into()) } else { Ok(next) }
+}
+
+/// A key of a role, by the beginning of its id as `show` has it, or as [`keys::public_key`] reads.
+fn named_in(role: &RoleKeys, named: &str) -> Result<PublicKey, CliError> {
+    let by_id = |key: &&PublicKey| named.len() >= 4 && hex(&key.key_id(&Soft)).starts_with(named);
+    if let Some(key) = role.keys().iter().find(by_id) {
+        return Ok(*key);
+    }
+    let key = keys::public_key(named)?;
+    let holds = role.keys().contains(&key);
+    if holds { Ok(key) } else { Err(CliError::KeyNotInRole(named.to_owned())) }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    crate::output::hex(bytes)
+}
+
+/// Adds a signature; the file is replaced whole.
+fn sign(file: &Path, key: &Path, unlock: &Unlock, out: Output) -> Result<()> {
+    let bytes = read_file(file)?;
+    let (payload, has) = unsigned(&bytes);
+    let damaged = |_| CliError::SuccessorUnreadable(file.to_owned());
+    let section = Section::parse(payload).map_err(damaged)?;
+    let root = keys::read(key, unlock)?;
+    let mut room = vec![0u8; SECTION_MAX];
+    let signed = if has {
+        signed::countersign(&Soft, Kind::TrustStore, &bytes, &root, &mut room)?
+    } else {
+        signed::seal(&Soft, Kind::TrustStore, payload, &[&root], &mut room)?
+    };
+    write_file(file, signed)?;
+    told(out, file, &section, own_signatures(signed, &section));
+    out.next(&[&format!("craton trust-store submit {}", file.display())]);
+    Ok(())
+}
+
+/// The payload of a proposal, and whether anybody has signed it.
+fn unsigned(bytes: &[u8]) -> (&[u8], bool) {
+    match Signed::parse(bytes) {
+        Ok(signed) => (signed.unchecked_payload(), true),
+        Err(_) => (bytes, false),
+    }
+}
+
+/// How many keys of the section's own root have signed it.
+fn own_signatures(bytes: &[u8], section: &Section) -> usize {
+    let Ok(signed) = Signed::parse(bytes) else { return 0 };
+    let by = |key: &&PublicKey| {
+        let alone = RoleKeys::of(**key);
+        signed.verify(&Soft, Kind::TrustStore, &[&alone], Section::parse).is_ok()
+    };
+    section.role(Role::Root).keys().iter().filter(by).count()
+}
+
+fn told(out: Output, file: &Path, section: &Section, signatures: usize) {
+    let (half, root) = (half(section), section.role(Role::Root));
+    out.done(&format!(
+        "{}: version {} of {half}, ceiling {}; signed by {signatures} of its own root, which asks \
+         for {}",
+        file.display(),
+        section.version,
+        section.ceiling,
+        root.threshold,
+    ));
+}
+
+async fn submit(session: &mut Session, file: &Path) -> Result<()> {
+    let bytes = read_file(file)?;
+    let damaged = || CliError::SuccessorUnreadable(file.to_owned());
+    let signed = Signed::parse(&bytes).map_err(|_| damaged())?;
+    let section = Section::parse(signed.unchecked_payload()).map_err(|_| damaged())?;
+    let call = Call::of(Operation::TrustStoreSucceed).at(half(&section)).object(&bytes);
+    let taken: TrustStoreSection = session.ask(call).await?;
+    let fields = [
+        ("section", half(&section).to_owned()),
+        ("version", taken.version.to_string()),
+        ("digest", taken.digest.to_string()),
+    ];
+    session.out.one(&taken, &fields);
+    session.out.next(&["devices take it before their next check-in"]);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::generate;
+    use craton_trust::crypto::Signer as _;
+    use craton_trust::soft::SoftKey;
+    use craton_trust::store::accept_successor;
+
+    fn with(change: impl FnOnce(&mut Propose)) -> Propose {
+        let mut with = Propose {
+            section: Half::Owner,
+            add: Vec::new(),
+            remove: Vec::new(),
+            threshold: Vec::new(),
+            ceiling: None,
+            out: None,
+        };
+        change(&mut with);
+        with
+    }
+
+    fn key_hex(key: &SoftKey) -> String {
+        hex(&key.public_key().0)
+    }
+
+    fn old(root: &SoftKey, publisher: &SoftKey) -> Section {
+        let mut section = Section::genesis(SectionKind::Owner, true, 10);
+        section.set_role(Role::Root, RoleKeys::of(root.public_key()));
+        section.set_role(Role::Publisher, RoleKeys::of(publisher.public_key()));
+        section
+    }
+
+    #[test]
+    fn a_proposal_adds_removes_and_raises_and_an_empty_one_is_proposal_empty() {
+        let [root, publisher, next] = [(); 3].map(|()| generate().unwrap());
+        let old = old(&root, &publisher);
+        let none = changed(&old, &with(|_| {})).unwrap_err();
+        assert!(matches!(none.downcast().unwrap(), CliError::ProposalEmpty));
+        let both = changed(&old, &with(|it| it.add = vec![(Role::Publisher, key_hex(&next))]));
+        let both = both.unwrap();
+        assert_eq!(both.role(Role::Publisher).keys().len(), 2);
+        let id = hex(&publisher.public_key().key_id(&Soft));
+        let alone = with(|it| it.remove = vec![(Role::Publisher, id[..8].to_owned())]);
+        let alone = changed(&both, &alone).unwrap();
+        assert_eq!(alone.role(Role::Publisher).keys(), [next.public_key()]);
+        let stranger = with(|it| it.remove = vec![(Role::Publisher, key_hex(&root))]);
+        let refused = changed(&old, &stranger).unwrap_err();
+        assert!(matches!(refused.downcast().unwrap(), CliError::KeyNotInRole(_)));
+        let twice = with(|it| it.add = vec![(Role::Publisher, key_hex(&publisher))]);
+        assert!(changed(&old, &twice).is_err());
+        assert_eq!(changed(&old, &with(|it| it.ceiling = Some(11))).unwrap().ceiling, 11);
+    }
+
+    #[test]
+    fn signatures_are_added_one_by_one_until_both_roots_are_met() {
+        let folder = tempfile::tempdir().unwrap();
+        let [root, publisher, next_root] = [(); 3].map(|()| generate().unwrap());
+        let old = old(&root, &publisher);
+        let mut payload = vec![0; SECTION_MAX];
+        let genesis = {
+            use craton_trust::crypto::Crypto as _;
+            Soft.sha256(&[old.encode(&mut payload).unwrap()])
+        };
+        let mut next = old.clone();
+        (next.version, next.genesis) = (2, Some(genesis));
+        next.set_role(Role::Root, RoleKeys::of(next_root.public_key()));
+        let file = folder.path().join("owner-2.successor");
+        std::fs::write(&file, next.encode(&mut payload).unwrap()).unwrap();
+        let (out, unlock) = (Output::new(true), Unlock::default());
+        let accepted = || {
+            let bytes = std::fs::read(&file).unwrap();
+            let signed = Signed::parse(&bytes)?;
+            accept_successor(&Soft, &old, genesis, &signed).map(|_| ())
+        };
+        assert!(accepted().is_err(), "a proposal is no successor");
+        for (name, key) in [("one", &root), ("two", &next_root)] {
+            let path = folder.path().join(name);
+            keys::write(&path, key, None).unwrap();
+            assert!(accepted().is_err());
+            sign(&file, &path, &unlock, out).unwrap();
+        }
+        assert!(accepted().is_ok());
+        let before = std::fs::read(&file).unwrap();
+        assert!(sign(&file, &folder.path().join("one"), &unlock, out).is_err(), "one key once");
+        assert_eq!(std::fs::read(&file).unwrap(), before);
+        std::fs::write(&file, b"something else").unwrap();
+        let refused = sign(&file, &folder.path().join("one"), &unlock, out).unwrap_err();
+        assert!(matches!(refused.downcast().unwrap(), CliError::SuccessorUnreadable(_)));
+    }
+}
