@@ -45,6 +45,9 @@ impl World {
         let running = device.run(&Run::quick(service.devices));
         device.until_confirmed(&running, first);
         assert!(running.stop().success());
+        // ROLL-3: already the first set that was ever confirmed raised its floor.
+        let floors = device.rest().rot.floors;
+        assert!(floors.iter().any(|(_, floor)| floor > 0), "{floors:?}");
         Self { service, maker, device, first, folder }
     }
 }

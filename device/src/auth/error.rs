@@ -2,7 +2,6 @@
 
 use crate::ipc::Fault;
 use crate::link::LinkError;
-use std::path::PathBuf;
 
 /// Why the auth role refused.
 #[derive(Debug, thiserror::Error)]
@@ -19,9 +18,6 @@ pub enum AuthError {
     /// Nobody owns the device.
     #[error("E5410: the device has no owner. Have its owner claim it with its claim code")]
     DeviceUnowned,
-    /// The endorsement is missing.
-    #[error("E5411: {0}: {1}. Restore the endorsement that the manufacture wrote")]
-    EndorsementLost(PathBuf, std::io::Error),
     /// The reply took too long.
     #[error("E5412: the reply came after 60 s and does not count. The device tries again")]
     ReplyLate,
@@ -39,7 +35,6 @@ impl AuthError {
             Self::Trust(error) => error.code(),
             Self::Link(error) => error.code(),
             Self::DeviceUnowned => 5410,
-            Self::EndorsementLost(..) => 5411,
             Self::ReplyLate => 5412,
             Self::ReplyOffline => 5413,
         }
@@ -60,7 +55,6 @@ impl AuthError {
         match self {
             Self::Link(_) | Self::ReplyLate | Self::ReplyOffline => Fault::Service,
             Self::Rot(error) if is_storage(*error) => Fault::Host,
-            Self::EndorsementLost(..) => Fault::Host,
             Self::Rot(_) | Self::Trust(_) | Self::DeviceUnowned => Fault::Judged,
         }
     }

@@ -14,16 +14,15 @@ mod tests;
 pub use error::AuthError;
 
 use crate::believed::Believed;
-use crate::folder::{ENDORSEMENT_FILE, open_rot};
+use crate::folder::open_rot;
 use crate::ipc::{Refusal, serve};
 use crate::roles::{AuthAnswer, AuthQuestion};
 use craton_rot::platform::file::FilePlatform;
 use craton_rot::{AuthRole, Engine, NextLayer, RootOfTrust, SECTION_MAX, Start};
-use craton_trust::endorsement::Endorsement;
 use craton_trust::evidence::Measured;
 use craton_trust::soft::Soft;
 use craton_trust::store::{Section, SectionKind};
-use craton_trust::{ClassId, ComponentId, Digest, Signed};
+use craton_trust::{ComponentId, Digest, Signed};
 use std::path::{Path, PathBuf};
 
 /// The component under which the runtime, this program, is measured and published.
@@ -47,7 +46,6 @@ fn refusal(error: &AuthError) -> Refusal {
 struct Auth {
     rot: Engine<FilePlatform, Soft>,
     role: AuthRole,
-    class: ClassId,
     folder: PathBuf,
     /// The last successor that was refused, until the monitor asks.
     refused: Option<Refusal>,
@@ -57,8 +55,7 @@ impl Auth {
     fn open(device: &Path) -> Result<Self, AuthError> {
         let mut rot = Engine::reset(open_rot(device)?, Soft, Start::Normal)?;
         let role = rot.take_auth_role()?;
-        let (class, folder) = (endorsed_class(device)?, device.to_owned());
-        Ok(Self { role, rot, class, folder, refused: None })
+        Ok(Self { role, rot, folder: device.to_owned(), refused: None })
     }
 
     fn answer(&mut self, question: AuthQuestion) -> Result<AuthAnswer, AuthError> {
@@ -91,7 +88,7 @@ impl Auth {
         let owner = self.owner_section()?;
         let debug = status.mode == craton_trust::dice::Mode::Debug;
         let development = owner.dev || debug; // SET-4
-        let (class, floors) = (self.class, status.floors);
+        let (class, floors) = (status.class, status.floors);
         Ok(Believed { owner, catalog, class, development, debug, floors })
     }
 
@@ -110,10 +107,4 @@ impl Auth {
         self.rot.boot(&NextLayer { runtime, set, images: &images })?;
         Ok(self.rot.status()?.boot)
     }
-}
-
-fn endorsed_class(device: &Path) -> Result<ClassId, AuthError> {
-    let path = device.join(ENDORSEMENT_FILE);
-    let bytes = std::fs::read(&path).map_err(|error| AuthError::EndorsementLost(path, error))?;
-    Ok(Endorsement::parse(Signed::parse(&bytes)?.unchecked_payload())?.class)
 }

@@ -48,16 +48,6 @@ fn device_unowned_believes_nobody_and_dials_nobody() {
     assert!(listener.accept().is_err());
 }
 
-#[test]
-fn endorsement_lost_is_a_device_without_its_paper_and_its_chip_stays_as_it_is() {
-    let folder = tempfile::tempdir().unwrap();
-    drop(manufacture(folder.path()));
-    std::fs::remove_file(folder.path().join(ENDORSEMENT_FILE)).unwrap();
-    let refused = Auth::open(folder.path()).err().unwrap();
-    assert!(matches!(refused, AuthError::EndorsementLost(..)), "{refused}");
-    assert!(!folder.path().join(ENDORSEMENT_FILE).exists(), "none is made up");
-}
-
 /// The address that a check-in's answer must have.
 fn address_of(asked: &Asked) -> Address {
     assert_eq!(asked.path, CHECK_IN_PATH);

@@ -196,10 +196,15 @@ pub fn finish(
     auth: &mut Role,
 ) -> Result<Slots, MonitorError> {
     let confirmed = run.is_some_and(|run| !run.trial);
-    if !slots.unfinished() || !confirmed || debug {
+    if !confirmed || debug {
         return Ok(slots);
     }
+    // Asked for at every boot: a first set replaces none, so that no slot tells of its confirm.
+    // Where there is nothing to raise the root of trust writes nothing.
     auth.ask::<_, AuthAnswer>(&AuthQuestion::Confirm, STEP_WITHIN)?;
+    if !slots.unfinished() {
+        return Ok(slots);
+    }
     let finished = slots.finish();
     file.write(&finished)?;
     Ok(finished)

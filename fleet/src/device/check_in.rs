@@ -72,9 +72,8 @@ impl Device {
         let owner = owner_section(rot)?;
         let catalog = status.owner.context("the device has no owner")?;
         let development = owner.dev;
-        let (class, floors) = (crate::maker::CLASS, status.floors);
-        let debug = false; // a virtual device here takes no capability
-        Ok(Believed { owner, catalog, class, development, debug, floors })
+        let (class, floors) = (status.class, status.floors);
+        Ok(Believed { owner, catalog, class, development, debug: false, floors })
     }
 
     /// Checks in once.
