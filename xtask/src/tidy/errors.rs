@@ -79,6 +79,7 @@ pub fn check(tree: &Tree) -> Vec<Finding> {
         findings.extend(says.into_iter().map(|says| finding(PATH, place(i), says)));
     }
     findings.extend(unregistered(tree, &registry.error));
+    findings.extend(shown_unregistered(tree, &codes));
     let used = Used::of(tree);
     for (i, entry) in registry.error.iter().enumerate() {
         let says = used.faults(entry);
@@ -125,6 +126,28 @@ fn unregistered(tree: &Tree, registry: &[Entry]) -> Vec<Finding> {
         findings.push(finding(&arm.path, arm.line, says));
     }
     findings
+}
+
+/// Numbers in the words of production code, such as `E6101: there is …`, that nobody registered.
+fn shown_unregistered(tree: &Tree, registered: &BTreeSet<u16>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for source in tree.sources.iter().filter(|s| is_ours(&s.path)) {
+        let (raw, comments) = (source.production(&source.raw), source.production(&source.comments));
+        for (i, (line, comment)) in raw.lines().zip(comments.lines()).enumerate() {
+            let said = words(line).filter(|(at, _)| comment.get(*at..=*at) == Some(" "));
+            let fresh = said.filter_map(|(_, word)| shown_code(word));
+            let unknown = fresh.filter(|code| !registered.contains(code));
+            let says = |code| format!("E{code} is shown, and not registered in {PATH}");
+            findings.extend(unknown.map(|code| finding(&source.path, i + 1, says(code))));
+        }
+    }
+    findings
+}
+
+/// The number in a word such as `E6101`.
+fn shown_code(word: &str) -> Option<u16> {
+    let digits = word.strip_prefix('E').filter(|digits| digits.len() == 4)?;
+    digits.parse().ok()
 }
 
 fn is_ours(path: &str) -> bool {
@@ -245,6 +268,17 @@ mod tests {
         let other = CODE.replace("FieldUnknown", "FieldOdd");
         assert!(says(ENTRY, &other, TEST).iter().any(|s| s.contains("never gives it out")));
         assert!(says(ENTRY, &other, TEST).iter().any(|s| s.contains("registered as FieldUnknown")));
+    }
+
+    #[test]
+    fn a_number_shown_and_not_registered_is_found() {
+        let text = |number: u16| format!("{CODE}// E2199\nfn f() {{ bail!(\"E{number}: no\") }}\n");
+        assert_eq!(says(ENTRY, &text(2101), TEST), Vec::<String>::new());
+        let unknown = "E2198 is shown, and not registered in spec/errors.toml";
+        assert_eq!(says(ENTRY, &text(2198), TEST), [unknown]);
+        let in_test =
+            format!("{CODE}#[cfg(test)]\nmod tests {{ {TEST} const A: &str = \"E2198\"; }}");
+        assert_eq!(says(ENTRY, &in_test, ""), Vec::<String>::new());
     }
 
     #[test]
