@@ -225,10 +225,13 @@ pub enum CliError {
     },
     /// The folder of quickstart cannot be cleared.
     #[error(
-        "E6303: {0} cannot be removed ({1}). Does another quickstart run? Stop it, or remove the \
-         folder"
+        "E6303: {0} cannot be removed ({1}). Remove it by hand, or choose another place by \
+         XDG_DATA_HOME"
     )]
     QuickstartBusy(PathBuf, io::Error),
+    /// A quickstart holds its folder.
+    #[error("E6305: another quickstart runs in {0}. Stop it first: Ctrl-C in its terminal")]
+    QuickstartRuns(PathBuf),
     /// A step took too long.
     #[error("E6304: {what} did not happen in {seconds} s. The device's log says why")]
     StepLate {
@@ -289,6 +292,7 @@ impl CliError {
             Self::ToolMissing { .. } => 6301,
             Self::ToolFailed { .. } => 6302,
             Self::QuickstartBusy(..) => 6303,
+            Self::QuickstartRuns(_) => 6305,
             Self::StepLate { .. } => 6304,
         }
     }

@@ -45,8 +45,7 @@ pub fn run_device(with: &Run) -> Result<()> {
     let device = Device {
         folder: with.folder.clone(),
         service: with.service.clone(),
-        roles: RoleProgram { program: program.clone(), arguments: vec![ROLE.into()] },
-        sandbox_init: vec![program.into(), SANDBOX_INIT.into()],
+        roles: RoleProgram { program, arguments: vec![ROLE.into()] },
         policy: with.policy,
         stop,
     };

@@ -20,6 +20,7 @@ use craton_cloud::app::check_in::Policy;
 use craton_cloud::{Config, Service};
 use craton_image::package::Package;
 use craton_trust::soft::SoftKey;
+use rustix::fs::{FlockOperation, flock};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -77,6 +78,7 @@ impl Drop for Running {
 /// The first step's that fails, with what to do.
 pub async fn run(with: &Quickstart, home: &Home) -> Result<()> {
     let folder = home.quickstart();
+    let _alone = alone(folder.parent().unwrap_or(&folder))?;
     clear(&folder)?;
     make_passage(&folder)?;
     println!("\nCraton quickstart: the main job on this machine\n");
@@ -101,6 +103,16 @@ pub async fn run(with: &Quickstart, home: &Home) -> Result<()> {
         std::fs::remove_dir_all(&folder)?;
     }
     outcome.map(|_| ())
+}
+
+/// Locks the folder that quickstarts are made in, for as long as the returned value lives: a second
+/// one would clear away what the first one runs on.
+fn alone(data: &Path) -> Result<std::fs::File> {
+    make_passage(data)?;
+    let lock = std::fs::File::open(data)?;
+    flock(&lock, FlockOperation::NonBlockingLockExclusive)
+        .map_err(|_| CliError::QuickstartRuns(data.to_owned()))?;
+    Ok(lock)
 }
 
 fn clear(folder: &Path) -> Result<(), CliError> {
@@ -368,6 +380,16 @@ mod tests {
         std::fs::write(&in_the_way, "").unwrap();
         assert!(matches!(clear(&in_the_way), Err(CliError::QuickstartBusy(..))));
         assert!(clear(&folder.path().join("none")).is_ok());
+    }
+
+    #[test]
+    fn a_second_quickstart_is_quickstart_runs_until_the_first_has_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = alone(folder.path()).unwrap();
+        let second: CliError = alone(folder.path()).unwrap_err().downcast().unwrap();
+        assert!(matches!(second, CliError::QuickstartRuns(_)), "{second}");
+        drop(first);
+        assert!(alone(folder.path()).is_ok());
     }
 
     #[test]

@@ -24,7 +24,6 @@ pub use run::run;
 pub use status::{DeviceStatus, STATUS_FILE};
 
 use crate::ipc::RoleProgram;
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -38,8 +37,6 @@ pub struct Device {
     pub service: String,
     /// How this program is started as a role.
     pub roles: RoleProgram,
-    /// How this program is started as a sandbox's init.
-    pub sandbox_init: Vec<OsString>,
     /// When a trial holds.
     pub policy: Policy,
     /// Set by a signal: stop the apps and end.

@@ -17,7 +17,6 @@ fn device(folder: &Path) -> Device {
             program: "/bin/sh".into(),
             arguments: vec!["-c".into(), script.into()],
         },
-        sandbox_init: Vec::new(),
         policy: Policy::default(),
         stop: Arc::default(),
     }
