@@ -166,7 +166,7 @@ fn a_paused_rollout_names_its_reason_its_failures_and_the_way_on() {
     assert!(html.contains("1 of the last 1 devices failed"));
     let cause = format!("/failures/{}", seed::group().fingerprint);
     assert!(html.contains(&cause));
-    assert!(html.contains("/revert</code>"));
+    assert!(html.contains("craton deployment revert "));
 }
 
 #[test]

@@ -35,6 +35,10 @@ impl Names {
         if let Some(name) = self.only_image_of.get(&id) {
             return name.clone();
         }
+        // A failure of the set as a whole names no image of it.
+        if id == ImageId([0; 32]) {
+            return "the whole set".to_owned();
+        }
         match self.images.get(&id) {
             Some(image) => format!("{} {}", short(&image.component), image.version),
             None => short(&id),

@@ -70,8 +70,9 @@ pub(super) fn group_line(group: &FailureGroup) -> GroupLine {
 
 /// What a person can do next with a deployment.
 pub(super) fn commands(catalog: CatalogId, deployment: &Deployment) -> Vec<Command> {
-    let path = format!("/v1/catalogs/{catalog}/deployments/{}", deployment.id);
-    let command = |does, verb: &str| Command { does, line: format!("POST {path}/{verb}") };
+    let id = deployment.id;
+    let line = |verb: &str| format!("craton deployment {verb} {id} --catalog {catalog}");
+    let command = |does, verb: &str| Command { does, line: line(verb) };
     let back = || command("Go back: offer the set before to the whole group", "revert");
     let last = deployment.wave as usize + 1 >= deployment.waves.len();
     let mut commands = Vec::new();

@@ -61,7 +61,10 @@ async fn each_page_shows_what_the_operator_api_was_told() {
     assert!(pages.get("/catalogs/dev/rollouts").await.contains("meter/Development"));
     let page = pages.get(&format!("/catalogs/dev/rollouts/{}?refresh=1", rollout.id)).await;
     assert!(page.contains("http-equiv=\"refresh\" content=\"5\""));
-    assert!(page.contains(&format!("{}/pause", rollout.id)) && page.contains(">active<"));
+    assert!(
+        page.contains(&format!("craton deployment pause {}", rollout.id))
+            && page.contains(">active<")
+    );
     assert!(pages.get("/catalogs/dev/failures").await.contains("No failure"));
     let log = pages.get("/catalogs/dev/log").await;
     assert!(log.contains("tamper-evident") && log.contains("deployment"));

@@ -263,7 +263,7 @@ pub fn rollout() -> RolloutPage {
     let id = DeploymentId(bytes(82));
     let command = |does, verb: &str| Command {
         does,
-        line: format!("POST /v1/catalogs/…/deployments/{id}/{verb}"),
+        line: format!("craton deployment {verb} {id} --catalog …"),
     };
     RolloutPage {
         frame: frame(),
@@ -293,7 +293,7 @@ pub fn rollout() -> RolloutPage {
 
 pub fn rollout_active() -> RolloutPage {
     let id = rollout().id;
-    let line = format!("POST /v1/catalogs/…/deployments/{id}/pause");
+    let line = format!("craton deployment pause {id} --catalog …");
     RolloutPage {
         state: DeploymentState::Active,
         reason: None,
