@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 pub use error::ServiceError;
 
-use crate::app::{App, Core, Counted, Patience, image_sets, tokens};
+use crate::app::{App, Core, Counted, Patience, Views, image_sets, tokens};
 use crate::blobs::{Blobs, Disk, RealDisk};
 use crate::clock::{Clock, SystemClock};
 use crate::crypto::{Random, SystemRandom};
@@ -150,6 +150,7 @@ pub async fn up(config: Config, parts: Parts) -> Result<Service, ServiceError> {
         clock,
         random: parts.random,
         wake: Notify::new(),
+        views: Views::default(),
         patience: config.patience,
         catalog_bytes_max: config.catalog_bytes_max,
         collected_s: AtomicU64::new(0),

@@ -29,7 +29,7 @@ use tempfile::TempDir;
 use tokio::sync::Notify;
 use tower::ServiceExt as _;
 
-use crate::app::{App, Core, Counted, tokens};
+use crate::app::{App, Core, Counted, Views, tokens};
 use crate::blobs::{Blobs, RealDisk};
 use crate::clock::Clock;
 use crate::crypto::{AwsLc, SystemRandom, sha256};
@@ -187,6 +187,7 @@ impl Bench {
             clock: Arc::new(clock.clone()),
             random: Box::new(SystemRandom),
             wake: Notify::new(),
+            views: Views::default(),
             patience: crate::app::Patience::default(),
             catalog_bytes_max: 1 << 20,
             collected_s: AtomicU64::new(0),

@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
-const ROWS: [&str; 11] = [
+const ROWS: [&str; 13] = [
     "appraisals",
     "check-in-bare",
     "check-in-cpu",
+    "check-in-light",
+    "check-in-million",
     "check-in-service",
     "check-ins",
     "sandbox-app",

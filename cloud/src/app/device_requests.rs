@@ -6,6 +6,7 @@ use craton_trust::failure::Failure;
 
 use super::{AppError, Core, StreamOwner, failures};
 use crate::attest::AttestError;
+use crate::authority::name_in;
 use crate::catalog::CatalogError;
 use crate::crypto::sha256;
 use crate::store::ReceivedFailure;
@@ -34,10 +35,14 @@ pub fn holder(core: &Core, certificate: Option<&[u8]>) -> Result<Holder, AppErro
     let der = certificate.ok_or(AttestError::CertificateMissing)?;
     let parsed = x509_parser::parse_x509_certificate(der);
     let (_, certificate) = parsed.map_err(|_| AttestError::CertificateMissing)?;
+    let name = name_in(&certificate).ok_or(AttestError::CertificateReplaced)?;
+    let known = core.store.read(|db| db.device_by_client_name(name))?;
+    let (catalog, device, newest) = known.ok_or(AttestError::CertificateReplaced)?;
     let serial: String =
         certificate.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect();
-    let device = core.store.read(|db| db.device_by_serial(&serial))?;
-    let (catalog, device) = device.ok_or(AttestError::CertificateReplaced)?;
+    if newest.as_deref() != Some(serial.as_str()) {
+        return Err(AttestError::CertificateReplaced.into());
+    }
     Ok(Holder { catalog, device })
 }
 

@@ -35,7 +35,8 @@ pub async fn claim(
         check_group(db, &permit, asked.group.as_deref(), Some(endorsed.rot))?;
         let device = pending(asked.device, asked.group, endorsed.rot, now_s);
         let identity_key = Some(endorsed.identity_key);
-        let row = DeviceRow { device, endorsement: asked.endorsement.0, identity_key };
+        let row =
+            DeviceRow { device, endorsement: asked.endorsement.0, identity_key, client_name: None };
         db.device_claim(&permit, &row)?;
         let secret = db.wave_secret(catalog)?.ok_or(TenancyError::CatalogUnknown)?;
         let fact = commitment(&secret, &[b"claim", &asked.device.0, &now_s.to_be_bytes()]);

@@ -13,7 +13,6 @@ pub mod device_requests;
 pub mod devices;
 mod error;
 pub mod failures;
-mod forget_replies;
 mod group_failures;
 pub mod image_sets;
 pub mod images;
@@ -31,6 +30,7 @@ use craton_api::operator::{CatalogId, Section};
 use craton_trust::store;
 use tokio::sync::Notify;
 
+pub use check_in::Views;
 pub use error::{AppError, RefusalKind};
 
 // What a handler holds in its hands while it asks for a use.
@@ -78,6 +78,8 @@ pub struct Core {
     pub random: Box<dyn Random>,
     /// Wakes the reconcilers before their time.
     pub wake: Notify,
+    /// What check-ins need of each catalog.
+    pub views: Views,
     /// How long a peer is waited for.
     pub patience: Patience,
     /// Bytes of blobs that one catalog may hold.

@@ -4,6 +4,7 @@ use super::AttestError;
 use craton_trust::evidence::{Claims, IMAGE_SET, RESERVED, TRUST_STORE};
 use craton_trust::set::ImageSet;
 use craton_trust::{ComponentId, Digest, SetId, Signed};
+use std::sync::Arc;
 
 /// What a catalog published. A store that does not answer has published nothing.
 pub trait References {
@@ -11,7 +12,7 @@ pub trait References {
     fn has_trust_store(&self, digest: Digest) -> bool;
 
     /// The signed set, if it was admitted.
-    fn admitted_set(&self, set: SetId) -> Option<Vec<u8>>;
+    fn admitted_set(&self, set: SetId) -> Option<Arc<[u8]>>;
 
     /// The security version of a runtime that the platform's publisher signed.
     fn runtime(&self, component: ComponentId, payload: Digest) -> Option<u64>;

@@ -1,5 +1,7 @@
 //! One refusal each: what the service does not believe.
 
+use std::sync::Arc;
+
 use super::*;
 use craton_trust::Error;
 use craton_trust::cose::Kind;
@@ -76,9 +78,9 @@ impl References for Published {
         digest == STORE.digest
     }
 
-    fn admitted_set(&self, set: SetId) -> Option<Vec<u8>> {
+    fn admitted_set(&self, set: SetId) -> Option<Arc<[u8]>> {
         let known = [booted(), set_of(&[(APP, 1)])];
-        known.into_iter().find(|bytes| id_of(bytes).digest.0 == set.0)
+        known.into_iter().find(|bytes| id_of(bytes).digest.0 == set.0).map(Arc::from)
     }
 
     fn runtime(&self, component: ComponentId, payload: Digest) -> Option<u64> {

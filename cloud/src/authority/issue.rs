@@ -6,6 +6,7 @@
 use super::{AuthorityError, FileKey};
 use crate::attest::Appraised;
 use craton_trust::crypto::Crypto as _;
+use craton_trust::{CatalogId, DeviceId};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
     Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SerialNumber, SignatureAlgorithm,
@@ -29,6 +30,17 @@ pub struct ClientCertificate {
     pub der: Vec<u8>,
     /// The serial number, lower-case hexadecimal.
     pub serial: String,
+    /// The name in it.
+    pub name: ClientName,
+}
+
+/// The name in a certificate: per device, catalog and epoch. It stands there in hexadecimal.
+pub type ClientName = [u8; 16];
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
 }
 
 /// A P-256 public key as rcgen wants it.
@@ -92,7 +104,9 @@ impl IssuingCa {
         now: SystemTime,
         validity: Duration,
     ) -> Result<ClientCertificate, AuthorityError> {
-        let mut leaf = parameters(&client_name(appraised));
+        let (catalog, device) = (appraised.catalog(), appraised.device());
+        let name = client_name(&catalog, &device, appraised.epoch());
+        let mut leaf = parameters(&hexadecimal(&name));
         leaf.not_before = valid_from(now).into();
         leaf.not_after = (now + validity).into();
         leaf.is_ca = IsCa::ExplicitNoCa;
@@ -105,8 +119,8 @@ impl IssuingCa {
         leaf.serial_number = Some(SerialNumber::from_slice(&serial));
         let subject = SubjectKey(appraised.client_key().to_sec1());
         let certificate = leaf.signed_by(&subject, &self.issuer).map_err(refused)?;
-        let serial = serial.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(ClientCertificate { der: certificate.der().to_vec(), serial })
+        let (der, serial) = (certificate.der().to_vec(), hexadecimal(&serial));
+        Ok(ClientCertificate { der, serial, name })
     }
 }
 
@@ -116,16 +130,29 @@ fn valid_from(now: SystemTime) -> SystemTime {
     now.checked_sub(BACKDATE).map_or(UNIX_EPOCH, |from| from.max(UNIX_EPOCH))
 }
 
-/// The name in a certificate: per device, catalog and epoch.
-fn client_name(appraised: &Appraised) -> String {
-    let parts: [&[u8]; 4] = [
-        b"craton/1/client-name",
-        &appraised.catalog().0,
-        &appraised.device().0,
-        &appraised.epoch().to_be_bytes(),
-    ];
-    let digest = crate::crypto::AwsLc.sha256(&parts);
-    digest.0.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+/// The name in the certificates of a device, in a catalog and an epoch.
+fn client_name(catalog: &CatalogId, device: &DeviceId, epoch: u64) -> ClientName {
+    let (label, epoch) = (b"craton/1/client-name", epoch.to_be_bytes());
+    let digest = crate::crypto::AwsLc.sha256(&[label, &catalog.0, &device.0, &epoch]);
+    let mut name = [0; 16];
+    name.iter_mut().zip(digest.0).for_each(|(to, from)| *to = from);
+    name
+}
+
+/// The name in a certificate, if it is one of ours.
+#[must_use]
+pub fn name_in(certificate: &x509_parser::certificate::X509Certificate<'_>) -> Option<ClientName> {
+    let text = certificate.subject().iter_common_name().next()?.as_str().ok()?;
+    let mut name = [0; 16];
+    let pairs = text.as_bytes().chunks_exact(2);
+    let digits = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    if text.len() != 2 * name.len() || !digits {
+        return None;
+    }
+    for (to, pair) in name.iter_mut().zip(pairs) {
+        *to = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(name)
 }
 
 /// The self-signed certificate of the TLS listener. Devices and the command line pin its key and

@@ -12,6 +12,6 @@ mod keyring;
 
 pub use assign::{Answer, assignment};
 pub use error::AuthorityError;
-pub use issue::{ClientCertificate, IssuingCa, service_certificate};
+pub use issue::{ClientCertificate, ClientName, IssuingCa, name_in, service_certificate};
 pub use key::FileKey;
 pub use keyring::Keyring;

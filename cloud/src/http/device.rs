@@ -16,7 +16,7 @@ use craton_api::operator::{CatalogId, Digest, ImageSetId, Section};
 use serde::Deserialize;
 
 use super::{Exporter, Named, PeerCertificate, Refusal, Wanted, blob_response, read_body};
-use crate::app::check_in::{Issuer, check_in};
+use crate::app::check_in::{Connection, Issuer, LastReply, check_in};
 use crate::app::{App, AppError, device_requests};
 
 /// The device API's routes, for the TLS listener.
@@ -38,10 +38,12 @@ async fn answer_check_in(
     State(app): State<App>,
     Extension(issuer): Extension<Arc<Issuer>>,
     Extension(exporter): Extension<Exporter>,
+    Extension(last): Extension<LastReply>,
     body: Body,
 ) -> Result<Response, Refusal> {
     let body = read_body(body, CHECK_IN_MAX).await?;
-    Ok(bytes(check_in(&app, &issuer, exporter.0, &body).await?))
+    let connection = Connection { exporter: exporter.0, last: &last };
+    Ok(bytes(check_in(&app, &issuer, &connection, &body).await?))
 }
 
 #[derive(Deserialize)]

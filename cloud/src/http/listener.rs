@@ -32,6 +32,7 @@ use tower::Service as _;
 use super::patient::Patient;
 use super::{Exporter, PeerCertificate};
 use crate::app::App;
+use crate::app::check_in::LastReply;
 use crate::clock::Clock;
 use crate::keys::Keys;
 
@@ -195,10 +196,12 @@ async fn serve_one<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let last = LastReply::default();
     let service = service_fn(move |request: Request<Incoming>| {
         let mut router = router.clone();
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(certificate.clone());
+        request.extensions_mut().insert(last.clone());
         if let Some(exporter) = exporter {
             request.extensions_mut().insert(exporter);
         }

@@ -1,11 +1,12 @@
-//! What a check-in reads beside the device's row: reference values, and whose certificate a serial
-//! is.
+//! What a check-in reads beside the device's row: reference values, and whose certificates have a
+//! name.
 
 use craton_api::operator::{CatalogId, ComponentId, DeviceId, Digest, ImageSetId};
 use rusqlite::params;
 
 use super::rows::{Bytes, Number};
 use super::{ReadTx, StoreError};
+use crate::authority::ClientName;
 
 impl ReadTx<'_> {
     /// The security version of a runtime of this catalog with this payload: a reference value.
@@ -45,14 +46,14 @@ impl ReadTx<'_> {
         self.all(sql, row, |row| Ok(row.get::<_, Bytes<Digest>>(0)?.0))
     }
 
-    /// The device whose newest certificate has this serial.
-    pub fn device_by_serial(
+    /// The device whose certificates have this name, and the serial of its newest one.
+    pub fn device_by_client_name(
         &self,
-        serial: &str,
-    ) -> Result<Option<(CatalogId, DeviceId)>, StoreError> {
-        let sql = "SELECT catalog, device FROM devices WHERE certificate_serial = ?1";
-        self.one(sql, [serial], |row| {
-            Ok((row.get::<_, Bytes<_>>(0)?.0, row.get::<_, Bytes<_>>(1)?.0))
+        name: ClientName,
+    ) -> Result<Option<(CatalogId, DeviceId, Option<String>)>, StoreError> {
+        let sql = "SELECT catalog, device, certificate_serial FROM devices WHERE client_name = ?1";
+        self.one(sql, [name], |row| {
+            Ok((row.get::<_, Bytes<_>>(0)?.0, row.get::<_, Bytes<_>>(1)?.0, row.get(2)?))
         })
     }
 }

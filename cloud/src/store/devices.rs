@@ -1,14 +1,15 @@
 //! Devices, what their evidence showed last, and their capabilities.
 
 use craton_api::operator::{
-    Capability, CapabilityId, CatalogId, Device, DeviceId, DeviceState, Digest, ImageSetId,
-    RotClass, TrialOutcome,
+    Capability, CapabilityId, CatalogId, Device, DeviceId, DeviceState, ImageSetId, RotClass,
+    TrialOutcome,
 };
 use rusqlite::{Row, params};
 
 use super::catalogs::CLASSES;
 use super::rows::{Bytes, Number, place_of, value_at};
 use super::{ReadTx, StoreError, WriteTx};
+use crate::authority::ClientName;
 use crate::tenancy::{ManageDevices, Permit};
 
 pub(super) const STATES: [DeviceState; 2] = [DeviceState::Pending, DeviceState::Claimed];
@@ -17,7 +18,7 @@ const TRIALS: [TrialOutcome; 3] =
 
 const COLUMNS: &str = "device, state, class, product, device_group, epoch, created_s, \
      last_seen_s, last_boot, last_check_in, certificate_serial, attested_set, assigned_set, \
-     isolation, storage, mode, trial, cloned, mode_s, endorsement, identity_key";
+     isolation, storage, mode, trial, cloned, mode_s, endorsement, identity_key, client_name";
 
 /// A device with what only the service needs of it.
 pub struct DeviceRow {
@@ -27,6 +28,8 @@ pub struct DeviceRow {
     pub endorsement: Vec<u8>,
     /// Its identity key as a COSE_Key, if the endorsement was verified.
     pub identity_key: Option<Vec<u8>>,
+    /// The name in its certificates, from its first check-in on.
+    pub client_name: Option<ClientName>,
 }
 
 /// What one check-in changes, together or not at all.
@@ -53,10 +56,8 @@ pub struct CheckInRecord {
     pub mode: Option<String>,
     /// How the last update ended.
     pub trial: Option<TrialOutcome>,
-    /// SHA-256 of the request.
-    pub request: Digest,
-    /// The reply, byte for byte.
-    pub reply: Vec<u8>,
+    /// The name in its certificates, if it is a new one.
+    pub renamed: Option<ClientName>,
 }
 
 impl ReadTx<'_> {
@@ -105,25 +106,6 @@ impl ReadTx<'_> {
             Ok((count(0)?, count(1)?, count(2)?))
         })?;
         Ok(counts.unwrap_or_default())
-    }
-
-    /// The reply to the device's last check-in, if it was to exactly this request.
-    pub fn check_in_reply(
-        &self,
-        catalog: CatalogId,
-        device: DeviceId,
-        request: Digest,
-    ) -> Result<Option<Vec<u8>>, StoreError> {
-        let sql = "SELECT reply FROM check_in_replies \
-                   WHERE catalog = ?1 AND device = ?2 AND request = ?3";
-        let row = params![Bytes(catalog), Bytes(device), Bytes(request)];
-        self.one(sql, row, |row| row.get(0))
-    }
-
-    /// Whether there are replies given before a time.
-    pub fn check_in_replies_before(&self, before_s: u64) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 FROM check_in_replies WHERE at_s < ?1 LIMIT 1";
-        Ok(self.one(sql, [Number(before_s)], |_| Ok(()))?.is_some())
     }
 
     /// Capabilities of a device, newest first.
@@ -191,31 +173,34 @@ impl WriteTx<'_> {
         Ok(self.change(sql, row)? > 0)
     }
 
-    /// Forgets a device and its last reply; whether there was one.
+    /// Forgets a device; whether there was one.
     pub fn device_delete(
         &self,
         permit: &Permit<ManageDevices>,
         id: DeviceId,
     ) -> Result<bool, StoreError> {
-        let sql = "DELETE FROM check_in_replies WHERE catalog = ?1 AND device = ?2";
-        self.change(sql, params![Bytes(permit.catalog()), Bytes(id)])?;
         let sql = "DELETE FROM failure_counts WHERE catalog = ?1 AND device = ?2";
         self.change(sql, params![Bytes(permit.catalog()), Bytes(id)])?;
         let sql = "DELETE FROM devices WHERE catalog = ?1 AND device = ?2";
         Ok(self.change(sql, params![Bytes(permit.catalog()), Bytes(id)])? > 0)
     }
 
-    /// Records one check-in of an appraised device: it is claimed from now on.
+    /// Records one check-in of an appraised device: it is claimed from now on. `before` is the pair
+    /// (boot, check-in) that the appraisal saw; `false` if the device is gone or another check-in
+    /// came between.
     pub fn device_check_in(
         &self,
         catalog: CatalogId,
         id: DeviceId,
+        before: Option<(u64, u64)>,
         seen: &CheckInRecord,
     ) -> Result<bool, StoreError> {
         let sql = "UPDATE devices SET state = 1, last_seen_s = ?3, epoch = ?4, last_boot = ?5, \
                    last_check_in = ?6, certificate_serial = coalesce(?7, certificate_serial), \
                    attested_set = ?8, assigned_set = ?9, isolation = ?10, storage = ?11, \
-                   mode = ?12, trial = ?13, mode_s = ?3 WHERE catalog = ?1 AND device = ?2";
+                   mode = ?12, trial = ?13, mode_s = ?3 WHERE catalog = ?1 AND device = ?2 \
+                   AND last_boot IS ?14 AND last_check_in IS ?15";
+        let (boot, check_in) = before.unzip();
         let row = params![
             Bytes(catalog),
             Bytes(id),
@@ -230,31 +215,17 @@ impl WriteTx<'_> {
             seen.storage,
             seen.mode,
             seen.trial.map(|trial| place_of(&TRIALS, &trial)),
+            boot.map(Number),
+            check_in.map(Number),
         ];
         let known = self.change(sql, row)? > 0;
-        if known {
-            self.check_in_reply_keep(catalog, id, seen)?;
+        if let Some(name) = seen.renamed.filter(|_| known) {
+            // A statement of its own: one that names an indexed column rewrites its index entry,
+            // and a name changes once in an epoch.
+            let sql = "UPDATE devices SET client_name = ?3 WHERE catalog = ?1 AND device = ?2";
+            self.change(sql, params![Bytes(catalog), Bytes(id), name])?;
         }
         Ok(known)
-    }
-
-    fn check_in_reply_keep(
-        &self,
-        catalog: CatalogId,
-        id: DeviceId,
-        seen: &CheckInRecord,
-    ) -> Result<(), StoreError> {
-        let sql = "INSERT INTO check_in_replies (catalog, device, request, reply, at_s) \
-                   VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (catalog, device) DO UPDATE SET \
-                   request = excluded.request, reply = excluded.reply, at_s = excluded.at_s";
-        let row =
-            params![Bytes(catalog), Bytes(id), Bytes(seen.request), seen.reply, Number(seen.at_s),];
-        self.change(sql, row).map(|_| ())
-    }
-
-    /// Forgets replies given before a time; how many.
-    pub fn check_in_replies_forget(&self, before_s: u64) -> Result<usize, StoreError> {
-        self.change("DELETE FROM check_in_replies WHERE at_s < ?1", [Number(before_s)])
     }
 
     /// Notes the mode that authentic evidence showed, of a device that got nothing for it.
@@ -341,7 +312,7 @@ fn read_device(row: &Row<'_>) -> rusqlite::Result<Result<DeviceRow, StoreError>>
     };
     let (state, class): (i64, Option<i64>) = (row.get(1)?, row.get(2)?);
     let trial: Option<i64> = row.get(16)?;
-    let (endorsement, identity_key) = (row.get(19)?, row.get(20)?);
+    let (endorsement, identity_key, client_name) = (row.get(19)?, row.get(20)?, row.get(21)?);
     let words = || -> Result<(DeviceState, Option<RotClass>, Option<TrialOutcome>), StoreError> {
         let class = class.map(|class| value_at(&CLASSES, class, "devices")).transpose()?;
         let trial = trial.map(|trial| value_at(&TRIALS, trial, "devices")).transpose()?;
@@ -349,7 +320,7 @@ fn read_device(row: &Row<'_>) -> rusqlite::Result<Result<DeviceRow, StoreError>>
     };
     Ok(words().map(|words| {
         (device.state, device.rot, device.trial) = words;
-        DeviceRow { device, endorsement, identity_key }
+        DeviceRow { device, endorsement, identity_key, client_name }
     }))
 }
 

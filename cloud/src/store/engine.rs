@@ -35,6 +35,12 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
     Ok(db)
 }
 
+/// Runs a statement without a result. It is parsed once for each connection: a check-in would
+/// otherwise spend more on the words around its transactions than inside them.
+pub(super) fn run(db: &Connection, sql: &str) -> Result<(), StoreError> {
+    Ok(db.prepare_cached(sql)?.execute([]).map(|_| ())?)
+}
+
 /// The schema's version, kept in the database's header.
 pub(super) fn schema_version(db: &Connection) -> Result<u32, StoreError> {
     Ok(db.pragma_query_value(None, "user_version", |row| row.get(0))?)

@@ -12,6 +12,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0005_blobs_named.sql"),
     include_str!("migrations/0006_image_runtime.sql"),
     include_str!("migrations/0007_device_mode.sql"),
+    include_str!("migrations/0008_devices_by_name.sql"),
 ];
 
 pub(super) fn to_newest(db: &Connection) -> Result<(), StoreError> {

@@ -22,7 +22,8 @@ mod writer;
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
@@ -45,6 +46,7 @@ pub struct Store {
     writer: Option<writer::Writer>,
     thread: Option<JoinHandle<()>>,
     readers: Mutex<Vec<Connection>>,
+    changes: Arc<AtomicU64>,
     path: PathBuf,
 }
 
@@ -60,9 +62,18 @@ impl Store {
         private::private_database(folder).map_err(refused)?;
         let db = engine::open_writer(&path)?;
         migrate::to_newest(&db)?;
-        let (writer, thread) = writer::Writer::start(db);
+        let changes = Arc::new(AtomicU64::new(0));
+        let (writer, thread) = writer::Writer::start(db, changes.clone());
         let (writer, thread) = (Some(writer), Some(thread));
-        Ok(Self { writer, thread, readers: Mutex::default(), path })
+        Ok(Self { writer, thread, readers: Mutex::default(), changes, path })
+    }
+
+    /// How many commits there were that may have changed more than devices' own rows. What was read
+    /// after a number still holds while the number is the same: it rises before a writer hears that
+    /// his commit is on disk.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     /// Reads in one snapshot. Meant for short, indexed reads: it runs on the caller's thread.
@@ -78,9 +89,9 @@ impl Store {
             Some(db) => db,
             None => engine::open_reader(&self.path)?,
         };
-        let snapshot = db.unchecked_transaction().map_err(StoreError::from)?;
-        let outcome = work(&ReadTx { db: &snapshot });
-        snapshot.finish().map_err(StoreError::from)?;
+        engine::run(&db, "BEGIN DEFERRED")?;
+        let outcome = work(&ReadTx { db: &db });
+        engine::run(&db, "COMMIT")?;
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         if readers.len() < IDLE_READERS_MAX {
             readers.push(db);
@@ -100,7 +111,23 @@ impl Store {
         F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
     {
         match &self.writer {
-            Some(writer) => writer.write(work).await,
+            Some(writer) => writer.write(true, work).await,
+            None => Err(StoreError::StoreStopped.into()),
+        }
+    }
+
+    /// The same for what touches only one device's own rows: views of the catalog still hold.
+    ///
+    /// # Errors
+    /// As `write`.
+    pub async fn write_device<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        match &self.writer {
+            Some(writer) => writer.write(false, work).await,
             None => Err(StoreError::StoreStopped.into()),
         }
     }

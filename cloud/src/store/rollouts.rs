@@ -271,6 +271,14 @@ impl WriteTx<'_> {
         id: DeploymentId,
         record: &OutcomeRecord,
     ) -> Result<bool, StoreError> {
+        let failed = record.outcome == Outcome::Failed;
+        // Nearly every check-in says what is known: it reads, and writes nothing.
+        let sql = "SELECT failed FROM deployment_outcomes \
+                   WHERE catalog = ?1 AND device = ?2 AND deployment = ?3";
+        let key = params![Bytes(catalog), Bytes(record.device), Bytes(id)];
+        if self.one(sql, key, |row| row.get::<_, bool>(0))? == Some(failed) {
+            return Ok(false);
+        }
         let sql = "INSERT INTO deployment_outcomes \
                    (catalog, device, deployment, place, failed, at_s, wave) \
                    SELECT ?1, ?2, ?3, coalesce(max(place) + 1, 0), ?4, ?5, ?6 \
@@ -282,7 +290,7 @@ impl WriteTx<'_> {
             Bytes(catalog),
             Bytes(record.device),
             Bytes(id),
-            record.outcome == Outcome::Failed,
+            failed,
             Number(record.at_s),
             record.wave,
         ];

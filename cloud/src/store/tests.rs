@@ -309,9 +309,8 @@ fn ask_as_a_check_in(db: &WriteTx<'_>) {
     };
     let (catalog, device) = (CatalogId([1; 32]), DeviceId([2; 32]));
     let (digest, set) = (Digest([3; 32]), ImageSetId([4; 32]));
-    db.check_in_reply(catalog, device, digest).unwrap();
     db.device(catalog, device).unwrap();
-    db.device_by_serial("4a").unwrap();
+    db.device_by_client_name([7; 16]).unwrap();
     db.trust_store_newest(catalog, craton_api::operator::Section::Owner).unwrap();
     db.trust_store_digests(catalog, 0).unwrap();
     db.device_group(catalog, "meter", "Production").unwrap();
@@ -336,10 +335,9 @@ fn ask_as_a_check_in(db: &WriteTx<'_>) {
         storage: None,
         mode: None,
         trial: None,
-        request: digest,
-        reply: Vec::new(),
+        renamed: Some([7; 16]),
     };
-    db.device_check_in(catalog, device, &record).unwrap();
+    db.device_check_in(catalog, device, None, &record).unwrap();
     let deployment = DeploymentId([6; 16]);
     let outcome = crate::rollout::Outcome::Failed;
     let record = OutcomeRecord { device, wave: 0, outcome, at_s: 1 };

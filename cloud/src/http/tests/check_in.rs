@@ -21,7 +21,7 @@ use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 
 use super::check_ins::{RUNTIME, evidence, runtime};
-use crate::app::check_in::{Issuer, Policy};
+use crate::app::check_in::{Issuer, LastReply, Policy};
 use crate::authority::{FileKey, IssuingCa};
 use crate::crypto::AwsLc;
 use crate::http::{Exporter, api_router, device};
@@ -75,6 +75,7 @@ impl CheckInBench {
         let evidence = self.evidence(mode, counters, &exporter, &digest);
         let body = CheckIn { request: &request, evidence: &evidence }.encode().unwrap();
         let asked = HttpRequest::post(CHECK_IN_PATH).extension(Exporter(exporter));
+        let asked = asked.extension(LastReply::default());
         let answer = self.router.clone().oneshot(asked.body(Body::from(body)).unwrap()).await;
         let answer = answer.unwrap();
         let (status, headers) = (answer.status(), answer.headers().clone());

@@ -22,7 +22,7 @@ use http_body_util::BodyExt as _;
 use serde_json::json;
 use tower::ServiceExt as _;
 
-use crate::app::check_in::{Issuer, Policy};
+use crate::app::check_in::{Issuer, LastReply, Policy};
 use crate::authority::{FileKey, IssuingCa};
 use crate::http::{Exporter, api_router, device};
 use crate::testing::*;
@@ -84,6 +84,7 @@ impl Fleet {
         let exporter = [boot as u8; 32];
         let body = self.check_in(seed, boot, says, exporter);
         let request = Request::post(CHECK_IN_PATH).extension(Exporter(exporter));
+        let request = request.extension(LastReply::default());
         let answer = self.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await;
         let answer = answer.unwrap();
         let status = answer.status();
@@ -268,4 +269,32 @@ async fn gate_4_a_step_that_adds_no_device_is_passed_over_and_one_that_does_wait
     fleet.says(seed, 2, Says::default()).await;
     fleet.says(seed, 3, Says { attested: Some(set), ..Says::default() }).await;
     assert_eq!(round(1_001).await, 2);
+}
+
+#[tokio::test]
+async fn what_an_operator_changed_the_very_next_check_in_sees() {
+    let fleet = Fleet::new().await;
+    let device = fleet.device(20).await;
+    let catalog = format!("/v1/catalogs/{}", fleet.catalog);
+    let boots = std::cell::Cell::new(1);
+    let assigned = async || {
+        boots.set(boots.get() + 1);
+        fleet.says(20, boots.get(), Says::default()).await;
+        fleet.shown(device).await.assigned_set
+    };
+    assert_eq!(assigned().await, None, "nothing is deployed");
+    let old = fleet.bench.set(fleet.catalog, "1.0", craton_trust::set::Purpose::Development).await;
+    fleet.deploy(old).await;
+    assert_eq!(assigned().await, Some(old));
+    let set = fleet.bench.set(fleet.catalog, "2.0", craton_trust::set::Purpose::Development).await;
+    let deployment = fleet.deploy(set).await;
+    assert_eq!(assigned().await, Some(set));
+    let path = format!("{catalog}/deployments/{}/pause", deployment.id);
+    assert!(fleet.bench.post(&path, &json!({})).await.status.is_success());
+    assert_eq!(assigned().await, Some(old), "paused");
+    let path = format!("{catalog}/devices/{device}");
+    let group = Some(("application/json", br#"{"group":"meter/Production"}"#.to_vec()));
+    let moved = fleet.bench.ask_as(&fleet.bench.token, "PATCH", &path, group).await;
+    assert!(moved.status.is_success());
+    assert_eq!(assigned().await, None, "in a group without a deployment");
 }

@@ -15,8 +15,16 @@ use crate::http::{PeerCertificate, api_router, device};
 use crate::store::CheckInRecord;
 use crate::testing::*;
 
+/// The name in the device's certificates.
+const NAME: [u8; 16] = [7; 16];
+
 fn certificate(serial: u8) -> Vec<u8> {
+    named(serial, &"07".repeat(16))
+}
+
+fn named(serial: u8, name: &str) -> Vec<u8> {
     let mut parameters = CertificateParams::default();
+    parameters.distinguished_name.push(rcgen::DnType::CommonName, name);
     parameters.serial_number = Some(SerialNumber::from_slice(&[serial]));
     parameters.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
 }
@@ -46,11 +54,11 @@ impl DeviceBench {
             storage: None,
             mode: None,
             trial: None,
-            request: Digest([0; 32]),
-            reply: Vec::new(),
+            renamed: Some(NAME),
         };
-        let work =
-            move |db: &crate::store::WriteTx<'_>| db.device_check_in(catalog, device, &record);
+        let work = move |db: &crate::store::WriteTx<'_>| {
+            db.device_check_in(catalog, device, None, &record)
+        };
         assert!(bench.app.store.write(work).await.unwrap());
         let ca = IssuingCa::new(&FileKey::generate().unwrap()).unwrap();
         let issuer = std::sync::Arc::new(Issuer { ca, policy: Policy::default() });
@@ -59,8 +67,18 @@ impl DeviceBench {
     }
 
     async fn ask(&self, peer: Option<u8>, method: &str, path: &str, body: Vec<u8>) -> Answer {
+        self.ask_by(peer.map(certificate), method, path, body).await
+    }
+
+    async fn ask_by(
+        &self,
+        peer: Option<Vec<u8>>,
+        method: &str,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Answer {
         use http_body_util::BodyExt as _;
-        let peer = PeerCertificate(peer.map(certificate));
+        let peer = PeerCertificate(peer);
         let request = Request::builder().method(method).uri(path).extension(peer);
         let answer = self.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await;
         let answer = answer.unwrap();
@@ -78,6 +96,10 @@ async fn certificate_missing_and_certificate_replaced_open_nothing() {
     for (method, path) in [("GET", set.as_str()), ("GET", &blob), ("POST", FAILURES_PATH)] {
         let none = device.ask(None, method, path, Vec::new()).await;
         assert_eq!((none.status.as_u16(), none.code()), (401, 4109), "CertificateMissing: {path}");
+        for name in ["08".repeat(16), "07".repeat(15), "+7".repeat(16), "zz".repeat(16)] {
+            let other = device.ask_by(Some(named(0x4a, &name)), method, path, Vec::new()).await;
+            assert_eq!(other.code(), 4110, "CertificateReplaced: {name} on {path}");
+        }
         let old = device.ask(Some(0x49), method, path, Vec::new()).await;
         assert_eq!((old.status.as_u16(), old.code()), (401, 4110), "CertificateReplaced: {path}");
     }

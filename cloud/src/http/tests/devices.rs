@@ -1,11 +1,11 @@
 use craton_api::operator::{
-    Base64, Capability, CapabilityList, Device, DeviceId, DeviceList, DeviceState, Digest,
-    ImageSetId, RotClass, TrialOutcome,
+    Base64, Capability, CapabilityList, Device, DeviceId, DeviceList, DeviceState, ImageSetId,
+    RotClass, TrialOutcome,
 };
 use craton_trust::endorsement;
 use serde_json::json;
 
-use crate::store::{CheckInRecord, StoreError};
+use crate::store::CheckInRecord;
 use crate::testing::*;
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn devices_are_listed_by_page_group_and_state_moved_and_retired() {
     assert_eq!((again.status.as_u16(), again.code()), (404, 4168), "DeviceUnknown");
 }
 
-fn seen(reply: &[u8]) -> CheckInRecord {
+fn seen() -> CheckInRecord {
     CheckInRecord {
         at_s: NOW_S,
         epoch: 0,
@@ -96,42 +96,36 @@ fn seen(reply: &[u8]) -> CheckInRecord {
         storage: Some("unpacked".into()),
         mode: Some("normal".into()),
         trial: Some(TrialOutcome::Confirmed),
-        request: Digest([5; 32]),
-        reply: reply.to_vec(),
+        renamed: Some([7; 16]),
     }
 }
 
 #[tokio::test]
-async fn a_check_in_claims_the_device_and_its_retry_gets_the_same_reply() {
+async fn a_check_in_claims_the_device_and_counts_once() {
     let bench = Bench::new().await;
     let id = bench.catalog(true).await;
     bench.product(id).await;
     let device = bench.device(id, 20, "meter/Production").await;
-    let record = seen(b"the reply");
-    let known = bench.app.store.write(move |db| db.device_check_in(id, device, &record)).await;
-    assert!(known.unwrap());
+    let changes = bench.app.store.changes();
+    let check_in = async |device, before| {
+        let record = seen();
+        let work =
+            move |db: &crate::store::WriteTx<'_>| db.device_check_in(id, device, before, &record);
+        bench.app.store.write_device(work).await.unwrap()
+    };
+    assert!(check_in(device, None).await);
+    assert_eq!(bench.app.store.changes(), changes, "no view of the catalog changed");
     let shown: Device = bench.get(&format!("/v1/catalogs/{id}/devices/{device}")).await.json();
     assert_eq!(shown.state, DeviceState::Claimed);
     assert_eq!((shown.last_boot, shown.last_check_in), (Some(3), Some(7)));
     assert_eq!(shown.isolation.as_deref(), Some("reduced"));
     assert_eq!(shown.trial, Some(TrialOutcome::Confirmed));
-    let reply = |request| {
-        let read = |db: &crate::store::ReadTx<'_>| db.check_in_reply(id, device, request);
-        bench.app.store.read::<_, StoreError>(read).unwrap()
-    };
-    assert_eq!(reply(Digest([5; 32])).unwrap(), b"the reply");
-    assert_eq!(reply(Digest([6; 32])), None);
-    bench.clock.0.store(NOW_S + 600, std::sync::atomic::Ordering::SeqCst);
-    assert!(crate::app::reconcile::round(&bench.app).await.is_empty());
-    assert!(reply(Digest([5; 32])).is_some(), "a retry may still come");
-    bench.clock.0.store(NOW_S + 601, std::sync::atomic::Ordering::SeqCst);
-    assert!(crate::app::reconcile::round(&bench.app).await.is_empty());
-    assert_eq!(reply(Digest([5; 32])), None, "no device would believe it any more");
-    let record = seen(b"x");
-    let stranger =
-        bench.app.store.write(move |db| db.device_check_in(id, DeviceId([0; 32]), &record)).await;
-    assert!(!stranger.unwrap(), "a device that is not listed leaves no trace");
+    assert!(!check_in(device, None).await, "another check-in came between");
+    assert!(!check_in(device, Some((3, 6))).await);
+    assert!(check_in(device, Some((3, 7))).await);
+    assert!(!check_in(DeviceId([0; 32]), None).await, "one not listed leaves no trace");
     bench.app.store.write(move |db| db.device_mark_cloned(id, device)).await.unwrap();
+    assert_eq!(bench.app.store.changes(), changes + 1);
     let shown: Device = bench.get(&format!("/v1/catalogs/{id}/devices/{device}")).await.json();
     assert!(shown.cloned);
 }

@@ -115,10 +115,9 @@ async fn store_4_what_a_device_showed_counts_until_the_device_is_retired() {
         storage: None,
         mode: None,
         trial: None,
-        request: Digest([0; 32]),
-        reply: Vec::new(),
+        renamed: None,
     };
-    let seen = move |db: &crate::store::WriteTx<'_>| db.device_check_in(id, device, &record);
+    let seen = move |db: &crate::store::WriteTx<'_>| db.device_check_in(id, device, None, &record);
     assert!(bench.app.store.write(seen).await.unwrap());
     assert_eq!(owner.submit(2, &[NEXT_PUBLISHER], 1_000).await.code(), 4182, "SetOrphaned");
     let path = format!("/v1/catalogs/{id}/devices/{device}");

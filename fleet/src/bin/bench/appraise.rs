@@ -10,6 +10,7 @@ use craton_fleet::{CLASS, Plan, Scene, Seed};
 use craton_trust::endorsement::RotClass;
 use craton_trust::{ComponentId, Digest, SetId, Signed};
 use std::hint::black_box;
+use std::sync::Arc;
 
 /// Reference values that are in memory: looking them up is not measured here.
 struct Everything;
@@ -19,7 +20,7 @@ impl References for Everything {
         true
     }
 
-    fn admitted_set(&self, _: SetId) -> Option<Vec<u8>> {
+    fn admitted_set(&self, _: SetId) -> Option<Arc<[u8]>> {
         None
     }
 

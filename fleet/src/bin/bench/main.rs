@@ -45,6 +45,9 @@ enum Role {
         data: PathBuf,
         /// The seed.
         seed: u64,
+        /// Let everything else come first.
+        #[arg(long)]
+        behind: bool,
     },
 }
 
@@ -69,20 +72,22 @@ fn main() -> Result<()> {
         craton_device::apps::sandbox::sandbox_init_main();
     }
     let asked = Asked::parse();
-    if let Some(Role::Serve { data, seed }) = asked.role {
-        return serve::run(data, seed);
+    if let Some(Role::Serve { data, seed, behind }) = asked.role {
+        return serve::run(data, seed, behind);
     }
     let size = if asked.quick { QUICK } else { FULL };
     let mut report = Report::default();
     let wanted = |name: &str| name.contains(&asked.only);
-    if wanted("check-in") {
-        check_in::measure(&mut report, size)?;
-    }
+    let check_in = wanted("check-in").then(|| check_in::measure(&mut report, size)).transpose()?;
     if wanted("appraise") {
         appraise::measure(&mut report, size)?;
     }
-    if wanted("store") {
-        store::measure(&mut report, size, asked.million || asked.quick)?;
+    let many = asked.million || asked.quick;
+    let added = wanted("store").then(|| store::measure(&mut report, size, many)).transpose()?;
+    if let (Some(service_us), Some(Some(added_us))) = (check_in, added) {
+        let what = "CPU of a check-in with many devices / with few, from the rows above";
+        let ratio = (service_us + added_us) / service_us;
+        report.promise("check-in-million", what, ratio, "x", "<= 1.2");
     }
     if wanted("sandbox") {
         sandbox::measure(&mut report, size)?;

@@ -19,8 +19,14 @@ struct Hello {
     key: Vec<u8>,
 }
 
+/// The lowest priority that there is.
+const BEHIND: i32 = 19;
+
 /// The child's main: serves until its input ends; a line in is answered by its CPU so far.
-pub fn run(data: PathBuf, seed: u64) -> Result<()> {
+pub fn run(data: PathBuf, seed: u64, behind: bool) -> Result<()> {
+    if behind {
+        rustix::process::nice(BEHIND)?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let clock = SimClock::at(SystemClock.now_s());
     let setting = Setting { seed: Seed(seed), clock, policy: Policy::default(), data };
@@ -53,10 +59,11 @@ pub struct Served {
 
 impl Served {
     /// Starts it and waits until it listens.
-    pub fn start(data: &Path, seed: u64) -> Result<Self> {
+    pub fn start(data: &Path, seed: u64, behind: bool) -> Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg("serve")
             .args([data.as_os_str(), seed.to_string().as_ref()])
+            .args(behind.then_some("--behind"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

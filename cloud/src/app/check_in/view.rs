@@ -1,0 +1,191 @@
+//! What check-ins need of a catalog beside the device's own row: the same for thousands of devices,
+//! so it is read once after each write that may have changed it.
+//!
+//! What is true here: what a check-in sees is no older than its beginning. A view holds while
+//! [`Store::changes`] stands still, and that number rises before any writer hears that his commit
+//! is on disk. What a view does not know yet it reads when it is asked, and keeps if this catalog
+//! published it: what devices claim in vain takes no memory.
+
+use super::super::{AppError, log, newest_section};
+use super::op_digest;
+use crate::attest::{AttestError, References};
+use crate::catalog::CatalogError;
+use crate::crypto::AwsLc;
+use crate::store::{GroupRules, ReadTx, Store};
+use craton_api::operator::{self, CatalogId, Deployment, ImageSetId, Section};
+use craton_trust::assignment::Target;
+use craton_trust::evidence::trust_store_digest;
+use craton_trust::{ComponentId, Digest, SetId};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The views of all catalogs.
+#[derive(Default)]
+pub struct Views(Mutex<BTreeMap<CatalogId, (u64, Arc<View>)>>);
+
+impl Views {
+    /// A view of a catalog that exists, no older than this call.
+    pub(super) fn of(&self, store: &Store, catalog: CatalogId) -> Result<Arc<View>, AppError> {
+        let changes = store.changes();
+        let kept = locked(&self.0).get(&catalog).cloned();
+        if let Some((_, view)) = kept.filter(|(at, _)| *at == changes) {
+            return Ok(view);
+        }
+        let view = Arc::new(store.read(|db| View::read(db, catalog))?);
+        locked(&self.0).insert(catalog, (changes, view.clone()));
+        Ok(view)
+    }
+}
+
+/// A device group: its rules and its deployment, if it has them.
+pub(super) struct Group {
+    pub(super) rules: Option<GroupRules>,
+    pub(super) deployment: Option<Deployment>,
+}
+
+/// A set with the proof that it is logged.
+pub(super) struct LoggedSet {
+    set: ImageSetId,
+    proof: log::LoggedProof,
+    path: Vec<Digest>,
+}
+
+impl LoggedSet {
+    /// Which set.
+    pub(super) fn set(&self) -> ImageSetId {
+        self.set
+    }
+
+    /// As an assignment carries it.
+    pub(super) fn target(&self) -> Result<Target<'_>, AppError> {
+        let set = SetId(self.set.0);
+        let target = Target::new(set, self.proof.index, &self.proof.checkpoint, &self.path);
+        Ok(target.map_err(AttestError::Evidence)?)
+    }
+}
+
+/// One catalog.
+pub(super) struct View {
+    pub(super) catalog: CatalogId,
+    /// Whether its root is on one machine.
+    pub(super) dev: bool,
+    /// Decides who is in which wave.
+    pub(super) wave_secret: [u8; 32],
+    /// The first version of the platform section.
+    pub(super) platform: Digest,
+    witnessed: bool,
+    trust_stores: Vec<Digest>,
+    asked: Mutex<AskedBefore>,
+}
+
+/// What was asked before.
+#[derive(Default)]
+struct AskedBefore {
+    groups: BTreeMap<String, Arc<Group>>,
+    runtimes: BTreeMap<(ComponentId, Digest), u64>,
+    admitted: BTreeMap<SetId, Arc<[u8]>>,
+    logged: BTreeMap<ImageSetId, Option<Arc<LoggedSet>>>,
+}
+
+impl View {
+    fn read(db: &ReadTx<'_>, catalog: CatalogId) -> Result<Self, AppError> {
+        let owner = newest_section(db, catalog, Section::Owner)?;
+        let wave_secret = db.wave_secret(catalog)?.ok_or(CatalogError::DeviceUnknown)?;
+        // Every pair of section versions that a device may have: they arrive one by one.
+        let platforms = db.trust_store_digests(catalog, 0)?;
+        let owners = db.trust_store_digests(catalog, 1)?;
+        let pairs = platforms.iter().flat_map(|p| owners.iter().map(move |o| (p, o)));
+        let trust_stores = pairs
+            .map(|(p, o)| trust_store_digest(&AwsLc, (*p).into(), Some((*o).into())))
+            .collect();
+        let platform = platforms.first().copied().ok_or(CatalogError::SectionUnknown)?.into();
+        let (dev, witnessed) = (owner.dev, log::witnessed(&owner));
+        let asked = Mutex::default();
+        Ok(Self { catalog, dev, wave_secret, platform, witnessed, trust_stores, asked })
+    }
+
+    /// A device group by its path, as a device's row names it.
+    pub(super) fn group(&self, store: &Store, path: &str) -> Result<Arc<Group>, AppError> {
+        if let Some(group) = locked(&self.asked).groups.get(path) {
+            return Ok(group.clone());
+        }
+        let (product, name) = path.split_once('/').ok_or(CatalogError::GroupPathInvalid)?;
+        let group = store.read(|db| {
+            let rules = db.device_group(self.catalog, product, name)?;
+            let deployment = db.deployment_current(self.catalog, product, name)?;
+            let deployment = deployment.map(|row| row.deployment);
+            Ok::<_, AppError>(Arc::new(Group { rules, deployment }))
+        })?;
+        locked(&self.asked).groups.insert(path.to_owned(), group.clone());
+        Ok(group)
+    }
+
+    /// What of this catalog may be measured on a device (ATT-2).
+    pub(super) fn references<'v>(&'v self, store: &'v Store) -> impl References {
+        Published { view: self, store }
+    }
+
+    /// A set that a deployment offers, with its proof; `None` while there is no proof that devices
+    /// believe.
+    pub(super) fn logged(
+        &self,
+        store: &Store,
+        set: ImageSetId,
+    ) -> Result<Option<Arc<LoggedSet>>, AppError> {
+        if let Some(known) = locked(&self.asked).logged.get(&set) {
+            return Ok(known.clone());
+        }
+        let logged = store.read(|db| self.read_logged(db, set))?.map(Arc::new);
+        locked(&self.asked).logged.insert(set, logged.clone());
+        Ok(logged)
+    }
+
+    fn read_logged(&self, db: &ReadTx<'_>, set: ImageSetId) -> Result<Option<LoggedSet>, AppError> {
+        let row = db.image_set(self.catalog, set)?.ok_or(CatalogError::SetUnknown)?;
+        let Some(index) = row.set.log_index else { return Ok(None) };
+        let proof = log::logged_proof(db, self.catalog, index, self.witnessed)?;
+        Ok(proof.map(|proof| {
+            let path = proof.path.iter().map(|digest| Digest(digest.0)).collect();
+            LoggedSet { set, proof, path }
+        }))
+    }
+}
+
+/// A view with the database behind it.
+struct Published<'v> {
+    view: &'v View,
+    store: &'v Store,
+}
+
+impl References for Published<'_> {
+    fn has_trust_store(&self, digest: Digest) -> bool {
+        self.view.trust_stores.contains(&digest)
+    }
+
+    fn admitted_set(&self, set: SetId) -> Option<Arc<[u8]>> {
+        if let Some(known) = locked(&self.view.asked).admitted.get(&set) {
+            return Some(known.clone());
+        }
+        let read = |db: &ReadTx<'_>| db.image_set_admitted(self.view.catalog, ImageSetId(set.0));
+        // A database that does not answer is no reason to believe.
+        let admitted: Arc<[u8]> = self.store.read(read).ok().flatten()?.into();
+        locked(&self.view.asked).admitted.insert(set, admitted.clone());
+        Some(admitted)
+    }
+
+    fn runtime(&self, component: ComponentId, payload: Digest) -> Option<u64> {
+        let key = (component, payload);
+        if let Some(known) = locked(&self.view.asked).runtimes.get(&key) {
+            return Some(*known);
+        }
+        let id = operator::ComponentId(component.0);
+        let read = |db: &ReadTx<'_>| db.runtime_version(self.view.catalog, id, op_digest(payload));
+        let version = self.store.read(read).ok().flatten()?;
+        locked(&self.view.asked).runtimes.insert(key, version);
+        Some(version)
+    }
+}
+
+fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(PoisonError::into_inner)
+}
