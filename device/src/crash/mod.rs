@@ -47,7 +47,7 @@ fn send(spool: &mut Spool, peer: &Peer, credential: &Credential) -> Result<u64, 
 
 fn post(peer: &Peer, credential: &Credential, body: Vec<u8>) -> Result<(), LinkError> {
     link::runtime()?.block_on(async {
-        let mut link = Link::connect(peer, Some(credential)).await?;
+        let link = Link::connect(peer, Some(credential)).await?;
         link.post(FAILURES_PATH, body, 4096).await.map(|_| ())
     })
 }

@@ -123,12 +123,14 @@ impl Link {
         &self.exporter
     }
 
-    /// Posts a body and returns the answer of at most `most` bytes.
+    /// Posts a body and returns the answer of at most `most` bytes. It is the last that this
+    /// connection is for, and says so: the service closes it with its answer, and need not wake up
+    /// once more to see that the device has gone.
     ///
     /// # Errors
     /// `ServiceUnreachable`, `ServiceRefused` with the service's own words, `AnswerTooLarge`.
     pub async fn post(
-        &mut self,
+        mut self,
         path: &str,
         body: Vec<u8>,
         most: usize,
@@ -192,9 +194,13 @@ impl Link {
         range: Option<String>,
         body: Vec<u8>,
     ) -> Result<Response<Incoming>, LinkError> {
+        let last = method == Method::POST;
         let mut request = Request::builder().method(method).uri(path).header("host", &self.host);
         if !body.is_empty() {
             request = request.header("content-type", MEDIA_TYPE);
+        }
+        if last {
+            request = request.header("connection", "close");
         }
         if let Some(range) = &range {
             request = request.header("range", range);

@@ -182,3 +182,16 @@ fn child_without_descriptors() {
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
     assert!(runtime().is_ok());
 }
+
+#[test]
+fn a_post_is_said_to_be_the_last_request_of_its_connection() {
+    let server = Server::start(|_| answer(200, b"ok"));
+    block_on(async {
+        let mut link = Link::connect(&server.peer(), None).await.unwrap();
+        assert_eq!(link.get(SET, 10).await.unwrap(), b"ok");
+        assert_eq!(link.post(SET, b"body".to_vec(), 10).await.unwrap(), b"ok");
+    });
+    let closes: Vec<bool> =
+        server.asked().iter().map(|asked| asked.head.contains("connection: close")).collect();
+    assert_eq!(closes, [false, true]);
+}

@@ -82,7 +82,7 @@ impl Device {
     /// A reply that is not to be believed, or a root of trust that does not attest: in a simulation
     /// both are defects.
     pub async fn check_in(&mut self, peer: &Peer) -> Result<Result<Believing, Missed>> {
-        let mut link = match Link::connect(peer, None).await {
+        let link = match Link::connect(peer, None).await {
             Ok(link) => link,
             Err(error) => return Ok(Err(error.into())),
         };

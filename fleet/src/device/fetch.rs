@@ -84,7 +84,7 @@ impl Device {
         let (count, body) = (records.len(), Reports(records).encode()?);
         let credential = self.credential.as_ref().context("no certificate yet")?;
         let sent: Result<Vec<u8>, LinkError> = async {
-            let mut link = Link::connect(world.peer, Some(credential)).await?;
+            let link = Link::connect(world.peer, Some(credential)).await?;
             link.post(FAILURES_PATH, body, 4096).await
         }
         .await;
