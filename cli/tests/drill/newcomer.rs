@@ -60,38 +60,70 @@ fn is_said(words: &str) -> bool {
     words.split([' ', '\n']).any(number) && !words.contains("panicked")
 }
 
-/// Runs `command` as on a host that refuses user namespaces.
-fn without_namespaces(mut command: Command) -> Child {
+/// A host that refuses something of what the sandbox asks.
+#[derive(Clone, Copy)]
+struct Refusing {
+    calls: &'static [libc::c_long],
+    verdict: fn(&Held) -> Verdict,
+}
+
+/// No new user namespace; what may ask for one out of sight is not there, and C libraries then ask
+/// in the old way.
+const NAMESPACES: Refusing = Refusing {
+    calls: &[libc::SYS_unshare, libc::SYS_clone, libc::SYS_clone3],
+    verdict: |held| match held.number {
+        libc::SYS_clone3 => Verdict::Fails(libc::ENOSYS),
+        _ if held.arguments[0] & libc::CLONE_NEWUSER as u64 != 0 => Verdict::Fails(libc::EPERM),
+        _ => Verdict::Through,
+    },
+};
+
+/// Ubuntu's AppArmor since 23.10: a new user namespace is given, and no capability in it.
+const CAPABILITIES: Refusing = Refusing {
+    calls: &[libc::SYS_ioctl, libc::SYS_sethostname, libc::SYS_mount, libc::SYS_pivot_root],
+    verdict: |held| match held.number {
+        libc::SYS_ioctl if held.arguments[1] != libc::SIOCSIFFLAGS => Verdict::Through,
+        libc::SYS_mount => Verdict::Fails(libc::EACCES),
+        _ => Verdict::Fails(libc::EPERM),
+    },
+};
+
+/// The same, had it nothing against the network: the first mount is refused.
+const MOUNTS: Refusing =
+    Refusing { calls: &[libc::SYS_mount], verdict: |_| Verdict::Fails(libc::EACCES) };
+
+/// Runs `command` on such a host.
+fn on_host(refusing: Refusing, mut command: Command) -> Child {
     let (to_server, from_starter) = mpsc::channel::<Listener>();
     std::thread::spawn(move || {
         let Ok(listener) = from_starter.recv() else { return };
         while let Some(held) = listener.next().unwrap() {
-            listener.answer(&held, verdict(&held));
+            listener.answer(&held, (refusing.verdict)(&held));
         }
     });
     let start = move || {
-        let calls = [libc::SYS_unshare, libc::SYS_clone, libc::SYS_clone3];
-        to_server.send(listen(&calls).unwrap()).unwrap();
+        to_server.send(listen(refusing.calls).unwrap()).unwrap();
         command.spawn().unwrap()
     };
     std::thread::spawn(start).join().unwrap()
 }
 
-/// No new user namespace; what may ask for one out of sight is not there, and C libraries then ask
-/// in the old way.
-fn verdict(held: &Held) -> Verdict {
-    let asked = held.arguments[0] & libc::CLONE_NEWUSER as u64 != 0;
-    match held.number {
-        libc::SYS_clone3 => Verdict::Fails(libc::ENOSYS),
-        _ if asked => Verdict::Fails(libc::EPERM),
-        _ => Verdict::Through,
-    }
+#[test]
+fn quickstart_goes_through_where_namespaces_are_refused_and_says_so() {
+    goes_through(NAMESPACES);
 }
 
 #[test]
-fn quickstart_goes_through_where_namespaces_are_refused_and_says_so() {
+fn quickstart_goes_through_where_a_user_namespace_has_no_capability_and_says_so() {
+    goes_through(CAPABILITIES);
+    if soak() {
+        goes_through(MOUNTS);
+    }
+}
+
+fn goes_through(refusing: Refusing) {
     let newcomer = Newcomer::new();
-    let output = without_namespaces(newcomer.quickstart()).wait_with_output().unwrap();
+    let output = on_host(refusing, newcomer.quickstart()).wait_with_output().unwrap();
     let said = words(&output);
     assert!(output.status.success(), "{said}");
     for expected in [
@@ -112,7 +144,7 @@ fn evidence_status_and_dashboard_say_reduced_and_which_line_allows_full() {
     let mut world = crate::World::begin();
     let set = world.maker.ship(2, Some(1));
     let run = Run::quick(world.service.devices);
-    let monitor = Running::of(without_namespaces(world.device.command(&run)));
+    let monitor = Running::of(on_host(NAMESPACES, world.device.command(&run)));
     let isolation = world.device.until("reduced isolation", || {
         let status = world.device.status()?;
         world.device.runs_confirmed(monitor.pid(), set).then_some(status.isolation?)
