@@ -6,6 +6,7 @@
 
 mod blobs;
 mod catalogs;
+mod changes;
 mod check_ins;
 mod devices;
 mod engine;
@@ -22,8 +23,7 @@ mod writer;
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
@@ -46,7 +46,7 @@ pub struct Store {
     writer: Option<writer::Writer>,
     thread: Option<JoinHandle<()>>,
     readers: Mutex<Vec<Connection>>,
-    changes: Arc<AtomicU64>,
+    changes: changes::Changes,
     path: PathBuf,
 }
 
@@ -62,18 +62,17 @@ impl Store {
         private::private_database(folder).map_err(refused)?;
         let db = engine::open_writer(&path)?;
         migrate::to_newest(&db)?;
-        let changes = Arc::new(AtomicU64::new(0));
-        let (writer, thread) = writer::Writer::start(db, changes.clone());
+        let changes = changes::Changes::default();
+        let (writer, thread) = writer::Writer::start(db, changes.writing());
         let (writer, thread) = (Some(writer), Some(thread));
         Ok(Self { writer, thread, readers: Mutex::default(), changes, path })
     }
 
-    /// How many commits there were that may have changed more than devices' own rows. What was read
-    /// after a number still holds while the number is the same: it rises before a writer hears that
-    /// his commit is on disk.
+    /// What was read after a stamp, of anything but devices' own rows, still holds while the stamp
+    /// is the same; `None` while a commit that may change it is under way.
     #[must_use]
-    pub fn changes(&self) -> u64 {
-        self.changes.load(Ordering::Acquire)
+    pub fn stamp(&self) -> Option<u64> {
+        self.changes.stamp()
     }
 
     /// Reads in one snapshot. Meant for short, indexed reads: it runs on the caller's thread.
@@ -91,10 +90,12 @@ impl Store {
         };
         engine::run(&db, "BEGIN DEFERRED")?;
         let outcome = work(&ReadTx { db: &db });
-        engine::run(&db, "COMMIT")?;
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        if readers.len() < IDLE_READERS_MAX {
-            readers.push(db);
+        // The engine drops the transaction with a disk that cannot be read, and `work` has said so.
+        if engine::run(&db, "COMMIT").is_ok() {
+            let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+            if readers.len() < IDLE_READERS_MAX {
+                readers.push(db);
+            }
         }
         outcome
     }
@@ -111,23 +112,7 @@ impl Store {
         F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
     {
         match &self.writer {
-            Some(writer) => writer.write(true, work).await,
-            None => Err(StoreError::StoreStopped.into()),
-        }
-    }
-
-    /// The same for what touches only one device's own rows: views of the catalog still hold.
-    ///
-    /// # Errors
-    /// As `write`.
-    pub async fn write_device<T, E, F>(&self, work: F) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
-        F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
-    {
-        match &self.writer {
-            Some(writer) => writer.write(false, work).await,
+            Some(writer) => writer.write(work).await,
             None => Err(StoreError::StoreStopped.into()),
         }
     }
@@ -172,11 +157,12 @@ pub struct ReadTx<'c> {
 /// The right to write, in one savepoint of the writer.
 pub struct WriteTx<'c> {
     read: ReadTx<'c>,
+    writing: &'c changes::Writing,
 }
 
 impl<'c> WriteTx<'c> {
-    fn new(db: &'c Connection) -> Self {
-        Self { read: ReadTx { db } }
+    fn new(db: &'c Connection, writing: &'c changes::Writing) -> Self {
+        Self { read: ReadTx { db }, writing }
     }
 }
 

@@ -118,6 +118,7 @@ impl ReadTx<'_> {
 impl WriteTx<'_> {
     /// Runs a change; returns how many rows it touched.
     pub(super) fn change(&self, sql: &str, params: impl Params) -> Result<usize, StoreError> {
+        self.writing.before(sql);
         Ok(self.prepared(sql)?.execute(params)?)
     }
 }

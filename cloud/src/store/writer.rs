@@ -5,14 +5,13 @@
 //! point.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::changes::Writing;
 use super::{StoreError, WriteTx, engine};
 
 /// Writes that may wait; more than this and the asker waits too.
@@ -28,15 +27,8 @@ const GATHER: Duration = Duration::from_millis(5);
 
 /// Runs in its savepoint, or is told why there is no transaction; what it returns is called once
 /// the commit's fate is known.
-type Run = Box<dyn FnOnce(Result<&Connection, StoreError>) -> Reply + Send>;
+type Job = Box<dyn FnOnce(Result<&Connection, StoreError>, &Writing) -> Reply + Send>;
 type Reply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
-
-/// One write.
-struct Job {
-    /// Whether it may change what views of a catalog show.
-    shows: bool,
-    run: Run,
-}
 
 /// The asking side of the writer.
 pub(super) struct Writer {
@@ -44,24 +36,23 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread. It ends when every `Writer` is dropped and the queue is empty. `changes`
-    /// rises with every commit that shows, before anybody hears of it.
-    pub(super) fn start(db: Connection, changes: Arc<AtomicU64>) -> (Self, JoinHandle<()>) {
+    /// Starts the thread. It ends when every `Writer` is dropped and the queue is empty.
+    pub(super) fn start(db: Connection, writing: Writing) -> (Self, JoinHandle<()>) {
         let (queue, jobs) = mpsc::channel(QUEUE_MAX);
         let thread = std::thread::Builder::new().name("store-writer".into());
         let handle =
-            thread.spawn(move || run(&db, jobs, &changes)).expect("threads can be started");
+            thread.spawn(move || run(&db, jobs, &writing)).expect("threads can be started");
         (Self { queue }, handle)
     }
 
     /// Runs `work` in the next commit; returns after that commit is on disk.
-    pub(super) async fn write<T, E, F>(&self, shows: bool, work: F) -> Result<T, E>
+    pub(super) async fn write<T, E, F>(&self, work: F) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
         F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
     {
-        let (job, answered) = job_for(shows, work);
+        let (job, answered) = job_for(work);
         self.queue.send(job).await.map_err(|_| StoreError::StoreStopped)?;
         answered.await.map_err(|_| StoreError::StoreStopped)?
     }
@@ -73,22 +64,22 @@ impl Writer {
         E: From<StoreError> + Send + 'static,
         F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
     {
-        let (job, answered) = job_for(true, work);
+        let (job, answered) = job_for(work);
         self.queue.blocking_send(job).map_err(|_| StoreError::StoreStopped)?;
         answered.blocking_recv().map_err(|_| StoreError::StoreStopped)?
     }
 }
 
-fn job_for<T, E, F>(shows: bool, work: F) -> (Job, oneshot::Receiver<Result<T, E>>)
+fn job_for<T, E, F>(work: F) -> (Job, oneshot::Receiver<Result<T, E>>)
 where
     T: Send + 'static,
     E: From<StoreError> + Send + 'static,
     F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
 {
     let (answer, answered) = oneshot::channel::<Result<T, E>>();
-    let run: Run = Box::new(move |db| {
+    let job: Job = Box::new(move |db, writing| {
         let outcome = match db {
-            Ok(db) => in_savepoint(db, work),
+            Ok(db) => in_savepoint(db, writing, work),
             Err(refusal) => Err(refusal.into()),
         };
         Box::new(move |commit| {
@@ -101,19 +92,19 @@ where
             let _ = answer.send(verdict);
         })
     });
-    (Job { shows, run }, answered)
+    (job, answered)
 }
 
-fn run(db: &Connection, mut jobs: mpsc::Receiver<Job>, changes: &AtomicU64) {
+fn run(db: &Connection, mut jobs: mpsc::Receiver<Job>, writing: &Writing) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     let mut busy = false;
     while jobs.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
-        if busy || batch.len() > 1 {
+        if (busy || batch.len() > 1) && batch.len() < BATCH_MAX {
             std::thread::sleep(GATHER);
             gather(&mut batch, &mut jobs);
         }
         busy = batch.len() > 1;
-        commit_together(db, &mut batch, changes);
+        commit_together(db, &mut batch, writing);
     }
 }
 
@@ -128,27 +119,20 @@ fn gather(batch: &mut Vec<Job>, jobs: &mut mpsc::Receiver<Job>) {
 
 /// One transaction for the whole batch. If the engine drops the transaction in the middle, the jobs
 /// before are answered with the loss and the rest begins anew.
-fn commit_together(db: &Connection, batch: &mut Vec<Job>, changes: &AtomicU64) {
+fn commit_together(db: &Connection, batch: &mut Vec<Job>, writing: &Writing) {
     let mut replies: Vec<Reply> = Vec::with_capacity(batch.len());
-    let mut shows = false;
     for job in batch.drain(..) {
-        shows |= job.shows;
         let begun = if engine::transaction_lost(db) { begin(db) } else { Ok(()) };
-        replies.push((job.run)(begun.map(|()| db)));
+        replies.push(job(begun.map(|()| db), writing));
         if engine::transaction_lost(db) {
             answer_all(&mut replies, false);
         }
     }
-    if replies.is_empty() {
-        return;
-    }
-    let kept = engine::run(db, "COMMIT").is_ok();
-    if shows {
-        changes.fetch_add(1, Ordering::Release);
-    }
+    let kept = replies.is_empty() || engine::run(db, "COMMIT").is_ok();
     if !kept {
         let _ = db.execute_batch("ROLLBACK");
     }
+    writing.done();
     answer_all(&mut replies, kept);
 }
 
@@ -162,13 +146,13 @@ fn answer_all(replies: &mut Vec<Reply>, kept: bool) {
         .for_each(|reply| reply(if kept { Ok(()) } else { Err(StoreError::StoreLost) }));
 }
 
-fn in_savepoint<T, E, F>(db: &Connection, work: F) -> Result<T, E>
+fn in_savepoint<T, E, F>(db: &Connection, writing: &Writing, work: F) -> Result<T, E>
 where
     E: From<StoreError>,
     F: FnOnce(&WriteTx<'_>) -> Result<T, E>,
 {
     engine::run(db, "SAVEPOINT job")?;
-    let outcome = catch_unwind(AssertUnwindSafe(|| work(&WriteTx::new(db))))
+    let outcome = catch_unwind(AssertUnwindSafe(|| work(&WriteTx::new(db, writing))))
         .unwrap_or_else(|_| Err(StoreError::StorePanicked.into()));
     let taken_back = match &outcome {
         Ok(_) => Ok(()),

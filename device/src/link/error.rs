@@ -5,7 +5,8 @@
 pub enum LinkError {
     /// The service does not answer.
     #[error(
-        "E5401: the service at {0} cannot be reached: {1}. Apps run on; the device tries again"
+        "E5401: the service at {0} cannot be reached: {1}. A device runs on and tries again by \
+         itself; a person checks the address, and that the service is up"
     )]
     ServiceUnreachable(String, String),
     /// Somebody else answers.

@@ -35,11 +35,7 @@ pub(super) async fn commit(
         }
         Ok::<_, AppError>(())
     };
-    match outcome {
-        // It may pause the deployment, which every view must show.
-        Some((_, Outcome::Failed)) => core.store.write(work).await,
-        _ => core.store.write_device(work).await,
-    }
+    core.store.write(work).await
 }
 
 fn outcome(request: &Request, decided: &Decided) -> Option<(super::Offer, Outcome)> {

@@ -175,7 +175,7 @@ async fn note(
     };
     match refusal {
         AttestError::CountersStale | AttestError::ModeNotNormal(_) => {
-            Ok(core.store.write_device(work).await?)
+            Ok(core.store.write(work).await?)
         }
         _ => Ok(()),
     }

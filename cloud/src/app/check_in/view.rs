@@ -2,9 +2,9 @@
 //! so it is read once after each write that may have changed it.
 //!
 //! What is true here: what a check-in sees is no older than its beginning. A view holds while
-//! [`Store::changes`] stands still, and that number rises before any writer hears that his commit
-//! is on disk. What a view does not know yet it reads when it is asked, and keeps if this catalog
-//! published it: what devices claim in vain takes no memory.
+//! [`Store::stamp`] is what it was before the view was read. What a view does not know yet it reads
+//! when it is asked, and keeps if this catalog published it: what devices claim in vain takes no
+//! memory.
 
 use super::super::{AppError, log, newest_section};
 use super::op_digest;
@@ -26,14 +26,22 @@ pub struct Views(Mutex<BTreeMap<CatalogId, (u64, Arc<View>)>>);
 impl Views {
     /// A view of a catalog that exists, no older than this call.
     pub(super) fn of(&self, store: &Store, catalog: CatalogId) -> Result<Arc<View>, AppError> {
-        let changes = store.changes();
+        let stamp = store.stamp();
         let kept = locked(&self.0).get(&catalog).cloned();
-        if let Some((_, view)) = kept.filter(|(at, _)| *at == changes) {
+        if let Some((_, view)) = kept.filter(|(of, _)| Some(*of) == stamp) {
             return Ok(view);
         }
         let view = Arc::new(store.read(|db| View::read(db, catalog))?);
-        locked(&self.0).insert(catalog, (changes, view.clone()));
-        Ok(view)
+        let Some(stamp) = stamp else { return Ok(view) };
+        let mut views = locked(&self.0);
+        match views.get(&catalog) {
+            // Others missed it at the same time, and have begun to fill theirs.
+            Some((of, kept)) if *of >= stamp => Ok(kept.clone()),
+            _ => {
+                views.insert(catalog, (stamp, view.clone()));
+                Ok(view)
+            }
+        }
     }
 }
 

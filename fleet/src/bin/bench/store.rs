@@ -116,7 +116,7 @@ async fn one(store: &Store, id: DeviceId, check_in: u64) -> Result<()> {
         db.device_check_in(CATALOG, id, before, &record)?;
         db.deployment_outcome_record(CATALOG, DEPLOYMENT, &outcome).map(|_| ())
     };
-    Ok(store.write_device::<_, StoreError, _>(work).await?)
+    Ok(store.write::<_, StoreError, _>(work).await?)
 }
 
 /// Rows as check-ins leave them, put there in the order of their numbers.
