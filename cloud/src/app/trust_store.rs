@@ -68,6 +68,9 @@ pub async fn succeed(
         }
         let accepted = TrustStoreSection { section, version, digest, accepted_s: now_s };
         db.trust_store_succeed(&permit, &accepted, &signed)?;
+        if section == Section::Owner {
+            db.catalog_set_dev(&permit, next.dev)?;
+        }
         let leaf = Leaf { kind: LeafKind::TrustStore, fact: digest };
         log::append(db, &*keys.log, catalog, leaf, now_s)?;
         Ok(accepted)

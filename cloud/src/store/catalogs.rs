@@ -215,6 +215,16 @@ impl WriteTx<'_> {
         self.section_insert(permit.catalog(), section, signed)
     }
 
+    /// Keeps what the newest owner section says of the catalog's root.
+    pub fn catalog_set_dev(
+        &self,
+        permit: &Permit<ManageTrustStore>,
+        dev: bool,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE catalogs SET dev = ?2 WHERE catalog = ?1 AND dev <> ?2";
+        self.change(sql, params![Bytes(permit.catalog()), dev]).map(|_| ())
+    }
+
     fn section_insert(
         &self,
         catalog: CatalogId,

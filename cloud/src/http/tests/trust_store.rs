@@ -1,6 +1,6 @@
 //! STORE-4 on the service's side: a successor is taken only if every device can take it.
 
-use craton_api::operator::{CatalogId, Digest, ImageSetId, LogEntries, TrustStoreSection};
+use craton_api::operator::{Catalog, CatalogId, Digest, ImageSetId, LogEntries, TrustStoreSection};
 use craton_trust::Signed;
 use craton_trust::set::Purpose;
 use craton_trust::store::{Role, Section, SectionKind};
@@ -128,4 +128,18 @@ async fn store_4_what_a_device_showed_counts_until_the_device_is_retired() {
     let log: LogEntries = bench.get(&log).await.json();
     let last = log.items.last().unwrap();
     assert_eq!(last.kind, "trust-store", "{taken:?}");
+}
+
+#[tokio::test]
+async fn a_catalog_whose_root_becomes_one_for_production_is_shown_as_that() {
+    let owner = Owner::new().await;
+    let path = format!("/v1/catalogs/{}", owner.id);
+    assert!(owner.bench.get(&path).await.json::<Catalog>().dev);
+    owner.submit(2, &[PUBLISHER, NEXT_PUBLISHER], 1_000).await.json::<TrustStoreSection>();
+    assert!(owner.bench.get(&path).await.json::<Catalog>().dev, "still on one machine");
+    let next = Some((3, Digest(owner.id.0)));
+    let signed = section(SectionKind::Owner, false, next, OWNER_ROLES, &[ROOT]);
+    let taken = owner.bench.bring("PUT", &format!("{path}/trust-store/owner"), &signed).await;
+    assert_eq!(taken.json::<TrustStoreSection>().version, 3);
+    assert!(!owner.bench.get(&path).await.json::<Catalog>().dev);
 }
