@@ -82,6 +82,9 @@ pub enum AttestError {
     /// The certificate is not the device's newest.
     #[error("E4110: the certificate was replaced by a later check-in. Use the newest one")]
     CertificateReplaced,
+    /// Another check-in was answered on this connection.
+    #[error("E4118: this connection has had its check-in. Connect anew for another one")]
+    ConnectionUsed,
 }
 
 impl AttestError {
@@ -106,6 +109,7 @@ impl AttestError {
             Self::ClassOther => 4117,
             Self::CertificateMissing => 4109,
             Self::CertificateReplaced => 4110,
+            Self::ConnectionUsed => 4118,
         }
     }
 }

@@ -86,12 +86,10 @@ async fn a_day_without_a_deployment_assigns_nothing() {
 }
 
 /// A check-in on a connection that goes on.
-async fn sent(link: &mut Link, body: &[u8]) -> Vec<u8> {
+async fn sent(link: &mut Link, body: &[u8]) -> (u16, Vec<u8>) {
     let body = Full::new(Bytes::copy_from_slice(body));
     let request = Request::post(CHECK_IN_PATH).header("host", "craton").body(body).unwrap();
-    let (status, reply) = link.ask(request, 16 * 1024, Duration::ZERO).await.unwrap();
-    assert_eq!(status, 200);
-    reply
+    link.ask(request, 16 * 1024, Duration::ZERO).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -102,9 +100,14 @@ async fn a_retry_gets_the_same_reply_and_the_same_bytes_elsewhere_are_refused() 
     let mut link = Link::connect(&peer, None).await.unwrap();
     let body = scene.devices[0].prepare(link.exporter()).unwrap().body().unwrap();
     let first = sent(&mut link, &body).await;
+    assert_eq!(first.0, 200);
     let before = shown(&scene, 0).await;
     assert_eq!(sent(&mut link, &body).await, first);
-    assert_eq!(shown(&scene, 0).await, before, "a retry changes nothing");
+    let next = scene.devices[0].prepare(link.exporter()).unwrap().body().unwrap();
+    let (status, said) = sent(&mut link, &next).await;
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert!(status == 403 && said.contains("error:4118"), "ConnectionUsed: {status} {said}");
+    assert_eq!(shown(&scene, 0).await, before, "a retry changes nothing, nor does another one");
     let other = Link::connect(&peer, None).await.unwrap();
     let refused = other.post(CHECK_IN_PATH, body, 16 * 1024).await.unwrap_err();
     assert!(refused.to_string().contains("E1704"), "NonceMismatch: {refused}");

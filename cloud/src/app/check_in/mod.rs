@@ -51,8 +51,8 @@ pub struct Issuer {
     pub policy: Policy,
 }
 
-/// What one connection knows of its last check-in. A retry is the same request on the same
-/// connection: on another one it is a replay. So the reply need not outlive the connection.
+/// The one check-in of a connection (DESIGN §7), once it was answered. A retry is the same request
+/// on the same connection: on another one it is a replay. So the reply need not outlive it.
 #[derive(Clone, Default)]
 pub struct LastReply(Arc<Mutex<Option<Replied>>>);
 
@@ -60,9 +60,14 @@ pub struct LastReply(Arc<Mutex<Option<Replied>>>);
 type Replied = (Digest, Vec<u8>);
 
 impl LastReply {
-    fn to(&self, request: Digest) -> Option<Vec<u8>> {
+    /// The reply, if this is the same request again.
+    fn to(&self, request: Digest) -> Result<Option<Vec<u8>>, AttestError> {
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last.as_ref().filter(|(to, _)| *to == request).map(|(_, reply)| reply.clone())
+        match &*last {
+            None => Ok(None),
+            Some((to, reply)) if *to == request => Ok(Some(reply.clone())),
+            Some(_) => Err(AttestError::ConnectionUsed),
+        }
     }
 
     fn keep(&self, request: Digest, reply: &[u8]) {
@@ -125,7 +130,7 @@ async fn answer(
     let check_in = CheckIn::parse(body).map_err(AttestError::Evidence)?;
     let request = Request::parse(check_in.request).map_err(AttestError::Evidence)?;
     let seen = AwsLc.sha256(&[body]);
-    if let Some(reply) = connection.last.to(seen) {
+    if let Some(reply) = connection.last.to(seen)? {
         return Ok(reply);
     }
     let digest = AwsLc.sha256(&[check_in.request]);
