@@ -11,7 +11,7 @@ use craton_image::delta;
 use craton_image::package::{Package, compress, sha256};
 use craton_trust::cose::Kind;
 use craton_trust::crypto::Signer;
-use craton_trust::set::{self, ImageSet, Member, Transport};
+use craton_trust::set::{self, ImageSetBuilder, Member, Transport};
 use craton_trust::soft::Soft;
 use craton_trust::suit::{Abi, Abis, ImageType, TEXT_MAX};
 use craton_trust::{Digest, signed};
@@ -162,7 +162,8 @@ fn sign_set(
     let images = images?;
     let name = name_of(images.iter().map(|(_, image)| (image.name, image.version)));
     let sequence = images.iter().map(|(_, image)| image.sequence).max().unwrap_or(0);
-    let mut set = ImageSet::new(craton_trust::CatalogId(catalog.0), purpose, sequence, &name);
+    let mut set =
+        ImageSetBuilder::new(craton_trust::CatalogId(catalog.0), purpose, sequence, &name);
     for ((package, transports), (id, image)) in members.iter().zip(&images) {
         let envelope = package.envelope();
         let mut member = Member::of(*id, image, sha256(envelope), envelope.len() as u64);

@@ -16,7 +16,7 @@ use craton_trust::capability::{Capability, Permission};
 use craton_trust::cose::Kind;
 use craton_trust::crypto::{Crypto as _, Signer as _};
 use craton_trust::endorsement::{Endorsement, RotClass};
-use craton_trust::set::{ImageSet, Member, Purpose};
+use craton_trust::set::{ImageSetBuilder, Member, Purpose};
 use craton_trust::soft::SoftKey;
 use craton_trust::store::{Role, RoleKeys, Section, SectionKind};
 use craton_trust::suit::{self, Abis, ImageType};
@@ -388,12 +388,12 @@ pub fn set_of(
     packages: &[&Package],
     signers: &[u8],
 ) -> Vec<u8> {
-    let mut set = ImageSet::new(catalog.into(), purpose, 1, "blink");
+    let mut set = ImageSetBuilder::new(catalog.into(), purpose, 1, "blink");
     packages.iter().for_each(|package| set.push(member_of(package)).unwrap());
     seal(Kind::ImageSet, &encoded(&set), signers)
 }
 
-pub fn encoded(set: &ImageSet<'_>) -> Vec<u8> {
+pub fn encoded(set: &ImageSetBuilder<'_>) -> Vec<u8> {
     let mut payload = vec![0; 8192];
     set.encode(&mut payload).unwrap().to_vec()
 }

@@ -14,7 +14,7 @@ use craton_trust::cose::Kind;
 use craton_trust::crypto::{Crypto as _, Signer};
 use craton_trust::dice::Mode;
 use craton_trust::evidence::{Measured, TRUST_STORE, trust_store_digest};
-use craton_trust::set::{ImageSet, Member, Purpose};
+use craton_trust::set::{ImageSetBuilder, Member, Purpose};
 use craton_trust::signed::seal;
 use craton_trust::slots::Slots;
 use craton_trust::soft::{Soft, SoftKey};
@@ -128,7 +128,7 @@ fn install(device: &TempDir, image_by: u8, set_by: u8) -> SetId {
     let package = Package::sign(b"the payload".to_vec(), &image, &[&key(image_by)]).unwrap();
     let (id, image) = package.image().unwrap();
     let envelope = package.envelope();
-    let mut set = ImageSet::new(catalog(), Purpose::Production, 1, "set");
+    let mut set = ImageSetBuilder::new(catalog(), Purpose::Production, 1, "set");
     set.push(Member::of(id, &image, sha256(envelope), envelope.len() as u64)).unwrap();
     let set = sign(Kind::ImageSet, set.encode(&mut [0; 8192]).unwrap(), &[set_by, CATALOG]);
     let set_id = SetId(digest(&set).0);

@@ -11,7 +11,7 @@ use craton_image::delta;
 use craton_image::pack::{Facts, Packed};
 use craton_image::package::{Package, compress, sha256};
 use craton_trust::cose::Kind;
-use craton_trust::set::{ImageSet, Member, Purpose, Transport};
+use craton_trust::set::{ImageSetBuilder, Member, Purpose, Transport};
 use craton_trust::suit::{Abi, Abis, Image, ImageType};
 use craton_trust::{ComponentId, Digest, ImageId, SetId};
 use hyper::Method;
@@ -127,7 +127,7 @@ pub async fn publish(
     }
     let name = format!("meter {version}");
     let signed_for = craton_trust::CatalogId(catalog.0);
-    let mut set = ImageSet::new(signed_for, Purpose::Production, version, &name);
+    let mut set = ImageSetBuilder::new(signed_for, Purpose::Production, version, &name);
     set.push(member)?;
     let mut payload = vec![0u8; 8192];
     let object = sealed(Kind::ImageSet, set.encode(&mut payload)?, &maker.publisher)?;

@@ -13,6 +13,7 @@ use crate::id::{CatalogId, ClassId, ComponentId, Digest, ImageId};
 use crate::signed::{Signed, Verified};
 use crate::store::{Role, Section, SectionKind};
 use crate::suit::{Abi, Image};
+use core::fmt;
 
 /// The most components of a set.
 pub const COMPONENTS_MAX: usize = 16;
@@ -108,7 +109,7 @@ impl Member {
     }
 }
 
-/// An image set.
+/// An image set, read in place: its members stay in the bytes that were signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageSet<'b> {
     /// Whose set.
@@ -119,32 +120,48 @@ pub struct ImageSet<'b> {
     pub sequence: u64,
     /// For people.
     pub name: &'b str,
-    members: [Option<Member>; COMPONENTS_MAX],
+    members: Members<'b>,
+}
+
+// On the stack of a root of trust with 32 KiB of memory.
+const _: () = assert!(size_of::<ImageSet<'_>>() <= 160);
+
+/// The members of a set, each read from its bytes when it is asked for.
+#[derive(Clone)]
+pub struct Members<'b> {
+    reader: Reader<'b>,
+    left: usize,
+}
+
+impl Iterator for Members<'_> {
+    type Item = Member;
+
+    fn next(&mut self) -> Option<Member> {
+        self.left = self.left.checked_sub(1)?;
+        // `ImageSet::parse` has read all of them from these bytes.
+        read_member(&mut self.reader).ok()
+    }
+}
+
+impl PartialEq for Members<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.clone().eq(other.clone())
+    }
+}
+
+impl Eq for Members<'_> {}
+
+impl fmt::Debug for Members<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
+    }
 }
 
 impl<'b> ImageSet<'b> {
-    /// A set without members.
-    #[must_use]
-    pub const fn new(catalog: CatalogId, purpose: Purpose, sequence: u64, name: &'b str) -> Self {
-        Self { catalog, purpose, sequence, name, members: [None; COMPONENTS_MAX] }
-    }
-
-    /// Adds a member; they come in order of their component (SET-2).
-    ///
-    /// # Errors
-    /// `SetOrder`, `FieldTooLong`.
-    pub fn push(&mut self, member: Member) -> Result<()> {
-        if self.members().last().is_some_and(|last| last.component >= member.component) {
-            return Err(Error::SetOrder); // SET-2
-        }
-        let free = self.members.iter_mut().find(|place| place.is_none());
-        *free.ok_or(Error::FieldTooLong)? = Some(member);
-        Ok(())
-    }
-
     /// The members, in order of their component.
-    pub fn members(&self) -> impl Iterator<Item = &Member> {
-        self.members.iter().flatten()
+    #[must_use]
+    pub fn members(&self) -> Members<'b> {
+        self.members.clone()
     }
 
     /// Refuses a set with a member for another class of devices (SET-5).
@@ -172,25 +189,16 @@ impl<'b> ImageSet<'b> {
             1 => Purpose::Production,
             _ => return Err(Error::FieldInvalid),
         };
-        let mut set = Self::new(catalog, purpose, reader.u64()?, reader.text(64)?);
-        for _ in 0..reader.list(COMPONENTS_MAX)? {
-            set.push(read_member(&mut reader)?)?;
+        let (sequence, name) = (reader.u64()?, reader.text(64)?);
+        let left = reader.list(COMPONENTS_MAX)?;
+        let members = Members { reader: reader.clone(), left };
+        let mut last = None;
+        for _ in 0..left {
+            let component = read_member(&mut reader)?.component;
+            check_order(&mut last, component)?;
         }
         reader.end()?;
-        Ok(set)
-    }
-
-    /// Writes the set into `out`; returns the bytes written.
-    ///
-    /// # Errors
-    /// `BufferTooSmall`.
-    pub fn encode<'o>(&self, out: &'o mut [u8]) -> Result<&'o [u8]> {
-        let mut writer = Writer::new(out);
-        writer.array(6)?.u64(1)?.bytes(&self.catalog.0)?.u64(self.purpose as u64)?;
-        writer.u64(self.sequence)?.text(self.name)?.array(self.members().count())?;
-        self.members().try_for_each(|member| write_member(member, &mut writer))?;
-        let length = writer.length();
-        out.get(..length).ok_or(Error::BufferTooSmall)
+        Ok(Self { catalog, purpose, sequence, name, members })
     }
 
     /// Verifies a set by both approvals (SET-1), for this catalog and kind of device (SET-4).
@@ -214,6 +222,70 @@ impl<'b> ImageSet<'b> {
             return Err(Error::DevelopmentSet); // SET-4
         }
         Ok(set)
+    }
+}
+
+/// Each component once, in order (SET-2).
+fn check_order(last: &mut Option<ComponentId>, component: ComponentId) -> Result<()> {
+    if last.is_some_and(|last| last >= component) {
+        return Err(Error::SetOrder);
+    }
+    *last = Some(component);
+    Ok(())
+}
+
+/// A set in the making.
+#[derive(Clone, Debug)]
+pub struct ImageSetBuilder<'b> {
+    catalog: CatalogId,
+    purpose: Purpose,
+    sequence: u64,
+    name: &'b str,
+    members: [Option<Member>; COMPONENTS_MAX],
+}
+
+impl<'b> ImageSetBuilder<'b> {
+    /// A set without members.
+    #[must_use]
+    pub const fn new(catalog: CatalogId, purpose: Purpose, sequence: u64, name: &'b str) -> Self {
+        Self { catalog, purpose, sequence, name, members: [None; COMPONENTS_MAX] }
+    }
+
+    /// Adds a member; they come in order of their component (SET-2).
+    ///
+    /// # Errors
+    /// `SetOrder`, `FieldTooLong`.
+    pub fn push(&mut self, member: Member) -> Result<()> {
+        let mut last = self.members.iter().flatten().last().map(|last| last.component);
+        check_order(&mut last, member.component)?;
+        let free = self.members.iter_mut().find(|place| place.is_none());
+        *free.ok_or(Error::FieldTooLong)? = Some(member);
+        Ok(())
+    }
+
+    /// Writes the set into `out`; returns the bytes written.
+    ///
+    /// # Errors
+    /// `BufferTooSmall`.
+    pub fn encode<'o>(&self, out: &'o mut [u8]) -> Result<&'o [u8]> {
+        let mut writer = Writer::new(out);
+        writer.array(6)?.u64(1)?.bytes(&self.catalog.0)?.u64(self.purpose as u64)?;
+        writer.u64(self.sequence)?.text(self.name)?;
+        writer.array(self.members.iter().flatten().count())?;
+        self.members.iter().flatten().try_for_each(|member| write_member(member, &mut writer))?;
+        let length = writer.length();
+        out.get(..length).ok_or(Error::BufferTooSmall)
+    }
+}
+
+impl<'b> TryFrom<&ImageSet<'b>> for ImageSetBuilder<'b> {
+    type Error = Error;
+
+    /// The same set, to be written again.
+    fn try_from(set: &ImageSet<'b>) -> Result<Self> {
+        let mut same = Self::new(set.catalog, set.purpose, set.sequence, set.name);
+        set.members().try_for_each(|member| same.push(member))?;
+        Ok(same)
     }
 }
 

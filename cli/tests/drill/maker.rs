@@ -217,7 +217,7 @@ impl Maker {
         }
         let catalog = craton_trust::CatalogId(self.catalog.0);
         let purpose = set::Purpose::Development;
-        let mut set = set::ImageSet::new(catalog, purpose, version, "drill");
+        let mut set = set::ImageSetBuilder::new(catalog, purpose, version, "drill");
         set.push(member).unwrap();
         let mut room = vec![0u8; 8192];
         let signed = seal(Kind::ImageSet, set.encode(&mut room).unwrap(), &publisher);

@@ -78,7 +78,7 @@ pub async fn index_blobs(store: &Store) -> Result<(), StoreError> {
             let unreadable = |_| StoreError::RowUnreadable { table: "image_sets" };
             let object = craton_trust::Signed::parse(&signed).map_err(unreadable)?;
             let set = set::ImageSet::parse(object.unchecked_payload()).map_err(unreadable)?;
-            let members: Vec<Member> = set.members().copied().collect();
+            let members: Vec<Member> = set.members().collect();
             db.image_set_blobs_put(catalog, id, &blobs_of(&members))?;
         }
         Ok(())

@@ -9,7 +9,7 @@ use craton_trust::crypto::Signer as _;
 use craton_trust::dice::{self, Inputs, Layer};
 use craton_trust::evidence::{Claims, Measured, Measurements, TRUST_STORE};
 use craton_trust::rollback::Floors;
-use craton_trust::set::{self, ImageSet, Member};
+use craton_trust::set::{self, ImageSetBuilder, Member};
 use craton_trust::signed::seal;
 use craton_trust::soft::{Soft, SoftKey};
 use craton_trust::suit::{Abis, Image, ImageType};
@@ -34,7 +34,7 @@ fn runtime() -> Measured {
 
 /// A signed set of these apps, each in its version.
 fn set_of(apps: &[(ComponentId, u64)]) -> Vec<u8> {
-    let mut set = ImageSet::new(CATALOG, set::Purpose::Production, 1, "set");
+    let mut set = ImageSetBuilder::new(CATALOG, set::Purpose::Production, 1, "set");
     for (component, version) in apps {
         let none = Abis::new(&[]).unwrap();
         let image = Image {

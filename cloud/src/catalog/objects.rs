@@ -146,7 +146,7 @@ pub fn image_set(
             craton_trust::set::Purpose::Development => Purpose::Development,
             craton_trust::set::Purpose::Production => Purpose::Production,
         },
-        members: set.members().copied().collect(),
+        members: set.members().collect(),
     })
 }
 

@@ -114,17 +114,16 @@ pub fn open(device: &Path, set: SetId, believed: &Believed) -> Result<Installed,
     let bytes = read_bounded(&folder.join("set.cbor"), SET_MAX as u64)?;
     let verified = verify_set(&bytes, set, believed)?;
     let (mut apps, mut images) = (Vec::new(), Vec::new());
-    let members: Vec<&Member> = verified.members().collect();
-    for member in members {
+    for member in verified.members() {
         let folder = component_folder(&folder, member.component);
         let envelope = read_bounded(&folder.join("envelope.cbor"), suit::ENVELOPE_MAX as u64)?;
-        let image = verify_member(&envelope, member, believed)?;
+        let image = verify_member(&envelope, &member, believed)?;
         let payload = read_bounded(&folder.join("payload"), member.payload_size)?;
         let digest = sha256(&payload);
         image.check_payload(&digest, payload.len() as u64)?;
         images.push(Measured { component: member.component, digest });
         if image.image_type == ImageType::Application {
-            apps.push(open_app(&folder, member, &image, &payload)?);
+            apps.push(open_app(&folder, &member, &image, &payload)?);
         }
     }
     Ok(Installed { set, signed: bytes, images, apps })

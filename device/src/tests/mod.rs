@@ -20,7 +20,7 @@ use craton_trust::crypto::Signer;
 use craton_trust::endorsement::{Endorsement, RotClass};
 use craton_trust::evidence::Lifecycle;
 use craton_trust::rollback::Floors;
-use craton_trust::set::{ImageSet, Member, Purpose, Transport};
+use craton_trust::set::{ImageSetBuilder, Member, Purpose, Transport};
 use craton_trust::soft::{Soft, SoftKey};
 use craton_trust::store::{Role, RoleKeys, Section, SectionKind, catalog_id};
 use craton_trust::suit::{Abi, Abis, Image, ImageType, Verity};
@@ -168,7 +168,7 @@ impl Release {
             member.push(Transport { digest, size, base: *base }).unwrap();
             objects.insert(blob(&digest), object.clone());
         }
-        let mut set = ImageSet::new(catalog(), Purpose::Development, 1, "set");
+        let mut set = ImageSetBuilder::new(catalog(), Purpose::Development, 1, "set");
         set.push(member).unwrap();
         let payload = set.encode(&mut [0; 8192]).unwrap().to_vec();
         let signed = seal(Kind::ImageSet, &payload, &[PUBLISHER, CATALOG]);

@@ -27,7 +27,7 @@ pub async fn fetch(
     let mut envelopes = Vec::new();
     for member in verified.members() {
         let envelope = link.get(&format!("{BLOBS_PATH}{}", member.envelope), ENVELOPE_MAX).await?;
-        envelopes.push((*member, envelope));
+        envelopes.push((member, envelope));
     }
     let images: Result<Vec<Image<'_>>, UpdateError> = envelopes
         .iter()
@@ -35,7 +35,7 @@ pub async fn fetch(
         .collect();
     let images = images?;
     installed::check_abis(&images)?;
-    let named = verified.members().flat_map(|m| m.transports().map(|way| part(&way.digest)));
+    let named = envelopes.iter().flat_map(|(m, _)| m.transports().map(|way| part(&way.digest)));
     forget_downloads(device, &named.collect::<Vec<_>>());
     let staging = Staging::begin(device, set)?;
     for ((member, envelope), image) in envelopes.iter().zip(&images) {

@@ -26,7 +26,7 @@ impl Device {
         let mut envelopes = Vec::new();
         for member in verified.members() {
             let path = format!("{BLOBS_PATH}{}", member.envelope);
-            envelopes.push((*member, link.get(&path, ENVELOPE_MAX).await?));
+            envelopes.push((member, link.get(&path, ENVELOPE_MAX).await?));
         }
         let mut images: Vec<Image<'_>> = Vec::new();
         for (member, envelope) in &envelopes {

@@ -39,7 +39,7 @@ impl Held {
         for member in verified.members() {
             let part = self.parts.iter().find(|part| part.component == member.component);
             let part = part.ok_or_else(|| InstalledError::SetIncomplete("a part".into()))?;
-            let image = installed::verify_member(&part.envelope, member, believed)?;
+            let image = installed::verify_member(&part.envelope, &member, believed)?;
             let digest = sha256(&part.payload);
             image.check_payload(&digest, part.payload.len() as u64)?;
             if image.image_type == ImageType::Application {

@@ -143,7 +143,7 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
                 let read = suit::unchecked_parse(&self.crypto, envelope);
                 read.is_ok_and(|(image, _)| image == member.image)
             };
-            if !set.members().all(|member| envelopes.iter().any(|bytes| is(bytes, member))) {
+            if !set.members().all(|member| envelopes.iter().any(|bytes| is(bytes, &member))) {
                 return Err(Error::InstalledOmitted);
             }
         }

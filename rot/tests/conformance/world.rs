@@ -7,7 +7,7 @@ use craton_trust::cose::Kind;
 use craton_trust::crypto::{Crypto as _, Signer};
 use craton_trust::evidence::Measured;
 use craton_trust::merkle::Checkpoint;
-use craton_trust::set::{ImageSet, Member, Purpose};
+use craton_trust::set::{ImageSetBuilder, Member, Purpose};
 use craton_trust::signed::seal;
 use craton_trust::soft::{Soft, SoftKey};
 use craton_trust::store::{Role, RoleKeys, Section, SectionKind, catalog_id};
@@ -140,7 +140,7 @@ fn member(component: ComponentId, version: u64) -> Member {
 
 /// A signed set of these components, each with its security version.
 pub fn set_for(catalog: CatalogId, purpose: Purpose, members: &[(ComponentId, u64)]) -> Vec<u8> {
-    let mut set = ImageSet::new(catalog, purpose, 1, "set");
+    let mut set = ImageSetBuilder::new(catalog, purpose, 1, "set");
     members.iter().for_each(|(id, version)| set.push(member(*id, *version)).unwrap());
     let bytes = set.encode(&mut [0; 16384]).unwrap().to_vec();
     sign(Kind::ImageSet, &bytes, &[PUBLISHER, CATALOG])

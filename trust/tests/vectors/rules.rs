@@ -6,7 +6,7 @@ use crate::vector::Vector;
 use crate::world::{self, assignment_with, image, runtime};
 use craton_trust::cbor::Reader;
 use craton_trust::error::Error::{self, *};
-use craton_trust::set::check_abis;
+use craton_trust::set::{ImageSet, ImageSetBuilder, Purpose, check_abis};
 use craton_trust::slots::Slots;
 use craton_trust::store::{CHAIN_MAX, Section, accept_chain};
 use craton_trust::suit::{self, Abi};
@@ -496,4 +496,17 @@ fn fail_2_a_record_keeps_its_number_so_that_a_gap_shows() {
     let failure = craton_trust::failure::Failure::parse(&bytes).expect("a record");
     assert_eq!((failure.number, failure.frames().len()), (8, 1));
     assert_eq!(failure.set, Digest([0x5e; 32]));
+}
+
+#[test]
+fn a_set_read_in_place_has_the_members_it_was_made_of_each_time_they_are_asked_for() {
+    let made = [world::member(&image()), world::member(&runtime())];
+    let bytes = world::written(|out| world::set_of(Purpose::Production).encode(out));
+    let set = ImageSet::parse(&bytes).expect("a good set");
+    for _ in 0..2 {
+        assert!(set.members().eq(made));
+    }
+    assert_eq!(set.members().nth(1).map(|member| member.transports().count()), Some(1));
+    let again = ImageSetBuilder::try_from(&set).expect("it was read");
+    assert_eq!(world::written(|out| again.encode(out)), bytes);
 }

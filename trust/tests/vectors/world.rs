@@ -12,7 +12,7 @@ use craton_trust::evidence::{Claims, Lifecycle, Measured, Measurements, Purpose}
 use craton_trust::failure::{Failure, FailureKind, FaultClass, Frame};
 use craton_trust::merkle::Checkpoint;
 use craton_trust::rollback::Floors;
-use craton_trust::set::{self, ImageSet, Member, Transport};
+use craton_trust::set::{self, ImageSetBuilder, Member, Transport};
 use craton_trust::soft::{Soft, SoftKey};
 use craton_trust::store::{Role, RoleKeys, Section, SectionKind};
 use craton_trust::suit::{self, Abi, Abis, Footer, Image, ImageType, Verity};
@@ -216,8 +216,8 @@ pub fn member(image: &Image<'_>) -> Member {
     member
 }
 
-pub fn set_of(purpose: set::Purpose) -> ImageSet<'static> {
-    let mut set = ImageSet::new(catalog(), purpose, 9, "winter");
+pub fn set_of(purpose: set::Purpose) -> ImageSetBuilder<'static> {
+    let mut set = ImageSetBuilder::new(catalog(), purpose, 9, "winter");
     set.push(member(&image())).expect("room");
     set.push(member(&runtime())).expect("order");
     set

@@ -100,13 +100,13 @@ async fn sets_of_strangers_other_catalogs_or_unknown_images_are_refused() {
         .bring("POST", &format!("/v1/catalogs/{id}/images"), &one.envelope)
         .await
         .json::<craton_api::operator::Image>();
-    let mut set = set::ImageSet::new(id.into(), Purpose::Development, 1, "blink");
+    let mut set = set::ImageSetBuilder::new(id.into(), Purpose::Development, 1, "blink");
     let mut member = member_of(&one);
     member.security_version = 9;
     set.push(member).unwrap();
     let wrong = seal(Kind::ImageSet, &encoded(&set), &[PUBLISHER]);
     assert_eq!(bench.bring("POST", &sets, &wrong).await.code(), 4163, "MemberMismatch");
-    let mut set = set::ImageSet::new(id.into(), Purpose::Development, 1, "blink");
+    let mut set = set::ImageSetBuilder::new(id.into(), Purpose::Development, 1, "blink");
     let mut member = member_of(&one);
     let digest = sha256(b"a transport object").into();
     member.push(Transport { digest, size: 18, base: None }).unwrap();
