@@ -1,8 +1,8 @@
 //! A check-in: evidence in; certificate, time and assignment out, in one signed answer.
 //!
-//! The service reads one snapshot, appraises, decides, signs, and commits once: last seen,
-//! counters, certificate serial and assignment together or not at all. An identical request on the
-//! same connection gets the same bytes.
+//! The service reads the device's row and the view of its catalog, appraises, decides, signs, and
+//! commits once: last seen, counters, certificate serial and assignment together or not at all. An
+//! identical request on the same connection gets the same bytes; another one is refused.
 
 mod commit;
 mod view;
