@@ -219,6 +219,10 @@ refusals! {
     ComponentReserved = 3506,
         "the ids of the trust store and the image set are measured by the root of trust only",
         "Measure the program or image under its own component id";
+    /// A runtime under another component's id: its floor would be 0.
+    RuntimeForeign = 3507,
+        "the runtime is of another component than the one that was confirmed on this device",
+        "Install a runtime of the component that the device runs";
     /// No open challenge.
     NoChallenge = 3601,
         "no capability challenge is open",

@@ -1,6 +1,7 @@
 //! The engine: the logic of a root of trust over what a chip gives ([`Platform`]).
 //!
-//! Reading order: [`Engine::reset`] (ROM), `boot`, `attest`, `sealing`, `ownership`, `lifecycle`.
+//! Reading order: [`rom::select`] and [`Engine::reset`] (both in ROM),
+//! `boot`, `attest`, `sealing`, `ownership`, `lifecycle`.
 
 mod attest;
 mod boot;
@@ -10,6 +11,7 @@ mod lifecycle;
 mod manufacture;
 mod ownership;
 mod reset;
+pub mod rom;
 mod sealing;
 mod sections;
 mod state;

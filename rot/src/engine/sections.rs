@@ -23,12 +23,7 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
         out: &'o mut [u8],
     ) -> Result<&'o [u8]> {
         let installed = self.state.installed(kind).ok_or(Error::Unowned)?;
-        let room = out.get_mut(..installed.length).ok_or(Error::RoomTooSmall)?;
-        self.platform.read(sector(kind, installed.second), 0, room)?;
-        if self.crypto.sha256(&[room]) != installed.digest {
-            return Err(Error::StorageDamaged);
-        }
-        Ok(room)
+        read(&self.platform, &self.crypto, kind, installed, out)
     }
 
     /// The section in force. Its bytes are those that were believed: their digest stands in the
@@ -59,6 +54,22 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
         }
         Ok(())
     }
+}
+
+/// Reads a section as it was signed; its digest is that of what was believed.
+pub fn read<'o>(
+    platform: &impl Platform,
+    crypto: &impl Crypto,
+    kind: SectionKind,
+    installed: &Installed,
+    out: &'o mut [u8],
+) -> Result<&'o [u8]> {
+    let room = out.get_mut(..installed.length).ok_or(Error::RoomTooSmall)?;
+    platform.read(sector(kind, installed.second), 0, room)?;
+    if crypto.sha256(&[room]) != installed.digest {
+        return Err(Error::StorageDamaged);
+    }
+    Ok(room)
 }
 
 /// Writes a section and says where it lies.

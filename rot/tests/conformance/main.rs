@@ -7,5 +7,6 @@ mod file_platform;
 mod manufacturing;
 mod owners;
 mod power_cut;
+mod rom;
 mod sealing;
 mod world;

@@ -121,7 +121,7 @@ fn a_platform_successor_is_accepted_by_its_own_root() {
 }
 
 /// A device whose runtime came in its set, confirmed.
-fn with_runtime(bench: &mut dyn Bench) -> (Rot, Vec<u8>) {
+pub fn with_runtime(bench: &mut dyn Bench) -> (Rot, Vec<u8>) {
     let mut rot = owned(bench);
     let (with, images) = (set(&[(APP, 1), (RUNTIME, 3)]), [measured(APP, 1)]);
     let runtime = measured(RUNTIME, 3);

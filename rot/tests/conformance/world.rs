@@ -102,7 +102,7 @@ pub fn measured(component: ComponentId, version: u64) -> Measured {
     Measured { component, digest: payload(component, version) }
 }
 
-fn image(component: ComponentId, version: u64) -> Image<'static> {
+pub fn image(component: ComponentId, version: u64) -> Image<'static> {
     let none = Abis::new(&[]).unwrap();
     let of_platform = component == RUNTIME;
     Image {
