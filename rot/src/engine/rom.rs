@@ -15,7 +15,7 @@ use crate::SECTION_MAX;
 use crate::error::{Error, Result};
 use crate::platform::{Platform, Row};
 use craton_trust::crypto::Crypto;
-use craton_trust::store::{Section, SectionKind};
+use craton_trust::store::{Role, RoleKeys, Section, SectionKind};
 use craton_trust::suit::{self, FOOTER_SIZE, Footer, Image};
 use craton_trust::{ClassId, ComponentId, Digest, Signed};
 use zeroize::Zeroize as _;
@@ -71,9 +71,9 @@ pub fn select<'p>(
     }
     let state = load_state(platform, crypto)?;
     let (program, envelope) = split(package)?;
-    let section = load_platform(platform, crypto, &state)?;
-    let image = suit::verify_by(crypto, &section, envelope)?;
-    admit(platform, &state, &section, &image)?;
+    let authority = load_authority(platform, crypto, &state)?;
+    let image = suit::verify(crypto, &authority.publisher, envelope)?;
+    admit(platform, &state, authority.ceiling, &image)?;
     let digest = crypto.sha256(&[program]);
     image.check_payload(&digest, program.len() as u64)?; // IMG-3
     let (component, security_version) = (image.component, image.security_version);
@@ -104,21 +104,30 @@ fn load_state(platform: &impl Platform, crypto: &impl Crypto) -> Result<State> {
     if state.platform.genesis.0 == genesis { Ok(state) } else { Err(Error::StorageDamaged) }
 }
 
+/// What the platform section in force says of runtimes. A whole section is 5 KiB of a chip's stack.
+struct Authority {
+    publisher: RoleKeys,
+    ceiling: u64,
+}
+
 #[inline(never)] // as above
-fn load_platform(platform: &impl Platform, crypto: &impl Crypto, state: &State) -> Result<Section> {
+fn load_authority(
+    platform: &impl Platform,
+    crypto: &impl Crypto,
+    state: &State,
+) -> Result<Authority> {
     let mut room = [0u8; SECTION_MAX];
     let kind = SectionKind::Platform;
     let bytes = sections::read(platform, crypto, kind, &state.platform, &mut room)?;
-    Ok(Section::parse(Signed::parse(bytes)?.unchecked_payload())?)
+    let section = Section::parse(Signed::parse(bytes)?.unchecked_payload())?;
+    Ok(Authority { publisher: section.role(Role::Publisher).clone(), ceiling: section.ceiling })
 }
 
 /// Refuses an authentic image that is not for here, or not for now.
-fn admit(
-    platform: &impl Platform,
-    state: &State,
-    section: &Section,
-    image: &Image<'_>,
-) -> Result<()> {
+fn admit(platform: &impl Platform, state: &State, ceiling: u64, image: &Image<'_>) -> Result<()> {
+    if image.image_type.section() != SectionKind::Platform {
+        return Err(Error::Trust(craton_trust::Error::SectionKind)); // IMG-5
+    }
     let mut class = ClassId([0; 16]);
     platform.fuses(Row::Class, &mut class.0)?;
     image.check_class(class)?; // IMG-4
@@ -127,5 +136,5 @@ fn admit(
         return Err(Error::RuntimeForeign);
     }
     let (component, version) = (image.component, image.security_version);
-    Ok(state.floors.admit(component, version, section.ceiling)?)
+    Ok(state.floors.admit(component, version, ceiling)?)
 }
