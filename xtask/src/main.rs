@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod firmware;
 mod fuzz;
 mod generated;
 mod licences;

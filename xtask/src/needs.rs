@@ -24,6 +24,11 @@ const NEEDS: &[Need] = &[
         check: "a second implementation agrees on our verity trees",
     },
     Need { program: "kill", package: "procps", check: "traces of processes that a signal ends" },
+    Need {
+        program: "qemu-system-arm",
+        package: "qemu-system-arm",
+        check: "the root of trust's ROM boots and refuses on an emulated chip",
+    },
     Need { program: "strip", package: "binutils", check: "samples are packed without symbols" },
 ];
 
@@ -79,7 +84,7 @@ fn is_root(root: &Path) -> bool {
 }
 
 /// A program of that name stands in PATH, or where Debian keeps an administrator's programs.
-fn present(program: &str) -> bool {
+pub fn present(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
     folders.into_iter().any(|folder| folder.join(program).is_file())

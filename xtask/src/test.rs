@@ -1,6 +1,6 @@
 //! Every check, cheapest first. Cargo's own test lines come last, so that they are the last words.
 
-use crate::{generated, licences, needs, step, tidy};
+use crate::{firmware, generated, licences, needs, step, tidy};
 use anyhow::{Context, Result};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -16,6 +16,7 @@ pub fn run(root: &Path, unasked: bool) -> Result<()> {
     licences::check(root)?;
     step::run(root, "clippy", CLIPPY)?;
     generated::run(root, generated::Mode::Check)?;
+    firmware::check(root)?;
     println!("xtask: tests: {TEST}");
     let mut tests = step::command(root, TEST)?;
     // Becomes cargo: its exit status is ours, and nothing is printed after it.

@@ -38,7 +38,9 @@ fn direct(tree: &Tree) -> BTreeMap<String, String> {
     for (path, text) in manifests {
         let Ok(manifest) = text.parse::<toml::Table>() else { continue };
         let workspace = manifest.get("workspace").and_then(|w| w.as_table());
-        for table in [Some(&manifest), workspace].into_iter().flatten() {
+        let by_target = manifest.get("target").and_then(|t| t.as_table()).into_iter();
+        let by_target = by_target.flat_map(|t| t.values()).filter_map(|t| t.as_table());
+        for table in [Some(&manifest), workspace].into_iter().flatten().chain(by_target) {
             for section in SECTIONS.iter().filter_map(|s| table.get(*s)?.as_table()) {
                 let names = section.keys().filter(|name| !name.starts_with("craton-"));
                 found.extend(names.map(|name| (name.clone(), path.clone())));
@@ -53,6 +55,15 @@ mod tests {
     use super::*;
 
     const DENY: &str = "# Why each dependency is here\n#\n# serde: reads files\n[bans]\n";
+
+    #[test]
+    fn a_dependency_of_one_target_needs_its_reason_too() {
+        let manifest =
+            "[target.'cfg(target_os = \"none\")'.dependencies]\nserde = \"1\"\nx = \"1\"";
+        let found = check(&Tree::fixture(&[("firmware/Cargo.toml", manifest), (PATH, DENY)]));
+        assert_eq!(found.len(), 1);
+        assert!(found[0].says.starts_with("x has no reason"));
+    }
 
     #[test]
     fn a_dependency_without_a_reason_is_found() {

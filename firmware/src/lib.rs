@@ -1,0 +1,12 @@
+//! What the bare-metal programs share: the map of the board and its driver.
+//!
+//! The board is QEMU's `mps2-an505`: one Cortex-M33 with TrustZone, and 32 KiB of internal SRAM,
+//! which is what a root of trust may use. (`mps2-an521` adds a second core, and nothing here needs
+//! it.)
+#![no_std]
+#![deny(unsafe_code)]
+
+#[cfg(target_os = "none")]
+#[allow(unsafe_code)]
+pub mod board;
+pub mod map;

@@ -1,0 +1,89 @@
+//! The ROM stage: verifies the runtime in the slot and starts it, or says why not and halts.
+//!
+//! What is true of it: the program that starts is the copy in secure code memory that was verified
+//! (ROT-15); interrupts are off; a stack that would outgrow the RAM faults instead of overwriting
+//! it; a fault or a panic halts. It does not read the device secret, derive no layer, and has no
+//! second slot and no recovery: those come with the stages that need them.
+#![no_std]
+#![no_main]
+
+use core::panic::PanicInfo;
+use core::ptr;
+use cortex_m_rt::{ExceptionFrame, entry, exception};
+use craton_firmware::board::{Board, Uart};
+use craton_rot::engine::rom::{self, Runtime};
+use craton_trust::soft::Soft;
+
+#[entry]
+fn main() -> ! {
+    cortex_m::interrupt::disable();
+    limit_stack();
+    let Some(Board { mut uart, chip, code }) = Board::take() else { halt() };
+    match rom::select(&chip, &Soft, chip.package(code)) {
+        Ok(runtime) => start(&runtime, &mut uart),
+        Err(error) => {
+            let mut digits = [0u8; 5];
+            uart.line(&["rom: refused E", decimal(error.code(), &mut digits)]);
+            halt()
+        }
+    }
+}
+
+/// Gives the chip to a verified program.
+fn start(runtime: &Runtime<'_>, uart: &mut Uart) -> ! {
+    uart.line(&["rom: starts the runtime"]);
+    let table = runtime.program().as_ptr();
+    // SAFETY: the program was signed for this place: it begins with its vector table, and is
+    // aligned as `map::CODE` is. Nothing of this stage is used again.
+    unsafe {
+        (*cortex_m::peripheral::SCB::PTR).vtor.write(table.expose_provenance() as u32);
+        cortex_m::asm::dsb();
+        cortex_m::asm::isb();
+        cortex_m::register::msplim::write(0);
+        cortex_m::asm::bootload(table.cast())
+    }
+}
+
+/// From here on a stack below the last static is a fault.
+fn limit_stack() {
+    // SAFETY: cortex-m-rt's linker script has this symbol.
+    unsafe extern "C" {
+        static __sheap: u32;
+    }
+    // SAFETY: the linker puts `__sheap` above all statics; only its address is taken, and the limit
+    // is far below the stack in use.
+    unsafe { cortex_m::register::msplim::write(ptr::addr_of!(__sheap).expose_provenance() as u32) }
+}
+
+/// A number in decimal digits.
+fn decimal(number: u16, room: &mut [u8; 5]) -> &str {
+    let mut rest = number;
+    let mut from = room.len();
+    for (place, digit) in room.iter_mut().enumerate().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        from = place;
+        if rest == 0 {
+            break;
+        }
+    }
+    room.get(from..).and_then(|digits| core::str::from_utf8(digits).ok()).unwrap_or("")
+}
+
+/// Until power goes. There is no secret in RAM to wipe yet.
+fn halt() -> ! {
+    loop {
+        cortex_m::asm::wfi();
+    }
+}
+
+#[exception]
+// SAFETY: it only halts, whatever the state is that it interrupts.
+unsafe fn HardFault(_: &ExceptionFrame) -> ! {
+    halt()
+}
+
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    halt()
+}

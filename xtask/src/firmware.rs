@@ -1,0 +1,29 @@
+//! The bare-metal programs, which are built for another target and stand outside the workspace.
+
+use crate::{needs, step};
+use anyhow::Result;
+use std::path::Path;
+
+const TARGET: &str = "thumbv8m.main-none-eabi";
+const STEPS: [(&str, &str); 4] = [
+    ("firmware: format", "cargo fmt -- --check"),
+    ("firmware: clippy", "cargo clippy --release --locked --all-targets -- -D warnings"),
+    (
+        "firmware: clippy of its programs",
+        "cargo clippy --release --locked --features chip --target thumbv8m.main-none-eabi \
+            -- -D warnings",
+    ),
+    ("firmware: tests", "cargo test --release --locked"),
+];
+
+/// Checks `firmware/` and boots it on an emulated chip. Without the emulator it says what it leaves
+/// out; the run that decides a merge does not start without it (`needs`).
+pub fn check(root: &Path) -> Result<()> {
+    if !needs::present("qemu-system-arm") {
+        println!("xtask: NOT CHECKED: firmware/: install qemu-system-arm");
+        return Ok(());
+    }
+    step::run(root, "target of the firmware", &format!("rustup target add {TARGET}"))?;
+    let folder = root.join("firmware");
+    STEPS.iter().try_for_each(|(name, line)| step::run(&folder, name, line))
+}
