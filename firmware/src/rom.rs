@@ -2,8 +2,9 @@
 //!
 //! What is true of it: the program that starts is the copy in secure code memory that was verified
 //! (ROT-15); interrupts are off; a stack that would outgrow the RAM faults instead of overwriting
-//! it; a fault or a panic halts. It does not read the device secret, derive no layer, and has no
-//! second slot and no recovery: those come with the stages that need them.
+//! it; a fault or a panic halts. It reads no device secret, derives no layer, and has neither a
+//! second slot nor a recovery: those come with the stages that need them. An instruction that is
+//! skipped may still start a bad runtime.
 #![no_std]
 #![no_main]
 
