@@ -1,8 +1,8 @@
 //! What one check-in costs the database, with a thousand and with a million registered devices.
 //!
-//! The work is what `cloud::app::check_in` does with rows of the device itself: its row read,
-//! then one commit with its row and its outcome. Each check-in is of a
-//! device drawn from all that are registered.
+//! The work is what `cloud::app::check_in` does with rows of the device itself: its row read, then
+//! one commit with its row and its outcome. Each check-in is of a device drawn from all that are
+//! registered.
 
 use crate::Size;
 use crate::cpu::{median, process_us};
