@@ -37,3 +37,16 @@ pub trait Signer {
     /// Any error the key's keeper has.
     fn sign(&self, parts: &[&[u8]]) -> Result<Signature>;
 }
+
+/// Algorithms that also hold a private key, so that what signs need not name the library that does.
+pub trait KeyedCrypto: Crypto {
+    /// A private key in memory. It wipes itself.
+    type Key: Signer;
+
+    /// The key of 32 secret bytes, big-endian. The caller wipes them.
+    ///
+    /// # Errors
+    /// `KeyInvalid` for zero or a number not below the group's order (once in 2³² for random
+    /// bytes).
+    fn key(&self, secret: &[u8; 32]) -> Result<Self::Key>;
+}

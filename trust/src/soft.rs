@@ -1,6 +1,6 @@
 //! The algorithms in portable Rust: p256 and sha2. What a device without an accelerator uses.
 
-use crate::crypto::{Crypto, Signature, Signer};
+use crate::crypto::{Crypto, KeyedCrypto, Signature, Signer};
 use crate::error::{Error, Result};
 use crate::id::Digest;
 use crate::key::PublicKey;
@@ -57,6 +57,14 @@ impl Crypto for Soft {
     }
 }
 
+impl KeyedCrypto for Soft {
+    type Key = SoftKey;
+
+    fn key(&self, secret: &[u8; 32]) -> Result<SoftKey> {
+        SoftKey::from_bytes(secret)
+    }
+}
+
 /// A P-256 key in memory. It wipes itself, and has no `Debug`.
 pub struct SoftKey(SigningKey);
 
@@ -109,5 +117,16 @@ mod tests {
         let other = Soft.es256_verify(&key.public_key(), &[b"abd"], &signature);
         assert_eq!(other, Err(Error::SignatureInvalid));
         assert_eq!(SoftKey::from_bytes(&[0xff; 32]).err(), Some(Error::KeyInvalid));
+    }
+
+    #[test]
+    fn a_key_by_the_trait_is_the_key_of_its_bytes_and_no_other_number_is_one() {
+        let key = Soft.key(&[9; 32]).unwrap();
+        let own = SoftKey::from_bytes(&[9; 32]).unwrap();
+        assert_eq!(key.public_key(), own.public_key());
+        assert_eq!(key.sign(&[b"abc"]), own.sign(&[b"abc"]));
+        for no_key in [[0; 32], [0xff; 32]] {
+            assert_eq!(Soft.key(&no_key).err(), Some(Error::KeyInvalid));
+        }
     }
 }
