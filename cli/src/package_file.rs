@@ -251,6 +251,7 @@ fn show_image(file: &Path, id: Option<String>, image: &Image<'_>, out: Output) {
         component: hex(&image.component.0),
         image_type: match image.image_type {
             ImageType::Application => "application",
+            ImageType::RootOfTrust => "root of trust",
             ImageType::Runtime => "runtime",
         },
         vendor: text(&image.vendor),

@@ -223,6 +223,14 @@ refusals! {
     RuntimeForeign = 3507,
         "the runtime is of another component than the one that was confirmed on this device",
         "Install a runtime of the component that the device runs";
+    /// Signed by the right publisher for something else than a ROM starts.
+    RuntimeType = 3509,
+        "the image is not a program of a root of trust",
+        "Install an image of type root of trust; device runtimes are started by the OS";
+    /// What stands where a ROM hands over is not what this program can take over.
+    HandoverInvalid = 3508,
+        "no stage that this program knows handed over to it",
+        "Start it from the ROM that it was built for";
     /// No open challenge.
     NoChallenge = 3601,
         "no capability challenge is open",

@@ -15,6 +15,20 @@ pub const SECURITY_VERSION_MAX: u64 = 64 * 64 - 1;
 /// The most components with a floor.
 pub const FLOORS_MAX: usize = 16;
 
+/// Refuses a version below a floor or above a ceiling.
+///
+/// # Errors
+/// ROLL-1 `RolledBack`, ROLL-2 `AboveCeiling`.
+pub const fn admit(floor: u64, version: u64, ceiling: u64) -> Result<()> {
+    if version < floor {
+        return Err(Error::RolledBack);
+    }
+    if version > ceiling {
+        return Err(Error::AboveCeiling);
+    }
+    Ok(())
+}
+
 /// The least security version of each component.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Floors {
@@ -28,6 +42,12 @@ impl Floors {
         self.iter().find(|(id, _)| *id == component).map_or(0, |(_, floor)| floor)
     }
 
+    /// Whether a version of this component was ever confirmed.
+    #[must_use]
+    pub fn has(&self, component: ComponentId) -> bool {
+        self.iter().any(|(id, _)| id == component)
+    }
+
     /// All floors, in the order of their first rise.
     pub fn iter(&self) -> impl Iterator<Item = (ComponentId, u64)> {
         self.floors.iter().flatten().copied()
@@ -38,13 +58,7 @@ impl Floors {
     /// # Errors
     /// ROLL-1 `RolledBack`, ROLL-2 `AboveCeiling`.
     pub fn admit(&self, component: ComponentId, version: u64, ceiling: u64) -> Result<()> {
-        if version < self.of(component) {
-            return Err(Error::RolledBack);
-        }
-        if version > ceiling {
-            return Err(Error::AboveCeiling);
-        }
-        Ok(())
+        admit(self.of(component), version, ceiling)
     }
 
     /// Raises a floor to a confirmed version; a lower one changes nothing (ROLL-3).
@@ -71,7 +85,7 @@ impl Floors {
         for _ in 0..reader.list(FLOORS_MAX)? {
             reader.array(2)?;
             let component = ComponentId(reader.fixed()?);
-            if floors.iter().any(|(id, _)| id == component) {
+            if floors.has(component) {
                 return Err(Error::FieldInvalid); // one table, one encoding
             }
             floors.raise(component, reader.u64()?)?;

@@ -36,6 +36,10 @@ const REPORT: u64 = 15;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ImageType {
+    /// The root of trust's own program, for its ROM: a raw binary. A type of its own, because the
+    /// same publisher signs device runtimes for the same class, and a ROM that jumped into one of
+    /// those would run bytes that nobody meant for it.
+    RootOfTrust = 8,
     /// The device runtime: a raw binary.
     Runtime = 9,
     /// An application: EROFS and its verity tree.
@@ -47,7 +51,7 @@ impl ImageType {
     #[must_use]
     pub const fn section(self) -> SectionKind {
         match self {
-            Self::Runtime => SectionKind::Platform,
+            Self::RootOfTrust | Self::Runtime => SectionKind::Platform,
             Self::Application => SectionKind::Owner,
         }
     }
@@ -284,6 +288,7 @@ fn read_manifest(manifest: &[u8]) -> Result<Image<'_>> {
     let payload_size = shared.u64()?;
     facts.array(9)?;
     let image_type = match facts.u8()? {
+        8 => ImageType::RootOfTrust,
         9 => ImageType::Runtime,
         10 => ImageType::Application,
         _ => return Err(Error::ManifestTemplate),

@@ -2,6 +2,7 @@
 
 use axum::body::Bytes;
 use craton_api::operator::{BuildId, Delta, Digest, Image, ImageId, Section, Symbols};
+use craton_trust::store::SectionKind;
 use craton_trust::suit::ImageType;
 use object::Object as _;
 
@@ -45,7 +46,8 @@ pub async fn register(
         // and the collector taken the payload, since the snapshot.
         verified(db, &permit, &envelope, now_s)?;
         blobs::note(db, &permit, &blob, now_s, quota)?;
-        let new = db.image_create(&permit, &image, image_type == ImageType::Runtime)?;
+        let new =
+            db.image_create(&permit, &image, image_type.section() == SectionKind::Platform)?;
         Ok((db.image(catalog, image.id)?.ok_or(CatalogError::ImageUnknown)?, new))
     };
     core.store.write(work).await

@@ -1,21 +1,20 @@
 //! Evidence, and the device-auth key.
 
 use super::ladder::derive_from;
-use super::{Engine, lifecycle, reset};
+use super::{Engine, lifecycle};
 use crate::RootOfTrust as _;
 use crate::auth::{Ask, AuthMessage, AuthRole, For, check_certificate_verify};
 use crate::error::{Error, Result};
 use crate::platform::Platform;
 use craton_trust::PublicKey;
 use craton_trust::cose::{self, Kind, SIGN1_SIZE};
-use craton_trust::crypto::{Crypto, Signature, Signer as _};
+use craton_trust::crypto::{KeyedCrypto, Signature, Signer as _};
 use craton_trust::evidence::{Claims, Lifecycle};
-use craton_trust::soft::SoftKey;
 
 /// Each fails once in 2³²: more than a few never happen.
 const CANDIDATES_MAX: u8 = 8;
 
-impl<P: Platform, C: Crypto> Engine<P, C> {
+impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     pub(super) fn quote<'o>(&mut self, ask: &Ask<'_>, out: &'o mut [u8]) -> Result<&'o [u8]> {
         let lifecycle = lifecycle::read(&self.platform)?;
         self.booted()?;
@@ -31,7 +30,7 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
             client_key: ask.client_key,
             nonce: ask.nonce,
             device: self.device(),
-            implementation: reset::implementation(&self.crypto),
+            implementation: self.layer.implementation,
             lifecycle,
             mode: self.layer.mode,
             purpose: ask.purpose.purpose(),
@@ -43,7 +42,7 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
             measured: self.booted()?.measured.clone(),
         };
         let chain = [self.layer.certificate()];
-        Ok(claims.sign(&self.crypto, &self.layer.attester, &chain, out)?)
+        Ok(claims.sign(&self.crypto, &self.attester, &chain, out)?)
     }
 
     fn refuse_check_in(&self, role: &AuthRole, ask: &Ask<'_>, lifecycle: Lifecycle) -> Result<()> {
@@ -61,12 +60,12 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
 
     /// The device-auth key: derived, so that it survives a restart without being stored; numbered,
     /// so that a fresh one is one write away; of this boot's mode, owner and epoch only.
-    fn device_auth_key(&self) -> Result<SoftKey> {
+    fn device_auth_key(&self) -> Result<C::Key> {
         let root = &self.booted()?.client_root;
         let number = self.state.client_key.to_be_bytes();
         for candidate in 0..CANDIDATES_MAX {
             let secret = derive_from(&self.crypto, root, &[&number, &[candidate]]);
-            if let Ok(key) = SoftKey::from_bytes(&secret.0) {
+            if let Ok(key) = self.crypto.key(&secret.0) {
                 return Ok(key);
             }
         }

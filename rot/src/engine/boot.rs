@@ -11,7 +11,7 @@ use crate::boot::{Event, NextLayer};
 use crate::error::{Error, Result};
 use crate::platform::Platform;
 use crate::secret::Secret;
-use craton_trust::crypto::Crypto;
+use craton_trust::crypto::KeyedCrypto;
 use craton_trust::dice::Mode;
 use craton_trust::evidence::{IMAGE_SET, Measured, Measurements, RESERVED, TRUST_STORE};
 use craton_trust::rollback::Floors;
@@ -62,7 +62,7 @@ impl Admitted<'_> {
     }
 }
 
-impl<P: Platform, C: Crypto> Engine<P, C> {
+impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     pub(super) fn start(&mut self, next: &NextLayer<'_>) -> Result<Mode> {
         let root = match &self.phase {
             Phase::Fresh(root) => root.clone(),
@@ -170,12 +170,8 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
     ) -> Result<()> {
         let runtime = next.runtime.component;
         let verified = admitted.is_some_and(|admitted| admitted.has(runtime));
-        let known = self.has_floor(runtime) && self.state.runtime != Some(runtime);
+        let known = self.state.floors.has(runtime) && self.state.runtime != Some(runtime);
         if known && !verified { Err(Error::MeasuredNotInSet) } else { Ok(()) }
-    }
-
-    fn has_floor(&self, component: ComponentId) -> bool {
-        self.state.floors.iter().any(|(id, _)| id == component)
     }
 
     /// The rung of each component's booted version. A runtime outside the set gets the lowest of a
@@ -209,7 +205,7 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
     }
 
     pub(super) fn measure_more(&mut self, component: ComponentId, digest: Digest) -> Result<()> {
-        let known = self.has_floor(component);
+        let known = self.state.floors.has(component);
         match &mut self.phase {
             Phase::Booted(_) if RESERVED.contains(&component) => Err(Error::ComponentReserved),
             Phase::Booted(boot) if known && boot.measured.of(component).is_none() => {
@@ -233,7 +229,12 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
         }
         state.confirmed = boot.set;
         state.runtime = boot.runtime.or(state.runtime);
-        let told = |state: &State| (state.floors.clone(), state.confirmed, state.runtime);
+        if let Some(own) = &mut state.own {
+            let started = self.layer.program.map_or(0, |program| program.security_version);
+            own.security_version = own.security_version.max(started);
+        }
+        let told =
+            |state: &State| (state.floors.clone(), state.confirmed, state.runtime, state.own);
         if told(&state) == told(&self.state) {
             return Ok(());
         }

@@ -4,7 +4,7 @@ use super::{Engine, Phase};
 use crate::error::{Error, Result};
 use crate::order::{Action, Order};
 use crate::platform::{Platform, Row};
-use craton_trust::crypto::Crypto;
+use craton_trust::crypto::KeyedCrypto;
 use craton_trust::evidence::{Lifecycle, trust_store_digest};
 use craton_trust::store::{Role, SectionKind};
 use craton_trust::{Digest, Signed};
@@ -54,7 +54,7 @@ const fn step(from: Lifecycle, to: Lifecycle) -> Option<[u8; 4]> {
     }
 }
 
-impl<P: Platform, C: Crypto> Engine<P, C> {
+impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     /// The order must be by the platform section's Manufacturer (ROT-2).
     pub(super) fn move_lifecycle(&mut self, order: &[u8]) -> Result<()> {
         let to = match self.manufacturers_order(order)? {

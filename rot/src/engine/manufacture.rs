@@ -17,8 +17,7 @@ use crate::error::{Error, Result};
 use crate::platform::{Platform, Row};
 use crate::secret::Secret;
 use core::ops::RangeInclusive;
-use craton_trust::crypto::Crypto;
-use craton_trust::rollback::Floors;
+use craton_trust::crypto::{Crypto, KeyedCrypto};
 use craton_trust::store::{SectionKind, accept_genesis};
 use craton_trust::{ClassId, Digest, Signed};
 use zeroize::Zeroize as _;
@@ -34,55 +33,46 @@ pub struct Manufacture<'a> {
     pub class: ClassId,
 }
 
-impl<P: Platform, C: Crypto> Engine<P, C> {
+impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     /// Gives a blank chip its secret and its platform, and starts it; its lifecycle is `Blank`.
     ///
     /// # Errors
-    /// `AlreadyManufactured`, `FuseMismatch`; `Trust` for the section; `RandomFailed`,
-    /// `StorageFailed`.
+    /// Those of [`provision`] and [`Engine::reset`].
     pub fn manufacture(mut platform: P, crypto: C, with: &Manufacture<'_>) -> Result<Self> {
         platform.reset();
-        if lifecycle::is_manufactured(&platform)? {
-            return Err(Error::AlreadyManufactured);
-        }
-        let signed = Signed::parse(with.platform_section)?;
-        let section = accept_genesis(&crypto, &signed)?;
-        if section.kind != SectionKind::Platform {
-            return Err(Error::Trust(craton_trust::Error::SectionKind));
-        }
-        let genesis = section.digest();
-        burn_same(&mut platform, Row::ClaimCode, &with.claim_code.0)?;
-        burn_same(&mut platform, Row::PlatformGenesis, &genesis.0)?;
-        burn_same(&mut platform, Row::Class, &with.class.0)?;
-        let bytes = with.platform_section;
-        let installed = sections::write(&mut platform, &crypto, false, &section, genesis, bytes)?;
-        let mut epoch_secret = Secret::<32>::zero();
-        platform.random(&mut epoch_secret.0)?;
-        write_first(&mut platform, &crypto, &first_state(epoch_secret, installed))?;
-        burn_secret(&mut platform)?;
-        platform.burn(Row::Lifecycle, &[0xff, 0, 0, 0])?; // the write that commits
+        provision(&mut platform, &crypto, with)?;
         Self::reset(platform, crypto, Start::Normal)
     }
 }
 
-fn first_state(epoch_secret: Secret, platform: super::state::Installed) -> State {
-    State {
-        boot: 0,
-        check_in: 0,
-        epoch: 0,
-        epoch_secret,
-        client_key: 0,
-        time_floor: 0,
-        checkpoint_size: 0,
-        floors: Floors::default(),
-        confirmed: None,
-        runtime: None,
-        challenge: None,
-        debug_next: false,
-        erasing: false,
-        platform,
-        owner: None,
+/// Gives a blank chip its secret and its platform; its next reset has an identity.
+///
+/// # Errors
+/// `AlreadyManufactured`, `FuseMismatch`; `Trust` for the section; `RandomFailed`, `StorageFailed`.
+pub fn provision(
+    platform: &mut impl Platform,
+    crypto: &impl Crypto,
+    with: &Manufacture<'_>,
+) -> Result<()> {
+    if lifecycle::is_manufactured(platform)? {
+        return Err(Error::AlreadyManufactured);
     }
+    let signed = Signed::parse(with.platform_section)?;
+    let section = accept_genesis(crypto, &signed)?;
+    if section.kind != SectionKind::Platform {
+        return Err(Error::Trust(craton_trust::Error::SectionKind));
+    }
+    let genesis = section.digest();
+    burn_same(platform, Row::ClaimCode, &with.claim_code.0)?;
+    burn_same(platform, Row::PlatformGenesis, &genesis.0)?;
+    burn_same(platform, Row::Class, &with.class.0)?;
+    let bytes = with.platform_section;
+    let installed = sections::write(platform, crypto, false, &section, genesis, bytes)?;
+    let mut epoch_secret = Secret::<32>::zero();
+    platform.random(&mut epoch_secret.0)?;
+    write_first(platform, crypto, &State::first(epoch_secret, installed))?;
+    burn_secret(platform)?;
+    platform.burn(Row::Lifecycle, &[0xff, 0, 0, 0]) // the write that commits
 }
 
 fn write_first(platform: &mut impl Platform, crypto: &impl Crypto, state: &State) -> Result<()> {

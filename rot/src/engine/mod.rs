@@ -1,12 +1,13 @@
 //! The engine: the logic of a root of trust over what a chip gives ([`Platform`]).
 //!
-//! Reading order: [`rom::select`] and [`Engine::reset`] (both in ROM),
+//! Reading order: [`rom::select`] and `layer` (in ROM), [`Engine::reset`],
 //! `boot`, `attest`, `sealing`, `ownership`, `lifecycle`.
 
 mod attest;
 mod boot;
 mod journal;
 mod ladder;
+mod layer;
 mod lifecycle;
 mod manufacture;
 mod ownership;
@@ -16,8 +17,10 @@ mod sealing;
 mod sections;
 mod state;
 
-pub use manufacture::Manufacture;
+pub use layer::{HANDOVER_MAX, Layer0};
+pub use manufacture::{Manufacture, provision};
 pub use reset::{DESCRIPTOR, Start, implementation};
+pub use state::Program;
 
 use crate::auth::{Ask, AuthMessage, AuthRole};
 use crate::boot::{Event, NextLayer, Status};
@@ -25,7 +28,7 @@ use crate::capabilities::Capabilities;
 use crate::error::{Error, Result};
 use crate::platform::{Platform, Row};
 use crate::{RootOfTrust, order};
-use craton_trust::crypto::{Crypto, Signature};
+use craton_trust::crypto::{KeyedCrypto, Signature};
 use craton_trust::dice::Mode;
 use craton_trust::soft::Soft;
 use craton_trust::store::SectionKind;
@@ -35,12 +38,13 @@ use state::State;
 use zeroize::Zeroize as _;
 
 /// A root of trust on a platform.
-pub struct Engine<P: Platform, C: Crypto = Soft> {
+pub struct Engine<P: Platform, C: KeyedCrypto = Soft> {
     platform: P,
     crypto: C,
     journal: Journal,
     state: State,
-    layer: reset::Layer0,
+    layer: Layer0,
+    attester: C::Key,
     phase: Phase,
     auth_session: [u8; 16],
     auth_taken: bool,
@@ -58,7 +62,7 @@ enum Phase {
     Over,
 }
 
-impl<P: Platform, C: Crypto> Engine<P, C> {
+impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     /// The chip, when this engine is no longer needed.
     #[must_use]
     pub fn into_platform(self) -> P {
@@ -96,7 +100,7 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
     }
 }
 
-impl<P: Platform, C: Crypto> RootOfTrust for Engine<P, C> {
+impl<P: Platform, C: KeyedCrypto> RootOfTrust for Engine<P, C> {
     fn identity(&self) -> PublicKey {
         self.layer.identity
     }

@@ -13,7 +13,7 @@ use crate::order::{Action, Order};
 use crate::platform::{Platform, Row};
 use craton_trust::assignment::{Address, Assignment};
 use craton_trust::capability::Capability;
-use craton_trust::crypto::Crypto;
+use craton_trust::crypto::KeyedCrypto;
 use craton_trust::evidence::Lifecycle;
 use craton_trust::merkle::Checkpoint;
 use craton_trust::rollback::Floors;
@@ -24,7 +24,7 @@ use craton_trust::store::{
 use craton_trust::suit;
 use craton_trust::{ComponentId, Digest, Error as Refusal, SetId, Signed, Verified};
 
-impl<P: Platform, C: Crypto> Engine<P, C> {
+impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     pub(super) fn take_owner(&mut self, code: &[u8], owner: &[u8]) -> Result<()> {
         if self.state.owner.is_some() {
             return Err(Error::AlreadyOwned);
@@ -156,6 +156,7 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
             keeps_installed(&self.crypto, section, sets.iter().copied())?;
         }
         keeps_images(&self.crypto, section, envelopes.iter().copied())?;
+        self.keeps_own_program(section)?;
         let orphaned = |(component, floor): (ComponentId, u64)| {
             self.floor_kind(component) == section.kind && floor > section.ceiling
         };
@@ -163,6 +164,20 @@ impl<P: Platform, C: Crypto> Engine<P, C> {
             return Err(Error::Trust(Refusal::SuccessorOrphans));
         }
         Ok(())
+    }
+
+    /// STORE-4 for the program that the ROM starts. No caller passes its envelope: what a ROM will
+    /// read counts.
+    fn keeps_own_program(&self, section: &Section) -> Result<()> {
+        let Some(own) = self.state.own.filter(|_| section.kind == SectionKind::Platform) else {
+            return Ok(());
+        };
+        if own.security_version > section.ceiling {
+            return Err(Error::Trust(Refusal::SuccessorOrphans));
+        }
+        let mut room = [0u8; suit::ENVELOPE_MAX];
+        let envelope = self.platform.program_envelope(&mut room)?.ok_or(Error::InstalledOmitted)?;
+        Ok(keeps_images(&self.crypto, section, [envelope])?)
     }
 
     /// Whose ceiling binds a floor.

@@ -1,32 +1,35 @@
 //! The first decision after a reset: whether a program may become the runtime.
 //!
 //! Rule ROT-15: what a ROM starts is byte for byte what it verified here: signed by the publisher
-//! of the platform section in force, for this class of devices, of the component that runs on this
-//! device, at or above its floor. Nothing is read twice: the caller passes the only copy, and
-//! starts that one.
+//! of the platform section in force, as a program of a root of trust, for this class of devices, of
+//! the component that runs on this device, at or above its floor. Nothing is read twice: the caller
+//! passes the only copy, and starts that one.
 //!
-//! It needs no identity and no secret: the device secret is not read. It promises nothing about
-//! faults that skip or change an instruction.
+//! The decision needs no secret: the device secret is read for [`Runtime::layer`] only, which
+//! nobody has who was refused. It promises nothing about faults that skip or change an instruction.
 
-use super::journal::{BODY_MAX, Journal};
-use super::state::State;
+use super::layer::Layer0;
+use super::reset::{Start, load_state};
+use super::state::{Program, State};
 use super::{lifecycle, sections};
 use crate::SECTION_MAX;
 use crate::error::{Error, Result};
 use crate::platform::{Platform, Row};
-use craton_trust::crypto::Crypto;
+use craton_trust::crypto::{Crypto, KeyedCrypto};
+use craton_trust::evidence::Lifecycle;
+use craton_trust::rollback;
 use craton_trust::store::{Role, RoleKeys, Section, SectionKind};
-use craton_trust::suit::{self, FOOTER_SIZE, Footer, Image};
-use craton_trust::{ClassId, ComponentId, Digest, Signed};
-use zeroize::Zeroize as _;
+use craton_trust::suit::{self, FOOTER_SIZE, Footer, Image, ImageType};
+use craton_trust::{ClassId, Digest, Signed};
 
 /// A program that may be started. Only [`select`] makes one.
 #[derive(Debug)]
 pub struct Runtime<'p> {
     program: &'p [u8],
-    component: ComponentId,
+    about: Program,
     digest: Digest,
-    security_version: u64,
+    genesis: Digest,
+    debug_next: bool,
 }
 
 impl<'p> Runtime<'p> {
@@ -36,10 +39,10 @@ impl<'p> Runtime<'p> {
         self.program
     }
 
-    /// Its component.
+    /// Which program it is. Starting it raises no floor (ROT-4).
     #[must_use]
-    pub const fn component(&self) -> ComponentId {
-        self.component
+    pub const fn about(&self) -> Program {
+        self.about
     }
 
     /// SHA-256 of the program: what a boot measures.
@@ -48,10 +51,19 @@ impl<'p> Runtime<'p> {
         self.digest
     }
 
-    /// Its security version. Starting it raises no floor (ROT-4).
-    #[must_use]
-    pub const fn security_version(&self) -> u64 {
-        self.security_version
+    /// Derives the layer of this program, and hides the device secret until the next reset (ROT-1).
+    ///
+    /// # Errors
+    /// `StorageFailed`, `UdsLocked`: then the program must not start.
+    pub fn layer(
+        &self,
+        platform: &mut impl Platform,
+        crypto: &impl KeyedCrypto,
+        start: Start,
+    ) -> Result<Layer0> {
+        let mode = start.mode(self.debug_next);
+        let about = (Some(self.about), self.digest);
+        Layer0::derive(platform, crypto, &self.genesis, about, mode)
     }
 }
 
@@ -69,15 +81,16 @@ pub fn select<'p>(
     if !lifecycle::is_manufactured(platform)? {
         return Err(Error::NotManufactured);
     }
-    let state = load_state(platform, crypto)?;
+    let (_, state) = load_state(platform, crypto)?;
     let (program, envelope) = split(package)?;
     let authority = load_authority(platform, crypto, &state)?;
     let image = suit::verify(crypto, &authority.publisher, envelope)?;
     admit(platform, &state, authority.ceiling, &image)?;
     let digest = crypto.sha256(&[program]);
     image.check_payload(&digest, program.len() as u64)?; // IMG-3
-    let (component, security_version) = (image.component, image.security_version);
-    Ok(Runtime { program, component, digest, security_version })
+    let about = Program { component: image.component, security_version: image.security_version };
+    let (genesis, debug_next) = (state.platform.genesis, state.debug_next);
+    Ok(Runtime { program, about, digest, genesis, debug_next })
 }
 
 /// Program and envelope of a package; nothing of it is believed.
@@ -91,26 +104,13 @@ fn split(package: &[u8]) -> Result<(&[u8], &[u8])> {
     Ok((program, rest.get(..envelope_size).ok_or(invalid)?))
 }
 
-/// The state in force, of this chip and no other.
-#[inline(never)] // its rooms leave the stack before a signature is verified
-fn load_state(platform: &impl Platform, crypto: &impl Crypto) -> Result<State> {
-    let mut body = [0u8; BODY_MAX];
-    let loaded = Journal::load(platform, crypto, &mut body);
-    let state = loaded.and_then(|(_, length)| State::parse(body.get(..length).unwrap_or(&[])));
-    body.zeroize();
-    let state = state?;
-    let mut genesis = [0u8; 32];
-    platform.fuses(Row::PlatformGenesis, &mut genesis)?;
-    if state.platform.genesis.0 == genesis { Ok(state) } else { Err(Error::StorageDamaged) }
-}
-
 /// What the platform section in force says of runtimes. A whole section is 5 KiB of a chip's stack.
 struct Authority {
     publisher: RoleKeys,
     ceiling: u64,
 }
 
-#[inline(never)] // as above
+#[inline(never)] // its room leaves the stack before a signature is verified
 fn load_authority(
     platform: &impl Platform,
     crypto: &impl Crypto,
@@ -125,16 +125,22 @@ fn load_authority(
 
 /// Refuses an authentic image that is not for here, or not for now.
 fn admit(platform: &impl Platform, state: &State, ceiling: u64, image: &Image<'_>) -> Result<()> {
-    if image.image_type.section() != SectionKind::Platform {
-        return Err(Error::Trust(craton_trust::Error::SectionKind)); // IMG-5
+    if image.image_type != ImageType::RootOfTrust {
+        return Err(Error::RuntimeType);
     }
     let mut class = ClassId([0; 16]);
     platform.fuses(Row::Class, &mut class.0)?;
     image.check_class(class)?; // IMG-4
     // Under another id it would begin at floor 0: every old version would be admitted (ROLL-1).
-    if state.runtime.is_some_and(|confirmed| confirmed != image.component) {
+    let first = Program { component: image.component, security_version: 0 };
+    let own = match state.own {
+        Some(own) => own,
+        None if lifecycle::read(platform)? == Lifecycle::Blank => first,
+        // It left the factory, so something was started on it: that this is gone is no floor of 0.
+        None => return Err(Error::StorageDamaged),
+    };
+    if own.component != image.component {
         return Err(Error::RuntimeForeign);
     }
-    let (component, version) = (image.component, image.security_version);
-    Ok(state.floors.admit(component, version, ceiling)?)
+    Ok(rollback::admit(own.security_version, image.security_version, ceiling)?)
 }

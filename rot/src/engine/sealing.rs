@@ -13,7 +13,7 @@ use crate::secret::Secret;
 use aes_gcm::aead::AeadInOut as _;
 use aes_gcm::{Aes256Gcm, KeyInit as _};
 use craton_trust::ComponentId;
-use craton_trust::crypto::Crypto;
+use craton_trust::crypto::KeyedCrypto;
 use craton_trust::dice::Mode;
 use zeroize::Zeroize as _;
 
@@ -23,7 +23,7 @@ const TAG_SIZE: usize = 16;
 
 const _: () = assert!(HEAD_SIZE + TAG_SIZE == SEAL_OVERHEAD);
 
-impl<P: Platform, C: Crypto> Engine<P, C> {
+impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     pub(super) fn seal_for<'o>(
         &mut self,
         component: ComponentId,

@@ -5,13 +5,13 @@ use super::Engine;
 use super::state::{Installed, State};
 use crate::error::{Error, Result};
 use crate::platform::{Platform, SECTOR_SIZE, Sector};
-use craton_trust::crypto::Crypto;
+use craton_trust::crypto::{Crypto, KeyedCrypto};
 use craton_trust::store::{Section, SectionKind, catalog_id};
 use craton_trust::{CatalogId, Digest, Signed, Verified};
 
 const _: () = assert!(crate::SECTION_MAX <= SECTOR_SIZE);
 
-impl<P: Platform, C: Crypto> Engine<P, C> {
+impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     /// The owner's catalog.
     pub(super) fn catalog(&self) -> Result<CatalogId> {
         self.state.owner.map(|owner| catalog_id(owner.genesis)).ok_or(Error::Unowned)

@@ -23,6 +23,35 @@ pub struct Installed {
     pub genesis: Digest,
 }
 
+/// A program of the root of trust itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Its component.
+    pub component: ComponentId,
+    /// Its security version, or the least one.
+    pub security_version: u64,
+}
+
+impl Program {
+    pub(super) fn read(reader: &mut Reader<'_>) -> craton_trust::error::Result<Self> {
+        reader.array(2)?;
+        Ok(Self { component: ComponentId(reader.fixed()?), security_version: reader.u64()? })
+    }
+
+    pub(super) fn write_optional(
+        program: Option<&Self>,
+        writer: &mut Writer<'_>,
+    ) -> craton_trust::error::Result<()> {
+        match program {
+            Some(program) => {
+                writer.array(2)?.bytes(&program.component.0)?.u64(program.security_version)?
+            }
+            None => writer.null()?,
+        };
+        Ok(())
+    }
+}
+
 /// All that survives a reset, beside the fuses.
 #[derive(Clone)]
 pub struct State {
@@ -58,11 +87,39 @@ pub struct State {
     pub platform: Installed,
     /// The owner section; `None` while unowned.
     pub owner: Option<Installed>,
+    /// The program that a ROM starts: the component that was confirmed, and its floor. `None` where
+    /// there is no ROM, and before the first confirm.
+    pub own: Option<Program>,
 }
 
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;
+/// Before a ROM kept a floor of its own: as 3, without its last field.
+const FORMAT_WITHOUT_OWN: u64 = 2;
+const FIELDS: usize = 17;
 
 impl State {
+    /// Of a chip that has just been manufactured.
+    pub fn first(epoch_secret: Secret, platform: Installed) -> Self {
+        Self {
+            boot: 0,
+            check_in: 0,
+            epoch: 0,
+            epoch_secret,
+            client_key: 0,
+            time_floor: 0,
+            checkpoint_size: 0,
+            floors: Floors::default(),
+            confirmed: None,
+            runtime: None,
+            challenge: None,
+            debug_next: false,
+            erasing: false,
+            platform,
+            owner: None,
+            own: None,
+        }
+    }
+
     /// Reads a state.
     ///
     /// # Errors
@@ -73,10 +130,12 @@ impl State {
 
     fn read(bytes: &[u8]) -> craton_trust::error::Result<Self> {
         let mut reader = Reader::new(bytes)?;
-        reader.array(16)?;
-        if reader.u64()? != FORMAT {
-            return Err(craton_trust::Error::VersionUnknown);
-        }
+        let fields = reader.list(FIELDS)?;
+        let with_own = match (reader.u64()?, fields) {
+            (FORMAT, FIELDS) => true,
+            (FORMAT_WITHOUT_OWN, n) if n + 1 == FIELDS => false,
+            _ => return Err(craton_trust::Error::VersionUnknown),
+        };
         let state = Self {
             boot: reader.u64()?,
             check_in: reader.u64()?,
@@ -93,8 +152,13 @@ impl State {
             erasing: reader.bool()?,
             platform: read_installed(&mut reader)?,
             owner: reader.optional(read_installed)?,
+            own: if with_own { reader.optional(Program::read)? } else { None },
         };
         reader.end()?;
+        // What was confirmed has a floor, if only 0: a table that lost it admits no older version.
+        if state.runtime.is_some_and(|component| !state.floors.has(component)) {
+            return Err(craton_trust::Error::FieldInvalid);
+        }
         Ok(state)
     }
 
@@ -104,7 +168,7 @@ impl State {
     /// `BufferTooSmall`, which no state reaches: floors are bounded.
     pub fn encode(&self, out: &mut [u8; BODY_MAX]) -> Result<usize> {
         let mut writer = Writer::new(out);
-        writer.array(16)?.u64(FORMAT)?.u64(self.boot)?.u64(self.check_in)?;
+        writer.array(FIELDS)?.u64(FORMAT)?.u64(self.boot)?.u64(self.check_in)?;
         writer.u64(self.epoch)?.bytes(&self.epoch_secret.0)?.u64(self.client_key)?;
         writer.u64(self.time_floor)?.u64(self.checkpoint_size)?;
         self.floors.write(&mut writer)?;
@@ -117,6 +181,7 @@ impl State {
             Some(owner) => write_installed(owner, &mut writer)?,
             None => writer.null().map(|_| ())?,
         }
+        Program::write_optional(self.own.as_ref(), &mut writer)?;
         Ok(writer.length())
     }
 
@@ -147,4 +212,24 @@ fn write_installed(
     writer.array(5)?.bool(installed.second)?.u64(installed.length as u64)?;
     writer.bytes(&installed.digest.0)?.bytes(&installed.section.0)?;
     writer.bytes(&installed.genesis.0).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rot_15_a_state_that_lost_the_floor_of_its_runtime_is_damaged() {
+        let digest = Digest([1; 32]);
+        let platform =
+            Installed { second: false, length: 9, digest, section: digest, genesis: digest };
+        let mut state = State::first(Secret::zero(), platform);
+        let (mut body, runtime) = ([0; BODY_MAX], ComponentId([3; 16]));
+        state.runtime = Some(runtime);
+        let length = state.encode(&mut body).unwrap();
+        assert_eq!(State::parse(&body[..length]).err(), Some(Error::StorageDamaged));
+        state.floors.raise(runtime, 0).unwrap();
+        let length = state.encode(&mut body).unwrap();
+        assert!(State::parse(&body[..length]).is_ok_and(|state| state.runtime == Some(runtime)));
+    }
 }

@@ -13,7 +13,7 @@ use crate::capabilities::{Capabilities, SOFTWARE};
 use crate::engine::{Engine, Manufacture, Start};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
-use craton_trust::crypto::Crypto;
+use craton_trust::crypto::{Crypto as _, KeyedCrypto};
 use craton_trust::soft::Soft;
 use rustix::fs::OFlags;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -234,7 +234,7 @@ impl Platform for FilePlatform {
     }
 }
 
-impl<C: Crypto> Engine<FilePlatform, C> {
+impl<C: KeyedCrypto> Engine<FilePlatform, C> {
     /// Opens the virtual chip at `path`, resets it and starts the engine on it.
     ///
     /// # Errors

@@ -47,6 +47,7 @@ struct Chip {
     random_fails: bool,
     random_stuck: Option<u8>,
     fuse_stuck: Option<usize>,
+    program_envelope: Option<Vec<u8>>,
 }
 
 /// A chip in memory.
@@ -69,6 +70,7 @@ impl Default for MemoryPlatform {
             random_fails: false,
             random_stuck: None,
             fuse_stuck: None,
+            program_envelope: None,
         })))
     }
 }
@@ -90,8 +92,15 @@ impl MemoryPlatform {
             (other.fuses, other.flash) = (chip.fuses, chip.flash.clone());
             (other.medium, other.cache) = (chip.medium.clone(), chip.cache.clone());
             other.unsynced = chip.unsynced;
+            other.program_envelope = chip.program_envelope.clone();
         }
         copy
+    }
+
+    /// Puts the envelope of a program into the slot that a ROM starts from, or makes it a chip
+    /// without a ROM.
+    pub fn install_program(&self, envelope: Option<&[u8]>) {
+        self.chip().program_envelope = envelope.map(<[u8]>::to_vec);
     }
 
     /// How many writes it has done: erases, programs, burns and syncs.
@@ -288,6 +297,14 @@ impl Platform for MemoryPlatform {
 
     fn sync(&mut self) -> Result<()> {
         self.chip().sync()
+    }
+
+    fn program_envelope<'o>(&self, room: &'o mut [u8]) -> Result<Option<&'o [u8]>> {
+        let chip = self.chip();
+        let Some(envelope) = &chip.program_envelope else { return Ok(None) };
+        let place = room.get_mut(..envelope.len()).ok_or(Error::RoomTooSmall)?;
+        place.copy_from_slice(envelope);
+        Ok(Some(place))
     }
 
     fn random(&mut self, out: &mut [u8]) -> Result<()> {

@@ -113,6 +113,16 @@ pub trait Platform {
     /// `StorageFailed`, `StorageFull`.
     fn sync(&mut self) -> Result<()>;
 
+    /// The envelope of the program that a ROM starts next, as it lies in its slot; `None` where
+    /// there is no ROM. It must stay believed when the platform section changes (STORE-4).
+    ///
+    /// # Errors
+    /// `RoomTooSmall`, `StorageFailed`.
+    fn program_envelope<'o>(&self, room: &'o mut [u8]) -> Result<Option<&'o [u8]>> {
+        let _ = room;
+        Ok(None)
+    }
+
     /// Fills `out` with random bytes fit for keys.
     ///
     /// # Errors

@@ -1,43 +1,63 @@
 //! What a ROM starts, and each reason why it does not (ROT-15).
 
-use super::bench::{Bench as _, InMemory, manufacture, unowned};
-use super::owners::with_runtime;
+use super::bench::{
+    Bench as _, InMemory, advance, authentic, boot, manufacture, owned, report, runtime, seal,
+    unowned, unseal,
+};
 use super::world::*;
-use craton_rot::engine::rom;
+use craton_rot::engine::{HANDOVER_MAX, Layer0, Program, rom};
 use craton_rot::platform::memory::MemoryPlatform;
-use craton_rot::platform::{Platform as _, Sector};
-use craton_rot::{Error, Start};
+use craton_rot::platform::{Platform as _, Row, Sector};
+use craton_rot::{Engine, Error, NextLayer, RootOfTrust as _, Start};
 use craton_trust::Error as Refusal;
+use craton_trust::assignment::Address;
 use craton_trust::crypto::{Crypto as _, Signer as _};
-use craton_trust::soft::Soft;
+use craton_trust::dice::Mode;
+use craton_trust::evidence::Lifecycle;
+use craton_trust::soft::{Soft, SoftKey};
 use craton_trust::store::{Role, RoleKeys};
 use craton_trust::suit::{self, Footer, Image, ImageType};
 use craton_trust::{ClassId, ComponentId};
 
+const FIRMWARE: ComponentId = ComponentId([0xbb; 16]);
 const PROGRAM: &[u8] = b"a program that a chip would run";
 
-fn package_of(by: u8, change: impl FnOnce(&mut Image<'_>)) -> Vec<u8> {
-    let mut about = image(RUNTIME, 3);
+fn envelope_of(by: u8, change: impl FnOnce(&mut Image<'_>)) -> Vec<u8> {
+    let mut about = image(FIRMWARE, 3);
+    about.image_type = ImageType::RootOfTrust;
     (about.payload, about.payload_size) = (Soft.sha256(&[PROGRAM]), PROGRAM.len() as u64);
     change(&mut about);
     let mut room = [0; suit::MANIFEST_MAX];
     let manifest = about.encode(&mut room).unwrap().to_vec();
     let mut room = [0; suit::ENVELOPE_MAX];
-    let envelope = suit::sign(&Soft, &manifest, &[&key(by)], &mut room).unwrap();
+    suit::sign(&Soft, &manifest, &[&key(by)], &mut room).unwrap().to_vec()
+}
+
+fn package_of(by: u8, change: impl FnOnce(&mut Image<'_>)) -> Vec<u8> {
+    let envelope = envelope_of(by, change);
     let footer =
         Footer { payload_size: PROGRAM.len() as u64, envelope_size: envelope.len() as u64 };
-    [PROGRAM, envelope, &footer.encode()].concat()
+    [PROGRAM, &envelope, &footer.encode()].concat()
 }
 
 fn package(change: impl FnOnce(&mut Image<'_>)) -> Vec<u8> {
     package_of(PLATFORM_PUBLISHER, change)
 }
 
-/// A chip whose runtime was confirmed at security version 3.
-fn chip() -> MemoryPlatform {
+/// An owned chip that runs its program of security version 3, and confirmed it with a set.
+fn confirmed() -> (Engine<MemoryPlatform>, MemoryPlatform) {
     let mut bench = InMemory::default();
-    with_runtime(&mut bench);
-    bench.0
+    owned(&mut bench);
+    let chip = bench.0;
+    chip.install_program(Some(&envelope_of(PLATFORM_PUBLISHER, |_| ())));
+    let mut rot = take_over(&chip, &handed_over(&chip, Start::Normal)).unwrap();
+    boot(&mut rot, &[(APP, 1)]);
+    rot.confirm().unwrap();
+    (rot, chip)
+}
+
+fn chip() -> MemoryPlatform {
+    confirmed().1
 }
 
 fn refusal(chip: &MemoryPlatform, package: &[u8]) -> Option<Error> {
@@ -51,7 +71,7 @@ fn rot_15_starts_the_signed_program_and_says_what_it_is() {
     let runtime = rom::select(&chip, &Soft, &package).unwrap();
     assert_eq!(runtime.program(), PROGRAM);
     assert_eq!(runtime.digest(), Soft.sha256(&[PROGRAM]));
-    assert_eq!((runtime.component(), runtime.security_version()), (RUNTIME, 3));
+    assert_eq!(runtime.about(), Program { component: FIRMWARE, security_version: 3 });
 }
 
 #[test]
@@ -93,8 +113,6 @@ fn rot_15_refuses_what_is_not_for_here() {
     let chip = chip();
     let class = package(|image| image.class = ClassId([8; 16]));
     assert_eq!(refusal(&chip, &class), Some(Error::Trust(Refusal::ClassMismatch)));
-    let application = package(|image| image.image_type = ImageType::Application);
-    assert_eq!(refusal(&chip, &application), Some(Error::Trust(Refusal::SectionKind)));
 }
 
 #[test]
@@ -103,7 +121,9 @@ fn rot_15_refuses_another_component_as_runtime_foreign() {
     assert_eq!(refusal(&chip(), &other), Some(Error::RuntimeForeign));
     let mut bench = InMemory::default();
     unowned(&mut bench);
-    assert_eq!(refusal(&bench.0, &other), None, "before one was confirmed");
+    assert_eq!(refusal(&bench.0, &other), None, "before one was started");
+    take_over(&bench.0, &handed_over(&bench.0, Start::Normal)).unwrap();
+    assert_eq!(refusal(&bench.0, &other), Some(Error::RuntimeForeign));
 }
 
 #[test]
@@ -117,25 +137,70 @@ fn rot_15_refuses_an_older_security_version_and_one_above_the_ceiling() {
 
 #[test]
 fn rot_15_believes_the_platform_section_in_force_only() {
-    let mut bench = InMemory::default();
-    let (rot, with) = with_runtime(&mut bench);
-    let mut rot = bench.restart(rot, Start::Normal);
+    let (mut rot, chip) = confirmed();
     let next = successor(&platform_section(false), PLATFORM_ROOT, |section| {
         section.set_role(Role::Publisher, RoleKeys::of(key(STRANGER).public_key()));
     });
-    let runtime = suit_signed_again();
-    rot.replace(&next, &[&with], &[&envelope(APP, 1), &runtime]).unwrap();
+    let (set, app) = (set(&[(APP, 1)]), envelope(APP, 1));
+    let orphans = Err(Error::Trust(Refusal::SuccessorOrphans));
+    assert_eq!(rot.replace(&next, &[&set], &[&app]), orphans, "the ROM could start nothing");
+    chip.install_program(Some(&envelope_of(STRANGER, |_| ())));
+    rot.replace(&next, &[&set], &[&app]).unwrap();
     let old = package(|_| ());
-    assert_eq!(refusal(&bench.0, &old), Some(Error::Trust(Refusal::SignerUnknown)));
-    assert_eq!(refusal(&bench.0, &package_of(STRANGER, |_| ())), None);
+    assert_eq!(refusal(&chip, &old), Some(Error::Trust(Refusal::SignerUnknown)));
+    assert_eq!(refusal(&chip, &package_of(STRANGER, |_| ())), None);
 }
 
-/// The confirmed runtime's envelope, signed again by the publisher of the next section.
-fn suit_signed_again() -> Vec<u8> {
-    let mut room = [0; suit::MANIFEST_MAX];
-    let manifest = image(RUNTIME, 3).encode(&mut room).unwrap().to_vec();
-    let mut room = [0; suit::ENVELOPE_MAX];
-    suit::sign(&Soft, &manifest, &[&key(STRANGER)], &mut room).unwrap().to_vec()
+#[test]
+fn store_4_a_platform_successor_keeps_the_program_that_the_rom_starts() {
+    let (mut rot, chip) = confirmed();
+    let (set, app) = (set(&[(APP, 1)]), envelope(APP, 1));
+    let first = platform_section(false);
+    let low = successor(&first, PLATFORM_ROOT, |section| section.ceiling = 2);
+    let orphans = Err(Error::Trust(Refusal::SuccessorOrphans));
+    assert_eq!(rot.replace(&low, &[&set], &[&app]), orphans, "its floor is above");
+    chip.install_program(Some(b""));
+    let good = successor(&first, PLATFORM_ROOT, |section| section.ceiling = 3);
+    assert_eq!(rot.replace(&good, &[&set], &[&app]), orphans, "no envelope in the slot");
+    chip.install_program(None);
+    assert_eq!(rot.replace(&good, &[&set], &[&app]), Err(Error::InstalledOmitted));
+    chip.install_program(Some(&envelope_of(PLATFORM_PUBLISHER, |_| ())));
+    rot.replace(&good, &[&set], &[&app]).unwrap();
+    assert_eq!(refusal(&chip, &package(|_| ())), None);
+}
+
+#[test]
+fn rot_15_refuses_a_runtime_of_the_device_and_an_application_by_their_type() {
+    for other in [ImageType::Runtime, ImageType::Application] {
+        let package = package(|image| image.image_type = other);
+        assert_eq!(refusal(&chip(), &package), Some(Error::RuntimeType));
+    }
+}
+
+#[test]
+fn rot_15_a_chip_that_left_the_factory_has_a_program_whose_floor_counts() {
+    let mut bench = InMemory::default();
+    let mut rot = unowned(&mut bench);
+    assert_eq!(refusal(&bench.0, &package(|_| ())), None, "the first program of a blank device");
+    advance(&mut *rot, Lifecycle::Module1Complete).unwrap();
+    assert_eq!(refusal(&bench.0, &package(|_| ())), Some(Error::StorageDamaged));
+}
+
+#[test]
+fn rot_4_the_floor_of_the_own_program_rises_with_the_confirm_and_not_with_the_start() {
+    let (rot, chip) = confirmed();
+    drop(rot);
+    let newer = package(|image| image.security_version = 5);
+    let mut after = chip.clone();
+    after.reset();
+    let runtime = rom::select(&after, &Soft, &newer).unwrap();
+    let layer = runtime.layer(&mut after, &Soft, Start::Normal).unwrap();
+    let mut rot = Engine::resume(after, Soft, layer).unwrap();
+    boot(&mut rot, &[(APP, 1)]);
+    assert_eq!(refusal(&chip, &package(|_| ())), None, "a trial can fall back");
+    rot.confirm().unwrap();
+    let old = refusal(&chip, &package(|_| ()));
+    assert_eq!(old, Some(Error::Trust(Refusal::RolledBack)));
 }
 
 #[test]
@@ -150,4 +215,105 @@ fn rot_15_starts_nothing_on_a_chip_that_is_not_manufactured_or_damaged() {
     bench.0.erase(Sector::StateA).unwrap();
     bench.0.erase(Sector::StateB).unwrap();
     assert_eq!(refusal(&bench.0, &package), Some(Error::StorageDamaged), "no state");
+}
+
+/// What a ROM hands over, and the chip after it.
+fn handed_over(chip: &MemoryPlatform, start: Start) -> Vec<u8> {
+    let mut chip = chip.clone();
+    chip.reset();
+    let package = package(|_| ());
+    let runtime = rom::select(&chip, &Soft, &package).unwrap();
+    let layer = runtime.layer(&mut chip, &Soft, start).unwrap();
+    let mut room = [0; HANDOVER_MAX];
+    let length = layer.hand_over(&mut room).unwrap();
+    room[..length].to_vec()
+}
+
+fn take_over(chip: &MemoryPlatform, bytes: &[u8]) -> craton_rot::Result<Engine<MemoryPlatform>> {
+    Engine::resume(chip.clone(), Soft, Layer0::take_over(bytes)?)
+}
+
+#[test]
+fn rot_1_the_device_secret_is_hidden_once_the_runtimes_layer_is_derived() {
+    let chip = chip();
+    handed_over(&chip, Start::Normal);
+    assert_eq!(chip.fuses(Row::Uds, &mut [0; 32]), Err(Error::UdsLocked));
+}
+
+#[test]
+fn rot_16_a_handover_holds_neither_the_device_secret_nor_the_identitys_key() {
+    let mut chip = chip();
+    chip.reset();
+    let mut uds = [0; 32];
+    chip.fuses(Row::Uds, &mut uds).unwrap();
+    let first = craton_trust::dice::Layer::of_uds(&uds);
+    let identity = first.private_key(&Soft, SoftKey::from_bytes).unwrap().to_bytes();
+    let bytes = handed_over(&chip, Start::Normal);
+    let secrets = [uds, first.key_seed(&Soft).0, identity];
+    for secret in secrets {
+        assert!(!bytes.windows(8).any(|part| secret.windows(8).any(|other| part == other)));
+    }
+}
+
+#[test]
+fn rot_16_the_runtime_goes_on_from_its_layer_and_attests_by_its_program() {
+    let chip = chip();
+    let mut rot = take_over(&chip, &handed_over(&chip, Start::Normal)).unwrap();
+    let (set, images) = (set(&[(APP, 1)]), [measured(APP, 1)]);
+    let next = NextLayer { runtime: runtime(), set: Some(&set), images: &images };
+    assert_eq!(rot.boot(&next), Ok(Mode::Normal));
+    let evidence = report(&mut rot).unwrap();
+    let claims = authentic(&rot, &evidence);
+    let program = Soft.sha256(&[PROGRAM]);
+    assert_eq!(claims.claims.implementation, program);
+    let layer = craton_trust::dice::verify(&Soft, &rot.identity(), rot.certificate(0).unwrap());
+    assert_eq!(layer.unwrap().code, Soft.sha512(&[&program.0]));
+    let mut whole = Engine::reset(chip.clone(), Soft, Start::Normal).unwrap();
+    assert_eq!(
+        whole.device(),
+        rot.device(),
+        "one chip has one identity, whichever stage derives it"
+    );
+    assert_eq!(whole.boot(&next), Ok(Mode::Normal));
+    let sealed = seal(&mut whole, APP).unwrap();
+    assert_eq!(unseal(&rot, APP, &sealed).unwrap(), b"secret", "sealing outlives the program");
+}
+
+#[test]
+fn rot_16_a_recovery_runtime_gets_a_layer_in_mode_recovery() {
+    let chip = chip();
+    let rot = take_over(&chip, &handed_over(&chip, Start::Recovery)).unwrap();
+    assert_eq!(rot.status().unwrap().mode, Mode::Recovery);
+}
+
+#[test]
+fn rot_16_refuses_what_no_stage_handed_over() {
+    let chip = chip();
+    let good = handed_over(&chip, Start::Normal);
+    for at in [0, 7, 8, 12, 13] {
+        let mut broken = good.clone();
+        broken[at] ^= 0x40;
+        assert_eq!(take_over(&chip, &broken).err(), Some(Error::HandoverInvalid), "byte {at}");
+    }
+    for length in 0..good.len() {
+        assert_eq!(take_over(&chip, &good[..length]).err(), Some(Error::HandoverInvalid));
+    }
+    let room = [&good[..], &[0; 9]].concat();
+    assert!(take_over(&chip, &room).is_ok(), "a fixed place is longer than what it holds");
+}
+
+#[test]
+fn rot_16_refuses_a_layer_in_another_mode_than_the_state_asks_for() {
+    let chip = chip();
+    let normal = handed_over(&chip, Start::Normal);
+    let mut rot = take_over(&chip, &normal).unwrap();
+    let challenge = rot.challenge().unwrap();
+    let (device, epoch) = (rot.device(), rot.status().unwrap().epoch);
+    let address = Address { catalog: catalog(false), device, epoch, request: challenge };
+    rot.apply(&capability(address)).unwrap();
+    drop(rot);
+    // The same handover again, as if the debug boot had not to be measured.
+    assert_eq!(take_over(&chip, &normal).err(), Some(Error::HandoverInvalid));
+    let debug = handed_over(&chip, Start::Normal);
+    assert_eq!(take_over(&chip, &debug).unwrap().status().unwrap().mode, Mode::Debug);
 }

@@ -267,6 +267,10 @@ fn img_5_refuses_a_runtime_of_the_owner_and_an_application_of_the_platform() {
     let (publisher, platforms) = (world::PUBLISHER, world::PLATFORM_PUBLISHER);
     assert_eq!(by(&owner, &signed(&image(), publisher)), Ok(()));
     assert_eq!(by(&platform, &signed(&runtime(), platforms)), Ok(()));
+    let image_type = craton_trust::suit::ImageType::RootOfTrust;
+    let own = craton_trust::suit::Image { image_type, ..runtime() };
+    assert_eq!(by(&platform, &signed(&own, platforms)), Ok(()));
+    assert_eq!(by(&owner, &signed(&own, publisher)), Err(SectionKind));
     assert_eq!(by(&owner, &signed(&runtime(), publisher)), Err(SectionKind));
     assert_eq!(by(&platform, &signed(&image(), platforms)), Err(SectionKind));
     assert_eq!(by(&platform, &signed(&runtime(), publisher)), Err(SignerUnknown));

@@ -1,0 +1,168 @@
+//! The engine's own layer: the one DICE step from the device secret, and how it is handed over.
+//!
+//! Rule ROT-1: the device secret is readable only until this step is done; its key is the identity
+//! and certifies this layer, whose key attests. Inputs: code = SHA-512 of the implementation id,
+//! which for a program that a ROM verified is SHA-256 of that program; authority = SHA-512 of the
+//! platform section's genesis; mode; configuration = format 1, lifecycle (2 bytes), class (16
+//! bytes), zeros. Sealing depends on none but authority and mode.
+//!
+//! Rule ROT-16: a ROM hands over no more than this: not the device secret, and not the key of the
+//! identity. Whoever reads a handover can be this layer, and no other.
+
+use super::lifecycle;
+use super::state::Program;
+use crate::error::{Error, Result};
+use crate::platform::{Platform, Row};
+use crate::secret::Secret;
+use craton_trust::cbor::{Reader, Writer};
+use craton_trust::crypto::{KeyedCrypto, Signer as _};
+use craton_trust::dice::{self, CERTIFICATE_MAX, Cdi, Inputs, Mode};
+use craton_trust::{Digest, PublicKey};
+
+/// The most bytes of a handover.
+pub const HANDOVER_MAX: usize = 1024;
+
+const MAGIC: &[u8; 8] = b"craton\x01h";
+const FORMAT: u64 = 1;
+
+/// A layer as the identity certified it, with its secrets.
+pub struct Layer0 {
+    pub(super) identity: PublicKey,
+    pub(super) mode: Mode,
+    pub(super) implementation: Digest,
+    /// The program of this layer, if a ROM verified it.
+    pub(super) program: Option<Program>,
+    /// The private key that attests.
+    pub(super) attester: Secret,
+    /// What every sealing key of this layer comes from.
+    pub(super) sealing: Secret,
+    certificate: [u8; CERTIFICATE_MAX],
+    certificate_length: usize,
+}
+
+impl Layer0 {
+    /// Derives the layer of a program from the device secret, which is hidden until the next reset
+    /// whatever comes of it.
+    pub(super) fn derive(
+        platform: &mut impl Platform,
+        crypto: &impl KeyedCrypto,
+        genesis: &Digest,
+        about: (Option<Program>, Digest),
+        mode: Mode,
+    ) -> Result<Self> {
+        let derived = derive(platform, crypto, genesis, about, mode);
+        platform.lock_uds(); // ROT-1
+        derived
+    }
+
+    pub(super) fn certificate(&self) -> &[u8] {
+        self.certificate.get(..self.certificate_length).unwrap_or(&[])
+    }
+
+    /// Writes the handover into `out`; returns its length. The caller wipes it once it was read.
+    ///
+    /// # Errors
+    /// `RoomTooSmall`, which [`HANDOVER_MAX`] bytes are not.
+    pub fn hand_over(&self, out: &mut [u8]) -> Result<usize> {
+        let room = out.split_first_chunk_mut().ok_or(Error::RoomTooSmall)?;
+        let (magic, rest): (&mut [u8; MAGIC.len()], _) = room;
+        *magic = *MAGIC;
+        let (length, body) = rest.split_first_chunk_mut().ok_or(Error::RoomTooSmall)?;
+        let mut writer = Writer::new(body);
+        writer.array(8)?.u64(FORMAT)?.bytes(&self.identity.0)?.u64(self.mode as u64)?;
+        writer.bytes(&self.implementation.0)?.bytes(&self.attester.0)?;
+        writer.bytes(&self.sealing.0)?.bytes(self.certificate())?;
+        Program::write_optional(self.program.as_ref(), &mut writer)?;
+        let written = writer.length();
+        *length = u32::try_from(written).map_err(|_| Error::RoomTooSmall)?.to_le_bytes();
+        Ok(MAGIC.len() + length.len() + written)
+    }
+
+    /// Takes a layer over from the stage before. `bytes` may go on after it.
+    ///
+    /// # Errors
+    /// `HandoverInvalid`: no stage that this program knows wrote it.
+    pub fn take_over(bytes: &[u8]) -> Result<Self> {
+        read(bytes).map_err(|_| Error::HandoverInvalid)
+    }
+}
+
+fn read(bytes: &[u8]) -> craton_trust::error::Result<Layer0> {
+    let invalid = craton_trust::Error::FieldInvalid;
+    let body = bytes.strip_prefix(MAGIC).ok_or(invalid)?;
+    let (length, body) = body.split_first_chunk().ok_or(invalid)?;
+    let body = body.get(..u32::from_le_bytes(*length) as usize).ok_or(invalid)?;
+    let mut reader = Reader::new(body)?;
+    reader.array(8)?;
+    if reader.u64()? != FORMAT {
+        return Err(craton_trust::Error::VersionUnknown);
+    }
+    let identity = PublicKey(reader.fixed()?);
+    let mode = Mode::from_number(reader.u8()?)?;
+    let implementation = reader.digest()?;
+    let (attester, sealing) = (Secret::new(reader.fixed()?), Secret::new(reader.fixed()?));
+    let found = reader.bytes(CERTIFICATE_MAX)?;
+    let mut certificate = [0u8; CERTIFICATE_MAX];
+    certificate.get_mut(..found.len()).ok_or(invalid)?.copy_from_slice(found);
+    let certificate_length = found.len();
+    let program = reader.optional(Program::read)?;
+    reader.end()?;
+    Ok(Layer0 {
+        identity,
+        mode,
+        implementation,
+        program,
+        attester,
+        sealing,
+        certificate,
+        certificate_length,
+    })
+}
+
+fn derive(
+    platform: &impl Platform,
+    crypto: &impl KeyedCrypto,
+    genesis: &Digest,
+    (program, implementation): (Option<Program>, Digest),
+    mode: Mode,
+) -> Result<Layer0> {
+    let mut uds = Secret::<32>::zero();
+    platform.fuses(Row::Uds, &mut uds.0)?;
+    let first = dice::Layer::of_uds(&uds.0);
+    let identity = first.private_key(crypto, |secret| crypto.key(secret))?;
+    let inputs = Inputs {
+        code: crypto.sha512(&[&implementation.0]),
+        configuration: configuration(platform)?,
+        authority: crypto.sha512(&[&genesis.0]),
+        mode: mode as u8,
+        hidden: [0; 64],
+    };
+    let own = first.next(crypto, &inputs);
+    let (attester, subject) = own.private_key(crypto, |secret| {
+        let key = crypto.key(secret)?;
+        Ok((Cdi(*secret), key.public_key()))
+    })?;
+    let mut certificate = [0u8; CERTIFICATE_MAX];
+    let certified = dice::certify(crypto, &identity, &inputs, &subject, &mut certificate)?;
+    let certificate_length = certified.len();
+    Ok(Layer0 {
+        identity: identity.public_key(),
+        mode,
+        implementation,
+        program,
+        attester: Secret::new(attester.0),
+        sealing: Secret::new(own.seal.0),
+        certificate,
+        certificate_length,
+    })
+}
+
+fn configuration(platform: &impl Platform) -> Result<[u8; 64]> {
+    let mut class = [0u8; 16];
+    platform.fuses(Row::Class, &mut class)?;
+    let mut configuration = [0u8; 64];
+    let lifecycle = (lifecycle::read(platform)? as u16).to_be_bytes();
+    let parts = [&[1][..], &lifecycle, &class].into_iter().flatten();
+    configuration.iter_mut().zip(parts).for_each(|(place, byte)| *place = *byte);
+    Ok(configuration)
+}
