@@ -15,9 +15,59 @@ pub enum Limit {
     NextLayerMeasuresItself,
     /// Fuses are bits of a file: they can be set back.
     FusesAreErasable,
+    /// What one command brings must fit one message of a mailbox.
+    MessagesAreBounded,
+}
+
+/// How many limits there are.
+const LIMITS: usize = 6;
+
+/// Every limit, in the order of its bit.
+const ALL: [Limit; LIMITS] = [
+    Limit::SecretReadableByHost,
+    Limit::StorageCanBeRolledBack,
+    Limit::ProgramNotMeasured,
+    Limit::NextLayerMeasuresItself,
+    Limit::FusesAreErasable,
+    Limit::MessagesAreBounded,
+];
+
+/// Every subset, at the place of its bits: limits come over a mailbox as a number, and are a
+/// `&'static` list on both of its sides.
+static SUBSETS: [[Limit; LIMITS]; 1 << LIMITS] = subsets();
+
+const fn subsets() -> [[Limit; LIMITS]; 1 << LIMITS] {
+    let mut subsets = [[Limit::SecretReadableByHost; LIMITS]; 1 << LIMITS];
+    let mut bits = 0;
+    while bits < subsets.len() {
+        let (mut limit, mut place) = (0, 0);
+        while limit < LIMITS {
+            if bits & (1 << limit) != 0 {
+                subsets[bits][place] = ALL[limit];
+                place += 1;
+            }
+            limit += 1;
+        }
+        bits += 1;
+    }
+    subsets
 }
 
 impl Limit {
+    /// Limits as bits, which [`Limit::of_bits`] reads.
+    #[must_use]
+    pub fn bits(limits: &[Self]) -> u64 {
+        let bit = |all: &Self| u64::from(limits.contains(all));
+        ALL.iter().enumerate().fold(0, |bits, (place, limit)| bits | (bit(limit) << place))
+    }
+
+    /// The limits of these bits; `None` if a bit is nobody's.
+    #[must_use]
+    pub fn of_bits(bits: u64) -> Option<&'static [Self]> {
+        let subset = SUBSETS.get(usize::try_from(bits).ok()?)?;
+        subset.get(..bits.count_ones() as usize)
+    }
+
     /// For people.
     #[must_use]
     pub const fn words(self) -> &'static str {
@@ -27,6 +77,7 @@ impl Limit {
             Self::ProgramNotMeasured => "nothing measures the program of the root of trust",
             Self::NextLayerMeasuresItself => "the runtime measures itself",
             Self::FusesAreErasable => "its fuses can be set back by the host",
+            Self::MessagesAreBounded => "a command must fit one message of its mailbox",
         }
     }
 }
@@ -52,3 +103,18 @@ pub const SOFTWARE: Capabilities = Capabilities {
         Limit::FusesAreErasable,
     ],
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_set_of_limits_comes_back_from_its_bits() {
+        for bits in 0..1 << LIMITS {
+            let limits = Limit::of_bits(bits).unwrap();
+            assert_eq!((Limit::bits(limits), limits.len()), (bits, bits.count_ones() as usize));
+        }
+        assert_eq!(Limit::of_bits(1 << LIMITS), None);
+        assert_eq!(Limit::of_bits(Limit::bits(SOFTWARE.limits)), Some(SOFTWARE.limits));
+    }
+}

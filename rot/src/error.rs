@@ -23,6 +23,19 @@ macro_rules! refusals {
                 }
             }
 
+            /// The refusal that has this number, be it of the trust crate; `None` for a number of
+            /// nobody.
+            #[must_use]
+            pub const fn from_code(code: u16) -> Option<Self> {
+                match code {
+                    $($code => Some(Self::$name),)*
+                    _ => match craton_trust::Error::from_code(code) {
+                        Some(error) => Some(Self::Trust(error)),
+                        None => None,
+                    },
+                }
+            }
+
             /// The name in `spec/errors.toml`.
             #[must_use]
             pub const fn name(self) -> &'static str {
@@ -235,6 +248,46 @@ refusals! {
     NoChallenge = 3601,
         "no capability challenge is open",
         "Ask for a challenge first";
+    /// Nothing answers there.
+    MailboxUnreachable = 3701,
+        "no root of trust can be reached at this mailbox",
+        "Start the board, or correct the address";
+    /// No answer in time; what was asked may have been done.
+    MailboxSilent = 3702,
+        "the mailbox did not answer in time: whether the command was done is not known",
+        "Look at the state before trying again; if it stays silent, reset the board";
+    /// The chip began anew behind the client's back.
+    MailboxReset = 3703,
+        "the root of trust was reset since this connection was opened",
+        "Open the mailbox again, and boot";
+    /// What a command brings does not fit one message.
+    MessageTooLarge = 3704,
+        "the command or its answer is larger than a message of this mailbox",
+        "Send less at once; the largest message stands in the answer to hello";
+    /// Not an operation of this protocol.
+    OperationUnknown = 3705,
+        "the root of trust does not know this operation",
+        "Use programs of one version on both sides of the mailbox";
+    /// An operation with too many or too few fields.
+    CallShape = 3706,
+        "a call has not the fields of its operation",
+        "Use programs of one version on both sides of the mailbox";
+    /// A field of a call has a size or number that it cannot have.
+    CallField = 3707,
+        "a field of a call has a wrong size, or a number that means nothing",
+        "Use programs of one version on both sides of the mailbox";
+    /// An answer that is not one.
+    AnswerMalformed = 3708,
+        "the mailbox answered something that is no answer to the command",
+        "Use programs of one version on both sides of the mailbox";
+    /// A refusal of a newer program.
+    RefusalUnknown = 3709,
+        "the root of trust refused with a number that this program does not know",
+        "Use programs of one version on both sides of the mailbox";
+    /// Messages of another version.
+    ProtocolUnknown = 3710,
+        "the other side of the mailbox speaks another version of its protocol",
+        "Use programs of one version on both sides of the mailbox";
 }
 
 impl core::error::Error for Error {}

@@ -15,6 +15,7 @@ pub mod boot;
 pub mod capabilities;
 pub mod engine;
 pub mod error;
+pub mod mailbox;
 pub mod order;
 pub mod platform;
 pub mod secret;
@@ -41,7 +42,9 @@ pub const SECTION_MAX: usize = 8192;
 ///
 /// Objects come as the bytes that were signed: a root of trust believes no caller's verification.
 /// After a refusal the state is as before, except after `StateUncertain`: it is then as before or
-/// as after, and the next reset shows which.
+/// as after, and the next reset shows which. One behind a mailbox refuses everything with the
+/// mailbox's own numbers (3701-3710), too; after `MailboxUnreachable`, `MailboxSilent` and
+/// `MailboxReset` the state is as before or as after, and `status` shows which.
 pub trait RootOfTrust {
     /// The identity: the key derived from the device secret, which only certifies.
     fn identity(&self) -> PublicKey;

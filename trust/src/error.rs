@@ -17,6 +17,15 @@ macro_rules! refusals {
                 match self { $(Self::$name => $code,)* }
             }
 
+            /// The refusal that has this number; `None` for a number of nobody.
+            #[must_use]
+            pub const fn from_code(code: u16) -> Option<Self> {
+                match code {
+                    $($code => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+
             /// The name in `spec/errors.toml`.
             #[must_use]
             pub const fn name(self) -> &'static str {

@@ -1,5 +1,6 @@
 //! The back-ends under test, and the steps that most tests begin with.
 
+use super::board::InMailbox;
 use super::world::*;
 use craton_rot::platform::file::FilePlatform;
 use craton_rot::platform::memory::MemoryPlatform;
@@ -73,6 +74,7 @@ impl Bench for InFile {
 pub fn on_every_back_end(test: impl Fn(&mut dyn Bench)) {
     test(&mut InMemory::default());
     test(&mut InFile::new());
+    test(&mut InMailbox::default());
 }
 
 pub fn manufacture(platform_section: &[u8]) -> Manufacture<'_> {

@@ -1,9 +1,11 @@
 //! One suite for every back-end: each behaviour that the trait promises, and each refusal.
 
 mod bench;
+mod board;
 mod boots;
 mod evidence;
 mod file_platform;
+mod mailbox;
 mod manufacturing;
 mod owners;
 mod power_cut;
