@@ -20,6 +20,8 @@ pub mod endorsement;
 pub mod error;
 pub mod evidence;
 pub mod failure;
+#[cfg(feature = "soft")]
+mod hash;
 pub mod id;
 pub mod key;
 pub mod merkle;

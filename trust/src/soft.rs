@@ -2,12 +2,11 @@
 
 use crate::crypto::{Crypto, KeyedCrypto, Signature, Signer};
 use crate::error::{Error, Result};
+use crate::hash;
 use crate::id::Digest;
 use crate::key::PublicKey;
 use p256::ecdsa::signature::hazmat::{PrehashSigner as _, PrehashVerifier as _};
 use p256::ecdsa::{SigningKey, VerifyingKey};
-use sha2::{Digest as _, Sha256, Sha512};
-use zeroize::Zeroize as _;
 
 /// p256 and sha2.
 #[derive(Clone, Copy, Debug, Default)]
@@ -15,37 +14,15 @@ pub struct Soft;
 
 impl Crypto for Soft {
     fn sha256(&self, parts: &[&[u8]]) -> Digest {
-        let mut hash = Sha256::new();
-        parts.iter().for_each(|part| hash.update(part));
-        Digest(hash.finalize().into())
+        Digest(hash::sha256(parts))
     }
 
     fn sha512(&self, parts: &[&[u8]]) -> [u8; 64] {
-        let mut hash = Sha512::new();
-        parts.iter().for_each(|part| hash.update(part));
-        hash.finalize().into()
+        hash::sha512(parts)
     }
 
     fn hmac_sha512(&self, key: &[u8], parts: &[&[u8]]) -> [u8; 64] {
-        let mut block = [0u8; 128];
-        if key.len() > block.len() {
-            let mut short = self.sha512(&[key]);
-            block[..64].copy_from_slice(&short);
-            short.zeroize();
-        } else {
-            block[..key.len()].copy_from_slice(key);
-        }
-        let mut inner = Sha512::new();
-        // The padded blocks are the key to whoever reads them: there is one, and it is wiped.
-        block.iter_mut().for_each(|byte| *byte ^= 0x36);
-        inner.update(block);
-        parts.iter().for_each(|part| inner.update(part));
-        let mut outer = Sha512::new();
-        block.iter_mut().for_each(|byte| *byte ^= 0x36 ^ 0x5c);
-        outer.update(block);
-        block.zeroize();
-        outer.update(inner.finalize());
-        outer.finalize().into()
+        hash::hmac_sha512(key, parts)
     }
 
     fn es256_verify(&self, key: &PublicKey, parts: &[&[u8]], signature: &Signature) -> Result<()> {
