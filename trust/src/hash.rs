@@ -12,6 +12,11 @@ pub(crate) fn sha512(parts: &[&[u8]]) -> [u8; 64] {
     over::<Sha512>(parts).into()
 }
 
+#[cfg(feature = "compact")]
+pub(crate) fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    hmac::<Sha256>(&mut [0; 64], key, parts).into()
+}
+
 pub(crate) fn hmac_sha512(key: &[u8], parts: &[&[u8]]) -> [u8; 64] {
     hmac::<Sha512>(&mut [0; 128], key, parts).into()
 }
@@ -42,4 +47,20 @@ fn hmac<H: Digest>(block: &mut [u8], key: &[u8], parts: &[&[u8]]) -> Output<H> {
     block.zeroize();
     outer.update(inner.finalize());
     outer.finalize()
+}
+
+#[cfg(all(test, feature = "compact"))]
+mod tests {
+    use super::*;
+
+    /// RFC 4231, cases 2 and 6: the second has a key longer than a block of either hash.
+    #[test]
+    fn hmac_matches_rfc_4231() {
+        let data: [&[u8]; 2] = [b"what do ya want ", b"for nothing?"];
+        assert_eq!(hmac_sha256(b"Jefe", &data)[..4], [0x5b, 0xdc, 0xc1, 0x46]);
+        assert_eq!(hmac_sha512(b"Jefe", &data)[..4], [0x16, 0x4b, 0x7a, 0x7b]);
+        let (key, data) = ([0xaa; 131], b"Test Using Larger Than Block-Size Key - Hash Key First");
+        assert_eq!(hmac_sha256(&key, &[data])[..4], [0x60, 0xe4, 0x31, 0x59]);
+        assert_eq!(hmac_sha512(&key, &[data])[..4], [0x80, 0xb2, 0x42, 0x63]);
+    }
 }

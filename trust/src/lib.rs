@@ -13,6 +13,8 @@ extern crate std;
 pub mod assignment;
 pub mod capability;
 pub mod cbor;
+#[cfg(feature = "compact")]
+pub mod compact;
 pub mod cose;
 pub mod crypto;
 pub mod dice;
@@ -20,7 +22,7 @@ pub mod endorsement;
 pub mod error;
 pub mod evidence;
 pub mod failure;
-#[cfg(feature = "soft")]
+#[cfg(any(feature = "soft", feature = "compact"))]
 mod hash;
 pub mod id;
 pub mod key;
