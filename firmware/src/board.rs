@@ -1,11 +1,21 @@
-//! The driver of the board: the only file that knows addresses.
+//! The board: what there is one of, and the driver of its fuses and flash.
 
 use crate::map;
+use crate::register::write_register;
+use crate::uart::Uart;
 use core::ops::Range;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
 use craton_rot::platform::{Platform, Row, SECTOR_SIZE, Sector};
 use craton_rot::{Capabilities, Error, Limit, Result, RotClass};
+use craton_trust::suit::{FOOTER_SIZE, Footer};
+use zeroize::Zeroize as _;
+
+/// The vector table after the exceptions: no program of ours takes an interrupt.
+#[unsafe(link_section = ".vector_table.interrupts")]
+#[unsafe(no_mangle)]
+#[used]
+static __INTERRUPTS: [u32; 1] = [0];
 
 /// All of the board. There is one.
 pub struct Board {
@@ -30,49 +40,8 @@ impl Board {
         // SAFETY: the region is memory, no program's linker script of this stage has it (rom's ends
         // 464 KiB below), and `TAKEN` makes this the only reference.
         let code = unsafe { core::slice::from_raw_parts_mut(code, map::CODE_SIZE) };
-        Some(Self { uart: Uart::start(), chip: Chip { uds_locked: false }, code })
+        Some(Self { uart: Uart::start(), chip: Chip::new(), code })
     }
-}
-
-/// A transmitter (CMSDK APB UART).
-pub struct Uart(());
-
-impl Uart {
-    const DATA: usize = map::UART;
-    const STATE: usize = map::UART + 4;
-    const CONTROL: usize = map::UART + 8;
-    const DIVISOR: usize = map::UART + 16;
-    /// A line that is never sent costs its bytes, not the boot.
-    const SPINS_MAX: u32 = 100_000;
-
-    fn start() -> Self {
-        write_register(Self::DIVISOR, 16);
-        write_register(Self::CONTROL, 1);
-        Self(())
-    }
-
-    /// Sends the words and a line feed.
-    pub fn line(&mut self, words: &[&str]) {
-        let bytes = words.iter().flat_map(|word| word.bytes());
-        bytes.chain([b'\n']).for_each(|byte| self.send(byte));
-    }
-
-    fn send(&mut self, byte: u8) {
-        let full = || read_register(Self::STATE) & 1 == 1;
-        if (0..Self::SPINS_MAX).any(|_| !full()) {
-            write_register(Self::DATA, u32::from(byte));
-        }
-    }
-}
-
-fn read_register(address: usize) -> u32 {
-    // SAFETY: every caller passes an aligned register of a device that is there.
-    unsafe { ptr::with_exposed_provenance::<u32>(address).read_volatile() }
-}
-
-fn write_register(address: usize, value: u32) {
-    // SAFETY: as above; the UART's registers touch no memory.
-    unsafe { ptr::with_exposed_provenance_mut::<u32>(address).write_volatile(value) }
 }
 
 /// Fuses and flash in the PSRAM. NOR rules are kept here: bits only fall until a sector is erased,
@@ -81,9 +50,56 @@ fn write_register(address: usize, value: u32) {
 /// It does not promise what the PSRAM cannot: see [`Platform::capabilities`] of this value.
 pub struct Chip {
     uds_locked: bool,
+    random: Option<Random>,
 }
 
+/// HMAC-SHA-512 of a key that is replaced after each use.
+struct Random {
+    key: [u8; 64],
+    hmac: Hmac,
+}
+
+/// HMAC-SHA-512 over parts.
+pub type Hmac = fn(&[u8], &[&[u8]]) -> [u8; 64];
+
 impl Chip {
+    /// As it is after a reset: its secret is readable, and it has no random numbers.
+    const fn new() -> Self {
+        Self { uds_locked: false, random: None }
+    }
+
+    /// The ROM derived a layer: since then its secret is hidden (ROT-1).
+    pub const fn hidden(&mut self) {
+        self.uds_locked = true;
+    }
+
+    /// Mixes somebody's random bytes into the random numbers.
+    ///
+    /// # Errors
+    /// `RandomFailed` if nobody ever wrote a seed.
+    pub fn stir(&mut self, bytes: &[u8]) -> Result<()> {
+        let Random { key, hmac } = self.random.as_mut().ok_or(Error::RandomFailed)?;
+        *key = hmac(key, &[b"stir", bytes]);
+        Ok(())
+    }
+
+    /// Makes random numbers of the seed, which is replaced first: no later start has this one's.
+    ///
+    /// # Errors
+    /// `RandomFailed` if nobody ever wrote a seed.
+    pub fn seed(&mut self, hmac: Hmac) -> Result<()> {
+        let mut seed = [0u8; map::SEED_SIZE];
+        read(map::SEED, &mut seed);
+        if seed == [0xff; map::SEED_SIZE] || seed == [0; map::SEED_SIZE] {
+            return Err(Error::RandomFailed);
+        }
+        let next = hmac(&seed, &[b"craton/1/seed/next"]);
+        change(map::SEED..map::SEED + next.len(), next.into_iter(), |_, new| new);
+        self.random = Some(Random { key: hmac(&seed, &[b"craton/1/seed/this"]), hmac });
+        seed.zeroize();
+        Ok(())
+    }
+
     /// Copies the package in the slot into `code`. Nothing of it is believed: a length beyond the
     /// slot or `code` gives an empty package, which no footer ends.
     pub fn package<'c>(&self, code: &'c mut [u8]) -> &'c [u8] {
@@ -114,6 +130,29 @@ fn change(places: Range<usize>, bytes: impl Iterator<Item = u8>, by: impl Fn(u8,
         // SAFETY: as in `read`; no reference points into the PSRAM.
         unsafe { place.write_volatile(by(place.read_volatile(), byte)) };
     }
+}
+
+/// Makes a read or a write of these addresses a fault until the next reset: the MPU of the secure
+/// side maps everything else, privileged or not. It does not promise that the program that runs
+/// next leaves the MPU alone; a real chip has a lock for it.
+fn hide(places: Range<usize>) {
+    const MPU: usize = 0xe000_ed90;
+    const CONTROL: usize = MPU + 4;
+    const NUMBER: usize = MPU + 8;
+    const BASE: usize = MPU + 0xc;
+    const LIMIT: usize = MPU + 0x10;
+    const ATTRIBUTES: usize = MPU + 0x30;
+    const READ_WRITE: u32 = 0b01 << 1;
+    write_register(ATTRIBUTES, 0x44); // both memory that nothing caches
+    let regions = [(0, places.start - 0x20), (places.end, 0xffff_ffe0)];
+    for (number, (first, last)) in regions.into_iter().enumerate() {
+        write_register(NUMBER, number as u32);
+        write_register(BASE, first as u32 | READ_WRITE);
+        write_register(LIMIT, last as u32 | 1);
+    }
+    write_register(CONTROL, 1);
+    cortex_m::asm::dsb();
+    cortex_m::asm::isb();
 }
 
 /// The addresses of `length` bytes of a sector.
@@ -153,6 +192,7 @@ impl Platform for Chip {
 
     fn lock_uds(&mut self) {
         self.uds_locked = true;
+        hide(map::FUSES..map::FUSES + map::SECRET_SIZE);
     }
 
     fn read(&self, sector: Sector, offset: usize, into: &mut [u8]) -> Result<()> {
@@ -176,8 +216,29 @@ impl Platform for Chip {
         Ok(())
     }
 
-    fn random(&mut self, _: &mut [u8]) -> Result<()> {
-        Err(Error::RandomFailed) // the board has no source of randomness
+    fn program_envelope<'o>(&self, room: &'o mut [u8]) -> Result<Option<&'o [u8]>> {
+        let mut header = [0u8; map::SLOT_HEADER_SIZE];
+        read(map::SLOT, &mut header);
+        let length = u32::from_le_bytes(header) as usize;
+        let footer_at = length.checked_sub(FOOTER_SIZE).filter(|_| length <= map::CODE_SIZE);
+        let footer_at = footer_at.ok_or(Error::StorageDamaged)?;
+        let package = map::SLOT + map::SLOT_HEADER_SIZE;
+        let mut footer = [0u8; FOOTER_SIZE];
+        read(package + footer_at, &mut footer);
+        let footer = Footer::parse(&footer, length as u64)?;
+        let room = room.get_mut(..footer.envelope_size as usize).ok_or(Error::RoomTooSmall)?;
+        read(package + footer.payload_size as usize, room);
+        Ok(Some(room))
+    }
+
+    fn random(&mut self, out: &mut [u8]) -> Result<()> {
+        let Random { key, hmac } = self.random.as_mut().ok_or(Error::RandomFailed)?;
+        for chunk in out.chunks_mut(key.len()) {
+            let block = hmac(key, &[b"out"]);
+            chunk.iter_mut().zip(block).for_each(|(place, byte)| *place = byte);
+            *key = hmac(key, &[b"next"]);
+        }
+        Ok(())
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -6,7 +6,27 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+#[cfg(not(target_os = "none"))]
+#[macro_use]
+extern crate std;
+
 #[cfg(target_os = "none")]
 #[allow(unsafe_code)]
 pub mod board;
+pub mod gate;
+#[cfg(target_os = "none")]
+#[allow(unsafe_code)]
+pub mod handover;
 pub mod map;
+#[cfg(target_os = "none")]
+pub mod partition;
+#[cfg(not(target_os = "none"))]
+pub mod program;
+#[cfg(target_os = "none")]
+#[allow(unsafe_code)]
+pub mod register;
+#[cfg(target_os = "none")]
+#[allow(unsafe_code)]
+pub mod table;
+#[cfg(target_os = "none")]
+pub mod uart;

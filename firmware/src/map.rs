@@ -1,28 +1,61 @@
-//! Where things are on the board; addresses are those of the secure side.
+//! Where things are on the board; addresses are those of the secure side unless they say otherwise.
 
 use craton_rot::platform::{FUSES_SIZE, SECTOR_SIZE, SECTORS};
 
 /// The PSRAM, which stands for fuses and flash. It outlives the emulator if a file is behind it.
-/// Anyone with that file, and a non-secure program, may change it: what is believed is copied out
-/// of it first.
+/// Anyone with that file may change it: what is believed is copied out of it first.
 pub const FLASH: usize = 0x8000_0000;
 /// Bytes of it that have a meaning.
 pub const FLASH_SIZE: usize = SLOT - FLASH + SLOT_SIZE;
-/// The fuses, alone in the first sector.
+/// The fuses, alone in the first sector. The device secret comes first.
 pub const FUSES: usize = FLASH;
+/// Bytes from there on that only the ROM may read.
+pub const SECRET_SIZE: usize = 32;
 /// The sectors of [`craton_rot::platform::Sector`].
 pub const STATE: usize = FLASH + SECTOR_SIZE;
-/// The place of the runtime's package: its length (u32, little-endian), then the package.
+/// The seed of the random numbers: the board has no source of its own, so whoever gives it power
+/// writes fresh bytes here, and the firmware replaces them before it uses them.
+pub const SEED: usize = STATE + SECTORS * SECTOR_SIZE;
+/// Bytes of the seed.
+pub const SEED_SIZE: usize = 64;
+/// The place of the program's package: its length (u32, little-endian), then the package.
 pub const SLOT: usize = FLASH + 0x1_0000;
 /// Bytes of that place.
 pub const SLOT_SIZE: usize = CODE_SIZE + SLOT_HEADER_SIZE;
 /// Bytes before the package.
 pub const SLOT_HEADER_SIZE: usize = 4;
+
+/// The table of what the ROM gives to the program: the last bytes of the ROM.
+pub const ROM_TABLE: usize = 0x1000_bfc0;
 /// Code memory on the secure side, for the one copy of a package that is verified and started.
 pub const CODE: usize = 0x1008_0000;
 /// Bytes of it.
 pub const CODE_SIZE: usize = 256 * 1024;
-/// The first UART.
-pub const UART: usize = 0x5020_0000;
+/// Where a program's gate is: its one entry from the non-secure side.
+pub const GATE: usize = CODE + NON_SECURE_OFFSET - GATE_SIZE;
+/// Bytes of the gate.
+pub const GATE_SIZE: usize = 32;
+/// Where in a program its non-secure part begins.
+pub const NON_SECURE_OFFSET: usize = 128 * 1024;
+/// The same place as the non-secure side sees it.
+pub const NON_SECURE_CODE: usize = CODE - SECURE_ALIAS + NON_SECURE_OFFSET;
+/// Bytes of the non-secure part.
+pub const NON_SECURE_CODE_SIZE: usize = CODE_SIZE - NON_SECURE_OFFSET;
+/// What the secure alias of an address adds to it.
+pub const SECURE_ALIAS: usize = 0x1000_0000;
 
-const _: () = assert!(FUSES_SIZE <= SECTOR_SIZE && STATE + SECTORS * SECTOR_SIZE <= SLOT);
+/// Where the ROM hands over: above its own stack.
+pub const HANDOVER: usize = 0x3000_7c00;
+/// A word that a reset keeps: how to start next.
+pub const RETAINED: usize = HANDOVER - 8;
+/// The memory of the non-secure side, as that side sees it.
+pub const NON_SECURE_RAM: usize = 0x2820_0000;
+/// Bytes of it.
+pub const NON_SECURE_RAM_SIZE: usize = 64 * 1024;
+
+/// The first UART: what the ROM says, for people.
+pub const UART: usize = 0x5020_0000;
+/// The second UART, on the non-secure side: the mailbox.
+pub const LINE: usize = 0x4020_1000;
+
+const _: () = assert!(FUSES_SIZE <= SECTOR_SIZE && SEED + SEED_SIZE <= SLOT);

@@ -1,27 +1,42 @@
-//! The ROM stage: verifies the runtime in the slot and starts it, or says why not and halts.
+//! The ROM stage: verifies the program in the slot, derives its layer and starts it, or says why not
+//! and halts.
 //!
 //! What is true of it: the program that starts is the copy in secure code memory that was verified
-//! (ROT-15); interrupts are off; a stack that would outgrow the RAM faults instead of overwriting
-//! it; a fault or a panic halts. It reads no device secret, derives no layer, and has neither a
+//! (ROT-15); it gets its layer and no more (ROT-16), and the device secret is hidden until the next
+//! reset; interrupts are off; a stack that would outgrow the RAM faults instead of overwriting it;
+//! a fault or a panic halts. A blank chip has no secret, no owner and no identity: there it starts
+//! whatever is in the slot, which is how a factory's program gets in (ROT-17). It has neither a
 //! second slot nor a recovery: those come with the stages that need them. An instruction that is
-//! skipped may still start a bad runtime.
+//! skipped may still start a bad program.
 #![no_std]
 #![no_main]
 
 use core::panic::PanicInfo;
 use core::ptr;
 use cortex_m_rt::{ExceptionFrame, entry, exception};
-use craton_firmware::board::{Board, Uart};
-use craton_rot::engine::rom::{self, Runtime};
-use craton_trust::soft::Soft;
+use craton_firmware::board::{Board, Chip};
+use craton_firmware::handover::{self, Handover};
+use craton_firmware::table::Table;
+use craton_rot::engine::rom;
+use craton_rot::{Error, Result};
+use craton_trust::compact::Compact;
+
+/// At a fixed address, by the linker script.
+#[unsafe(link_section = ".rom_table")]
+#[used]
+static TABLE: Table = Table::of::<Compact>();
 
 #[entry]
 fn main() -> ! {
     cortex_m::interrupt::disable();
     limit_stack();
-    let Some(Board { mut uart, chip, code }) = Board::take() else { halt() };
-    match rom::select(&chip, &Soft, chip.package(code)) {
-        Ok(runtime) => start(&runtime, &mut uart),
+    let Some(Board { mut uart, mut chip, code }) = Board::take() else { halt() };
+    let package = chip.package(code);
+    match prepare(&mut chip, package) {
+        Ok(program) => {
+            uart.line(&["rom: starts the runtime"]);
+            start(program)
+        }
         Err(error) => {
             let mut digits = [0u8; 5];
             uart.line(&["rom: refused E", decimal(error.code(), &mut digits)]);
@@ -30,12 +45,28 @@ fn main() -> ! {
     }
 }
 
-/// Gives the chip to a verified program.
-fn start(runtime: &Runtime<'_>, uart: &mut Uart) -> ! {
-    uart.line(&["rom: starts the runtime"]);
-    let table = runtime.program().as_ptr();
-    // SAFETY: the program was signed for this place: it begins with its vector table, and is
-    // aligned as `map::CODE` is. Nothing of this stage is used again.
+/// Decides, and leaves the handover.
+fn prepare<'p>(chip: &mut Chip, package: &'p [u8]) -> Result<&'p [u8]> {
+    match rom::select(chip, &Compact, package) {
+        Ok(runtime) => {
+            let layer = runtime.layer(chip, &Compact, handover::requested())?;
+            Handover::Layer(layer).leave()?;
+            Ok(runtime.program())
+        }
+        Err(Error::NotManufactured) => {
+            let program = rom::unverified(package)?; // ROT-17
+            Handover::Blank.leave()?;
+            Ok(program)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Gives the chip to a program.
+fn start(program: &[u8]) -> ! {
+    let table = program.as_ptr();
+    // SAFETY: the program was signed for this place, or the chip is blank: it begins with its
+    // vector table, and is aligned as `map::CODE` is. Nothing of this stage is used again.
     unsafe {
         (*cortex_m::peripheral::SCB::PTR).vtor.write(table.expose_provenance() as u32);
         cortex_m::asm::dsb();

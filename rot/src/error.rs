@@ -288,6 +288,10 @@ refusals! {
     ProtocolUnknown = 3710,
         "the other side of the mailbox speaks another version of its protocol",
         "Use programs of one version on both sides of the mailbox";
+    /// What the non-secure side passed is not its own, or is written while it is read.
+    GateRefused = 3711,
+        "a call names memory that is not the mailbox's",
+        "Use programs of one version on both sides of the gate";
 }
 
 impl core::error::Error for Error {}

@@ -1,21 +1,27 @@
 //! The virtual board on this host: QEMU, a file as its PSRAM, and what comes out of its UART.
 
 use crate::world::*;
-use craton_firmware::map;
+use craton_firmware::{map, program};
+use craton_rot::engine::rom;
+use craton_rot::mailbox::client::Patience;
 use craton_rot::platform::memory::MemoryPlatform;
 use craton_rot::platform::{Platform as _, Row, SECTOR_SIZE, Sector};
 use craton_rot::{Engine, Manufacture, NextLayer, RootOfTrust as _, Start};
+use craton_trust::ComponentId;
 use craton_trust::crypto::Crypto as _;
 use craton_trust::soft::Soft;
-use craton_trust::suit::{self, Footer, Image};
-use object::{Object as _, ObjectSegment as _};
+use craton_trust::suit::{self, Footer, Image, ImageType};
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::FileExt as _;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
+/// The root of trust's own program.
+pub const FIRMWARE: ComponentId = ComponentId([0xbb; 16]);
 const QEMU: &str = "qemu-system-arm";
 const TARGET: &str = "thumbv8m.main-none-eabi";
 /// A boot takes a fraction of it; a machine under load may take long.
@@ -23,6 +29,11 @@ const FIRST_LINE: Duration = Duration::from_secs(120);
 /// How long a refusing ROM is watched for starting something after all.
 const SILENCE: Duration = Duration::from_millis(500);
 const PSRAM_SIZE: u64 = 16 * 1024 * 1024;
+
+/// How long the tests wait for an answer: a machine under load is slow.
+pub fn patience() -> Patience {
+    Patience { first: Duration::from_secs(20), tries: 4 }
+}
 
 /// The folder with the built programs.
 fn programs() -> &'static Path {
@@ -37,19 +48,15 @@ fn programs() -> &'static Path {
     })
 }
 
-/// The least runtime, as it lies in code memory.
+/// The least program.
 pub fn hello() -> Vec<u8> {
-    let elf = std::fs::read(programs().join("hello")).unwrap();
-    let file = object::File::parse(&*elf).unwrap();
-    let mut program = Vec::new();
-    for segment in file.segments() {
-        let (address, bytes) = (segment.address() as usize, segment.data().unwrap());
-        if (map::CODE..map::CODE + map::CODE_SIZE).contains(&address) && !bytes.is_empty() {
-            program.resize((address - map::CODE + bytes.len()).max(program.len()), 0);
-            program[address - map::CODE..][..bytes.len()].copy_from_slice(bytes);
-        }
-    }
-    program
+    program::alone(&std::fs::read(programs().join("hello")).unwrap()).unwrap()
+}
+
+/// The root of trust.
+pub fn root_of_trust() -> Vec<u8> {
+    let read = |name| std::fs::read(programs().join(name)).unwrap();
+    program::bundle(&read("runtime"), &read("mailbox")).unwrap()
 }
 
 pub fn package(change: impl FnOnce(&mut Image<'_>)) -> Vec<u8> {
@@ -58,9 +65,14 @@ pub fn package(change: impl FnOnce(&mut Image<'_>)) -> Vec<u8> {
 
 /// The least runtime as security version 3, changed by `change` and signed by `by`.
 pub fn package_of(by: u8, change: impl FnOnce(&mut Image<'_>)) -> Vec<u8> {
-    let program = hello();
-    let mut about = image(RUNTIME, 3);
-    (about.payload, about.payload_size) = (Soft.sha256(&[&program]), program.len() as u64);
+    package_with(by, &hello(), change)
+}
+
+/// The same of another program.
+pub fn package_with(by: u8, program: &[u8], change: impl FnOnce(&mut Image<'_>)) -> Vec<u8> {
+    let mut about = image(FIRMWARE, 3);
+    about.image_type = ImageType::RootOfTrust;
+    (about.payload, about.payload_size) = (Soft.sha256(&[program]), program.len() as u64);
     change(&mut about);
     let mut room = [0; suit::MANIFEST_MAX];
     let manifest = about.encode(&mut room).unwrap().to_vec();
@@ -68,10 +80,10 @@ pub fn package_of(by: u8, change: impl FnOnce(&mut Image<'_>)) -> Vec<u8> {
     let envelope = suit::sign(&Soft, &manifest, &[&key(by)], &mut room).unwrap();
     let payload_size = program.len() as u64;
     let footer = Footer { payload_size, envelope_size: envelope.len() as u64 };
-    [&program[..], envelope, &footer.encode()].concat()
+    [program, envelope, &footer.encode()].concat()
 }
 
-/// A manufactured and owned chip that confirmed security version 3 of its runtime.
+/// A manufactured and owned chip that confirmed security version 3 of its program.
 pub fn chip() -> MemoryPlatform {
     let chip = MemoryPlatform::new();
     let section = platform_section(false);
@@ -79,72 +91,124 @@ pub fn chip() -> MemoryPlatform {
     let with = Manufacture { platform_section: &section, claim_code, class: CLASS };
     let mut rot = Engine::manufacture(chip.clone(), Soft, &with).unwrap();
     rot.claim(CODE, &owner_section(false)).unwrap();
-    let mut rot = rot.restart(Start::Normal).unwrap();
-    let (set, runtime) = (set(&[(RUNTIME, 3)]), measured(RUNTIME, 3));
-    rot.boot(&NextLayer { runtime, set: Some(&set), images: &[] }).unwrap();
+    drop(rot);
+    let (mut after, package) = (chip.clone(), package(|_| ()));
+    after.reset();
+    let runtime = rom::select(&after, &Soft, &package).unwrap();
+    let layer = runtime.layer(&mut after, &Soft, Start::Normal).unwrap();
+    let mut rot = Engine::resume(after, Soft, layer).unwrap();
+    let (set, images) = (set(&[(APP, 1)]), [measured(APP, 1)]);
+    let runtime = measured(RUNTIME, 1);
+    rot.boot(&NextLayer { runtime, set: Some(&set), images: &images }).unwrap();
     rot.confirm().unwrap();
     chip
 }
 
-/// The board's PSRAM: fuses and flash of the chip, and the package in its slot.
-fn psram(chip: &MemoryPlatform, package: &[u8]) -> tempfile::NamedTempFile {
-    let mut bytes = vec![0xff; map::FLASH_SIZE + 4];
-    let mut chip = chip.duplicate();
-    chip.reset();
-    bytes[..SECTOR_SIZE].fill(0);
-    let rows = [Row::Uds, Row::ClaimCode, Row::PlatformGenesis, Row::Class, Row::Lifecycle];
-    for row in rows.into_iter().chain([Row::ClaimUsed]) {
-        let (offset, length) = row.place();
-        chip.fuses(row, &mut bytes[map::FUSES - map::FLASH + offset..][..length]).unwrap();
-    }
-    use Sector::{OwnerA, OwnerB, PlatformA, PlatformB, StateA, StateB};
-    for sector in [StateA, StateB, PlatformA, PlatformB, OwnerA, OwnerB] {
-        let at = map::STATE - map::FLASH + sector as usize * SECTOR_SIZE;
-        chip.read(sector, 0, &mut bytes[at..][..SECTOR_SIZE]).unwrap();
-    }
-    if !package.is_empty() {
-        let slot = &mut bytes[map::SLOT - map::FLASH..];
-        slot[..map::SLOT_HEADER_SIZE].copy_from_slice(&(package.len() as u32).to_le_bytes());
-        slot[map::SLOT_HEADER_SIZE..][..package.len()].copy_from_slice(package);
-    }
-    let mut file = tempfile::NamedTempFile::new().unwrap();
-    file.write_all(&bytes).unwrap();
-    file.as_file().set_len(PSRAM_SIZE).unwrap();
-    file
+/// The board's PSRAM: fuses and flash of a chip, a seed, and the package in its slot.
+pub struct Psram {
+    file: tempfile::NamedTempFile,
+    folder: tempfile::TempDir,
 }
 
-/// An emulator that ends with the test, whichever way that ends.
-struct Board(Child);
+impl Psram {
+    /// Of a chip that was never powered, with this package in its slot.
+    pub fn blank(package: &[u8]) -> Self {
+        Self::of(&MemoryPlatform::new(), package)
+    }
+
+    /// Of a chip that an engine on this host made.
+    pub fn of(chip: &MemoryPlatform, package: &[u8]) -> Self {
+        let mut bytes = vec![0xff; map::FLASH_SIZE + 4];
+        let mut chip = chip.duplicate();
+        chip.reset();
+        bytes[..SECTOR_SIZE].fill(0);
+        let rows = [Row::Uds, Row::ClaimCode, Row::PlatformGenesis, Row::Class, Row::Lifecycle];
+        for row in rows.into_iter().chain([Row::ClaimUsed]) {
+            let (offset, length) = row.place();
+            chip.fuses(row, &mut bytes[map::FUSES - map::FLASH + offset..][..length]).unwrap();
+        }
+        use Sector::{OwnerA, OwnerB, PlatformA, PlatformB, StateA, StateB};
+        for sector in [StateA, StateB, PlatformA, PlatformB, OwnerA, OwnerB] {
+            let at = map::STATE - map::FLASH + sector as usize * SECTOR_SIZE;
+            chip.read(sector, 0, &mut bytes[at..][..SECTOR_SIZE]).unwrap();
+        }
+        let seed = map::SEED - map::FLASH;
+        bytes[seed..seed + map::SEED_SIZE].fill(0x5e);
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&bytes).unwrap();
+        file.as_file().set_len(PSRAM_SIZE).unwrap();
+        let psram = Self { file, folder: tempfile::tempdir().unwrap() };
+        if !package.is_empty() {
+            psram.install(package);
+        }
+        psram
+    }
+
+    /// Puts a package into the slot, as a programmer does.
+    pub fn install(&self, package: &[u8]) {
+        let slot = [&(package.len() as u32).to_le_bytes(), package].concat();
+        self.file.as_file().write_all_at(&slot, (map::SLOT - map::FLASH) as u64).unwrap();
+    }
+
+    /// Gives the board power.
+    pub fn power_on(&self) -> Board {
+        let memory = format!(
+            "memory-backend-file,id=psram,size={PSRAM_SIZE},mem-path={},share=on",
+            self.file.path().display()
+        );
+        let line = self.folder.path().join("mailbox");
+        let _ = std::fs::remove_file(&line);
+        let socket = format!("unix:{},server=on,wait=off", line.display());
+        let mut qemu = Command::new(QEMU);
+        qemu.args(["-M", "mps2-an505,memory-backend=psram", "-object", &memory]);
+        qemu.args(["-display", "none", "-monitor", "none", "-serial", "stdio"]);
+        qemu.args(["-serial", &socket, "-kernel"]);
+        qemu.arg(programs().join("rom")).stdin(Stdio::null()).stdout(Stdio::piped());
+        let started = qemu.spawn();
+        let mut qemu = started.unwrap_or_else(|why| panic!("{QEMU}: {why}: install {QEMU}"));
+        let (send, said) = channel();
+        let out = BufReader::new(qemu.stdout.take().unwrap());
+        std::thread::spawn(move || {
+            out.lines().map_while(Result::ok).try_for_each(|line| send.send(line))
+        });
+        Board { qemu, line, said }
+    }
+}
+
+/// A board that has power, until it goes.
+pub struct Board {
+    qemu: Child,
+    line: PathBuf,
+    said: Receiver<String>,
+}
+
+impl Board {
+    /// A connection to its mailbox, once the program there runs.
+    pub fn line(&mut self) -> UnixStream {
+        let said = self.said.recv_timeout(FIRST_LINE).expect("the board said nothing");
+        assert_eq!(said, "rom: starts the runtime");
+        self.connect()
+    }
+
+    /// Another connection to it; there is one at a time.
+    pub fn connect(&self) -> UnixStream {
+        UnixStream::connect(&self.line).unwrap()
+    }
+
+    pub fn power_off(self) {}
+}
 
 impl Drop for Board {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.qemu.kill();
+        let _ = self.qemu.wait();
     }
 }
 
 /// Boots the board, and returns the lines of its UART until it halts or the runtime runs.
 pub fn boot(chip: &MemoryPlatform, package: &[u8]) -> Vec<String> {
-    let file = psram(chip, package);
-    let memory = format!(
-        "memory-backend-file,id=psram,size={PSRAM_SIZE},mem-path={},share=on",
-        file.path().display()
-    );
-    let mut qemu = Command::new(QEMU);
-    qemu.args(["-M", "mps2-an505,memory-backend=psram", "-object", &memory]);
-    qemu.args(["-display", "none", "-monitor", "none", "-serial", "stdio", "-kernel"]);
-    qemu.arg(programs().join("rom")).stdin(Stdio::null()).stdout(Stdio::piped());
-    let started = qemu.spawn();
-    let mut board = Board(started.unwrap_or_else(|why| panic!("{QEMU}: {why}: install {QEMU}")));
-    let (send, lines) = channel();
-    let out = BufReader::new(board.0.stdout.take().unwrap());
-    let reader = std::thread::spawn(move || {
-        out.lines().map_while(Result::ok).try_for_each(|line| send.send(line))
-    });
-    let said = listen(&lines);
-    drop(board);
-    let _ = reader.join();
-    said
+    let board = Psram::of(chip, package).power_on();
+    listen(&board.said)
 }
 
 fn listen(lines: &Receiver<String>) -> Vec<String> {

@@ -69,6 +69,11 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         self.platform
     }
 
+    /// The chip, for what it needs beside the engine.
+    pub const fn platform_mut(&mut self) -> &mut P {
+        &mut self.platform
+    }
+
     /// Makes `next` the state: one write that commits (ROT-7).
     fn commit(&mut self, next: State) -> Result<()> {
         let mut body = [0u8; BODY_MAX];

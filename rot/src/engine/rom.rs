@@ -5,6 +5,10 @@
 //! the component that runs on this device, at or above its floor. Nothing is read twice: the caller
 //! passes the only copy, and starts that one.
 //!
+//! Rule ROT-17: where `select` says `NotManufactured` there is no device secret, no owner and no
+//! identity to protect, and a factory must get its first program in: the ROM starts what is in the
+//! slot ([`unverified`]) and hands no layer over.
+//!
 //! The decision needs no secret: the device secret is read for [`Runtime::layer`] only, which
 //! nobody has who was refused. It promises nothing about faults that skip or change an instruction.
 
@@ -91,6 +95,14 @@ pub fn select<'p>(
     let about = Program { component: image.component, security_version: image.security_version };
     let (genesis, debug_next) = (state.platform.genesis, state.debug_next);
     Ok(Runtime { program, about, digest, genesis, debug_next })
+}
+
+/// The program of a package that nothing verified: for a chip without a secret (ROT-17).
+///
+/// # Errors
+/// `Trust(FooterInvalid)`.
+pub fn unverified(package: &[u8]) -> Result<&[u8]> {
+    split(package).map(|(program, _)| program)
 }
 
 /// Program and envelope of a package; nothing of it is believed.

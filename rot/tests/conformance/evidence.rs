@@ -2,7 +2,6 @@
 
 use super::bench::*;
 use super::world::*;
-use craton_rot::engine::implementation;
 use craton_rot::{AuthMessage, Error, Start};
 use craton_trust::cose::{Kind, Sign1};
 use craton_trust::crypto::{Crypto as _, Signer as _};
@@ -20,7 +19,7 @@ fn evidence_says_what_booted_and_verifies_from_the_identity() {
         assert_eq!(claims.check(&nonce(), Purpose::CheckIn, &catalog(false)), Ok(()));
         assert_eq!(claims.device, rot.identity().device_id(&Soft));
         assert_eq!((claims.epoch, claims.boot, claims.check_in), (1, 1, 1));
-        assert_eq!(claims.implementation, implementation(&Soft));
+        assert_eq!(claims.implementation, bench.implementation());
         assert_eq!(claims.client_key, key(40).public_key());
         let (platform, owner) = (platform_section(false), owner_section(false));
         let store = trust_store_digest(&Soft, digest(&platform), Some(digest(&owner)));

@@ -11,4 +11,5 @@ mod owners;
 mod power_cut;
 mod rom;
 mod sealing;
+mod steps;
 mod world;

@@ -5,7 +5,7 @@ use super::world::*;
 use craton_rot::platform::Platform as _;
 use craton_rot::platform::Row;
 use craton_rot::platform::memory::MemoryPlatform;
-use craton_rot::{Action, Engine, Error, Limit, Manufacture, RotClass, Start};
+use craton_rot::{Action, Engine, Error, Limit, Manufacture, Start};
 use craton_trust::Error as Refusal;
 use craton_trust::dice;
 use craton_trust::evidence::Lifecycle;
@@ -77,10 +77,10 @@ fn without_randomness_nothing_is_made_random_failed() {
 }
 
 #[test]
-fn capabilities_say_what_software_cannot_do() {
+fn capabilities_say_what_a_back_end_cannot_do() {
     on_every_back_end(|bench| {
         let capabilities = unowned(bench).capabilities();
-        assert_eq!(capabilities.class, RotClass::Software);
+        assert_eq!(capabilities.class, bench.class());
         assert!(capabilities.limits.contains(&Limit::SecretReadableByHost));
         assert!(capabilities.limits.iter().all(|limit| !limit.words().is_empty()));
     });

@@ -1,0 +1,74 @@
+//! What the ROM leaves for the program that it starts: a fixed place in RAM, read once and wiped.
+
+use crate::map;
+use crate::register::{read_register, write_register};
+use core::ptr;
+use craton_rot::engine::{HANDOVER_MAX, Layer0};
+use craton_rot::{Error, Result, Start};
+use zeroize::Zeroize as _;
+
+/// How a program was started.
+pub enum Handover {
+    /// As the runtime of a manufactured chip, with its layer.
+    Layer(Layer0),
+    /// On a blank chip, which has no secret: nothing was verified.
+    Blank,
+}
+
+const BLANK: &[u8; 8] = b"craton\x01b";
+
+impl Handover {
+    /// Leaves it for the next program.
+    ///
+    /// # Errors
+    /// `RoomTooSmall`.
+    pub fn leave(&self) -> Result<()> {
+        let place = place();
+        match self {
+            Self::Layer(layer) => layer.hand_over(place).map(drop),
+            Self::Blank => {
+                place.get_mut(..BLANK.len()).ok_or(Error::RoomTooSmall)?.copy_from_slice(BLANK);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes it, and wipes the place.
+    ///
+    /// # Errors
+    /// `HandoverInvalid`.
+    pub fn take() -> Result<Self> {
+        let place = place();
+        let taken = if place.starts_with(BLANK) {
+            Ok(Self::Blank)
+        } else {
+            Layer0::take_over(place).map(Self::Layer)
+        };
+        place.zeroize();
+        taken
+    }
+}
+
+const RECOVERY: u32 = 0x7ec0_fe1d;
+
+/// Makes the next start one in mode Recovery.
+pub fn request_recovery() {
+    write_register(map::RETAINED, RECOVERY);
+}
+
+/// How to start, which is forgotten by it. What a RAM holds after power came is no request.
+#[must_use]
+pub fn requested() -> Start {
+    let start =
+        if read_register(map::RETAINED) == RECOVERY { Start::Recovery } else { Start::Normal };
+    write_register(map::RETAINED, 0);
+    start
+}
+
+/// The place; each program takes it once.
+fn place() -> &'static mut [u8] {
+    let place = ptr::with_exposed_provenance_mut(map::HANDOVER);
+    // SAFETY: no linker script of ours has this part of the RAM, and each of the two functions
+    // above that call this is called once in a program.
+    unsafe { core::slice::from_raw_parts_mut(place, HANDOVER_MAX) }
+}

@@ -1,0 +1,70 @@
+//! The mailbox: the non-secure program. It reads the line, finds frames, parses messages and asks
+//! the secure side by its gate; it holds no secret, and a fault here is the line's loss only.
+#![no_std]
+#![no_main]
+
+use core::cell::UnsafeCell;
+use core::panic::PanicInfo;
+use core::ptr;
+use cortex_m_rt::entry;
+use craton_firmware::gate::Block;
+use craton_firmware::map;
+use craton_firmware::uart::Line;
+use craton_rot::Error;
+use craton_rot::mailbox::frame::Decoder;
+use craton_rot::mailbox::{Answer, Call, FRAME_MAX, Post};
+
+/// A buffer that `main` takes once.
+struct Buffer(UnsafeCell<[u8; FRAME_MAX]>);
+
+// SAFETY: only `main` touches it.
+unsafe impl Sync for Buffer {}
+
+static IN: Buffer = Buffer(UnsafeCell::new([0; FRAME_MAX]));
+static OUT: Buffer = Buffer(UnsafeCell::new([0; FRAME_MAX]));
+
+#[entry]
+fn main() -> ! {
+    cortex_m::interrupt::disable();
+    let mut line = Line::start();
+    // SAFETY: `main` runs once, and takes each once.
+    let (room, out) = unsafe { (&mut *IN.0.get(), &mut *OUT.0.get()) };
+    let (mut decoder, mut post) = (Decoder::new(&mut room[..]), Post::new(&mut out[..]));
+    loop {
+        let Some(byte) = line.receive() else {
+            line.wait();
+            continue;
+        };
+        if let Some(frame) = decoder.push(byte) {
+            post.take(&frame, ask, |bytes| bytes.iter().for_each(|byte| line.send(*byte)));
+            enter(0); // the reply is on the line
+        }
+    }
+}
+
+/// Passes a call through the gate.
+fn ask(call: &Call<'_>, out: &mut [u8]) -> Answer {
+    let mut block = Block::of(call, out);
+    if enter((&raw mut block).expose_provenance() as u32) != 0 {
+        return Answer::refusal(Error::GateRefused);
+    }
+    // SAFETY: the secure side wrote to it, which the compiler cannot see.
+    let block = unsafe { (&raw const block).read_volatile() };
+    block.answered().unwrap_or_else(Answer::refusal)
+}
+
+/// The gate.
+fn enter(at: u32) -> u32 {
+    let gate = ptr::with_exposed_provenance::<()>(map::GATE | 1);
+    // SAFETY: the gate is a function of this type: it takes and gives a number in r0, and keeps
+    // what a callee keeps.
+    let gate: extern "C" fn(u32) -> u32 = unsafe { core::mem::transmute(gate) };
+    gate(at)
+}
+
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    loop {
+        cortex_m::asm::wfi();
+    }
+}

@@ -1,0 +1,274 @@
+//! The runtime: the root of trust itself, in secure state.
+//!
+//! What is true of it: keys, counters, sealing and attestation are here, and nothing here parses
+//! what came over a line; the non-secure side enters by one gate with one flat block (MBX-5), and
+//! gets no register back that held anything of this side. Interrupts are off while it runs. A fault
+//! or a panic halts.
+#![no_std]
+#![no_main]
+
+use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
+use core::panic::PanicInfo;
+use core::ptr;
+use cortex_m_rt::{ExceptionFrame, entry, exception};
+use craton_firmware::board::{self, Board};
+use craton_firmware::gate::{BLOCK_SIZE, Block, Place};
+use craton_firmware::handover::{Handover, request_recovery};
+use craton_firmware::register::write_register;
+use craton_firmware::table::Rom;
+use craton_firmware::{map, partition};
+use craton_rot::engine::{self, Engine, Manufacture};
+use craton_rot::mailbox::{Answer, Call, Chip, ENTROPY_SIZE, Runs, serve};
+use craton_rot::{Error, Result, Start};
+
+/// The gate. `sg` is the only instruction of the secure side that the non-secure side may go to.
+/// Interrupts are off on this side from the entry on, so that no call begins inside another.
+mod veneer {
+    core::arch::global_asm!(
+        ".section .gate, \"ax\", %progbits",
+        ".thumb",
+        ".balign 32",
+        ".global gate",
+        ".type gate, %function",
+        ".thumb_func",
+        "gate:",
+        "sg",
+        "push {{r0, lr}}",
+        "bl {body}",
+        "pop {{r1, lr}}",
+        "movs r1, #0",
+        "mov r2, r1",
+        "mov r3, r1",
+        "mov r12, r1",
+        "msr apsr_nzcvq, r1",
+        "bxns lr",
+        // Leaves this side for good but for calls: nothing of it stays in a register.
+        ".text",
+        ".global leave",
+        ".type leave, %function",
+        ".thumb_func",
+        "leave:",
+        "mov lr, r0",
+        "movs r0, #0",
+        "mov r1, r0",
+        "mov r2, r0",
+        "mov r3, r0",
+        "mov r4, r0",
+        "mov r5, r0",
+        "mov r6, r0",
+        "mov r7, r0",
+        "mov r8, r0",
+        "mov r9, r0",
+        "mov r10, r0",
+        "mov r11, r0",
+        "mov r12, r0",
+        "msr apsr_nzcvq, r0",
+        "bxns lr",
+        body = sym super::enter,
+    );
+}
+
+/// The one device of this program.
+struct Device {
+    rom: Rom,
+    state: State,
+    /// Asked for; nothing else is answered until it happened.
+    reset: bool,
+}
+
+#[expect(clippy::large_enum_variant, reason = "there is one, and no heap to put it on")]
+enum State {
+    /// It has an identity.
+    Running(Engine<board::Chip, Rom>),
+    /// It has none.
+    Blank(board::Chip),
+    /// Its storage is not what it must be.
+    Refused(Error),
+}
+
+impl Device {
+    fn start(mut chip: board::Chip, rom: Rom) -> Self {
+        let seeded = chip.seed(board_hmac);
+        let state = match (Handover::take(), seeded) {
+            (Ok(Handover::Layer(layer)), Ok(())) => {
+                chip.hidden();
+                match Engine::resume(chip, rom, layer) {
+                    Ok(engine) => State::Running(engine),
+                    Err(error) => State::Refused(error),
+                }
+            }
+            (Ok(Handover::Blank), _) => State::Blank(chip),
+            (Err(error), _) | (_, Err(error)) => State::Refused(error),
+        };
+        Self { rom, state, reset: false }
+    }
+}
+
+impl Chip for Device {
+    type Rot = Engine<board::Chip, Rom>;
+
+    fn runs(&self) -> Runs {
+        Runs::Runtime
+    }
+
+    fn rot(&mut self) -> Result<&mut Self::Rot> {
+        if self.reset {
+            return Err(Error::ResetNeeded);
+        }
+        match &mut self.state {
+            State::Running(engine) => Ok(engine),
+            State::Blank(_) => Err(Error::NotManufactured),
+            State::Refused(error) => Err(*error),
+        }
+    }
+
+    fn manufacture(&mut self, with: &Manufacture<'_>, entropy: &[u8; ENTROPY_SIZE]) -> Result<()> {
+        match (&mut self.state, self.reset) {
+            (_, true) => Err(Error::ResetNeeded),
+            (State::Blank(chip), _) => {
+                chip.stir(entropy)?;
+                engine::provision(chip, &self.rom, with)?;
+                self.reset = true;
+                Ok(())
+            }
+            (State::Running(_), _) => Err(Error::AlreadyManufactured),
+            (State::Refused(error), _) => Err(*error),
+        }
+    }
+
+    fn restart(&mut self, start: Start) -> Result<()> {
+        if start == Start::Recovery {
+            request_recovery();
+        }
+        self.reset = true;
+        Ok(())
+    }
+
+    fn stir(&mut self, entropy: &[u8; ENTROPY_SIZE]) -> Result<()> {
+        match &mut self.state {
+            State::Running(engine) => engine.platform_mut().stir(entropy),
+            State::Blank(chip) => chip.stir(entropy),
+            State::Refused(error) => Err(*error),
+        }
+    }
+}
+
+fn board_hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 64] {
+    use craton_trust::crypto::Crypto as _;
+    match Rom::find() {
+        Some(rom) => rom.hmac_sha512(key, parts),
+        None => halt(),
+    }
+}
+
+/// What the gate finds. It holds nothing until `main` filled it: a value here would be a copy of it
+/// in the program.
+struct Cell(UnsafeCell<MaybeUninit<Device>>);
+
+// SAFETY: one core, and interrupts are off on this side: `main` fills it before the non-secure side
+// runs, and calls of the gate follow one another.
+unsafe impl Sync for Cell {}
+
+static DEVICE: Cell = Cell(UnsafeCell::new(MaybeUninit::uninit()));
+
+#[entry]
+fn main() -> ! {
+    cortex_m::interrupt::disable();
+    limit_stack();
+    let (Some(Board { chip, .. }), Some(rom)) = (Board::take(), Rom::find()) else { halt() };
+    let device = Device::start(chip, rom);
+    // SAFETY: as `Cell` says: the only access so far.
+    unsafe { (*DEVICE.0.get()).write(device) };
+    partition::divide();
+    start_other_side()
+}
+
+/// Runs the non-secure program; its vector table stands first in its code.
+fn start_other_side() -> ! {
+    // SAFETY: `leave` is a function of this type.
+    unsafe extern "C" {
+        fn leave(entry: u32) -> !;
+    }
+    // VTOR of the other side.
+    write_register(0xe002_ed08, map::NON_SECURE_CODE as u32);
+    // SAFETY: the program was signed together with this one, and `divide` made its place
+    // non-secure; as the hardware does after a reset, its stack and its first instruction come from
+    // its vector table.
+    unsafe {
+        let table = ptr::with_exposed_provenance::<u32>(map::NON_SECURE_CODE);
+        cortex_m::register::msp::write_ns(table.read_volatile());
+        leave(table.add(1).read_volatile() & !1)
+    }
+}
+
+/// Where the gate goes on: `at` is the address of a [`Block`], or 0 once a reply is on the line.
+extern "C" fn enter(at: u32) -> u32 {
+    // SAFETY: as `Cell` says: it is filled, and no other access is under way.
+    let device = unsafe { (*DEVICE.0.get()).assume_init_mut() };
+    if at == 0 {
+        if device.reset {
+            partition::reset();
+        }
+        return 0;
+    }
+    let place = Place { at, length: BLOCK_SIZE as u32 };
+    if !place.is_non_secure() || !at.is_multiple_of(8) {
+        return 1;
+    }
+    let block = ptr::with_exposed_provenance_mut::<Block>(at as usize);
+    // SAFETY: it lies in memory of the non-secure side, aligned, and every bit pattern is a block;
+    // a copy, so that what is checked is what is used (MBX-5).
+    let mut copy = unsafe { block.read_volatile() };
+    let answer = call(device, &copy, place).unwrap_or_else(Answer::refusal);
+    copy.answer(&answer);
+    // SAFETY: as above.
+    unsafe { block.write_volatile(copy) };
+    0
+}
+
+fn call(device: &mut Device, block: &Block, own: Place) -> Result<Answer> {
+    block.check(own)?;
+    let mut room = [&[][..]; craton_rot::mailbox::call::BYTES_MAX];
+    let bytes = room.get_mut(..block.byte_count as usize).ok_or(Error::CallShape)?;
+    for (to, from) in bytes.iter_mut().zip(&block.bytes) {
+        let at = ptr::with_exposed_provenance::<u8>(from.at as usize);
+        // SAFETY: `check`: it lies in memory of the non-secure side, which nothing writes during
+        // the call but `out`, which is apart.
+        *to = unsafe { core::slice::from_raw_parts(at, from.length as usize) };
+    }
+    let at = ptr::with_exposed_provenance_mut::<u8>(block.out.at as usize);
+    // SAFETY: as above.
+    let out = unsafe { core::slice::from_raw_parts_mut(at, block.out.length as usize) };
+    let numbers = block.numbers.get(..block.number_count as usize).ok_or(Error::CallShape)?;
+    let call = Call::new(u64::from(block.operation), numbers, bytes)?;
+    Ok(serve(device, &call, out))
+}
+
+/// From here on a stack below the last static is a fault.
+fn limit_stack() {
+    // SAFETY: cortex-m-rt's linker script has this symbol.
+    unsafe extern "C" {
+        static __sheap: u32;
+    }
+    // SAFETY: the linker puts `__sheap` above all statics; only its address is taken, and the limit
+    // is far below the stack in use.
+    unsafe { cortex_m::register::msplim::write(ptr::addr_of!(__sheap).expose_provenance() as u32) }
+}
+
+fn halt() -> ! {
+    loop {
+        cortex_m::asm::wfi();
+    }
+}
+
+#[exception]
+// SAFETY: it only halts, whatever the state is that it interrupts.
+unsafe fn HardFault(_: &ExceptionFrame) -> ! {
+    halt()
+}
+
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    halt()
+}
