@@ -12,7 +12,9 @@ use craton_trust::suit::{FOOTER_SIZE, Footer};
 use zeroize::Zeroize as _;
 
 /// The vector table after the exceptions: no program of ours takes an interrupt.
+// SAFETY: cortex-m-rt's linker script wants a table of this name there, and reads it as one.
 #[unsafe(link_section = ".vector_table.interrupts")]
+// SAFETY: as above: no other symbol has this name.
 #[unsafe(no_mangle)]
 #[used]
 static __INTERRUPTS: [u32; 1] = [0];

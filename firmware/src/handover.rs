@@ -8,6 +8,7 @@ use craton_rot::{Error, Result, Start};
 use zeroize::Zeroize as _;
 
 /// How a program was started.
+#[expect(clippy::large_enum_variant, reason = "there is one, and no heap to put it on")]
 pub enum Handover {
     /// As the runtime of a manufactured chip, with its layer.
     Layer(Layer0),

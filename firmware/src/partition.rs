@@ -8,7 +8,7 @@ use crate::map;
 use crate::register::{read_register, write_register};
 use core::ops::Range;
 
-/// Memory protection controllers (Arm CoreLink SIE-200): of code, of the non-secure RAM.
+/// Memory protection controllers (Arm DDI 0571): of code, of the non-secure RAM.
 const CODE_MPC: usize = 0x5800_7000;
 const RAM_MPC: usize = 0x5800_9000;
 /// Where their memories begin.

@@ -1,5 +1,5 @@
-//! The ROM stage: verifies the program in the slot, derives its layer and starts it, or says why not
-//! and halts.
+//! The ROM stage: verifies the program in the slot, derives its layer and starts it, or says why
+//! not and halts.
 //!
 //! What is true of it: the program that starts is the copy in secure code memory that was verified
 //! (ROT-15); it gets its layer and no more (ROT-16), and the device secret is hidden until the next
@@ -22,6 +22,7 @@ use craton_rot::{Error, Result};
 use craton_trust::compact::Compact;
 
 /// At a fixed address, by the linker script.
+// SAFETY: that section holds this table and nothing else.
 #[unsafe(link_section = ".rom_table")]
 #[used]
 static TABLE: Table = Table::of::<Compact>();

@@ -29,17 +29,31 @@ pub struct Parts {
 const PARTS_MAX: usize = 8;
 const MAGIC: [u8; 8] = *b"craton\x01t";
 
+// SAFETY: of each: parts are readable, places to write to are writable and read by nobody
+// else, for the time of the call.
+type Sha256 = unsafe extern "C" fn(Parts, *mut [u8; 32]);
+// SAFETY: as above.
+type Sha512 = unsafe extern "C" fn(Parts, *mut [u8; 64]);
+// SAFETY: as above.
+type HmacSha512 = unsafe extern "C" fn(Part, Parts, *mut [u8; 64]);
+// SAFETY: as above.
+type Es256Verify = unsafe extern "C" fn(*const [u8; 64], Parts, *const [u8; 64]) -> u32;
+// SAFETY: as above.
+type Es256Public = unsafe extern "C" fn(*const [u8; 32], *mut [u8; 64]) -> u32;
+// SAFETY: as above.
+type Es256Sign = unsafe extern "C" fn(*const [u8; 32], Parts, *mut [u8; 64]) -> u32;
+
 /// What the ROM does for others. Every pointer is read or written only during the call.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Table {
     magic: [u8; 8],
-    sha256: unsafe extern "C" fn(Parts, *mut [u8; 32]),
-    sha512: unsafe extern "C" fn(Parts, *mut [u8; 64]),
-    hmac_sha512: unsafe extern "C" fn(Part, Parts, *mut [u8; 64]),
-    es256_verify: unsafe extern "C" fn(*const [u8; 64], Parts, *const [u8; 64]) -> u32,
-    es256_public: unsafe extern "C" fn(*const [u8; 32], *mut [u8; 64]) -> u32,
-    es256_sign: unsafe extern "C" fn(*const [u8; 32], Parts, *mut [u8; 64]) -> u32,
+    sha256: Sha256,
+    sha512: Sha512,
+    hmac_sha512: HmacSha512,
+    es256_verify: Es256Verify,
+    es256_public: Es256Public,
+    es256_sign: Es256Sign,
 }
 
 /// What the functions return.

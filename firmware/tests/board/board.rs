@@ -1,6 +1,6 @@
 //! The virtual board on this host: QEMU, a file as its PSRAM, and what comes out of its UART.
 
-use crate::world::*;
+use super::world::*;
 use craton_firmware::{map, program};
 use craton_rot::engine::rom;
 use craton_rot::mailbox::client::Patience;
@@ -207,7 +207,8 @@ impl Drop for Board {
 
 /// Boots the board, and returns the lines of its UART until it halts or the runtime runs.
 pub fn boot(chip: &MemoryPlatform, package: &[u8]) -> Vec<String> {
-    let board = Psram::of(chip, package).power_on();
+    let psram = Psram::of(chip, package);
+    let board = psram.power_on();
     listen(&board.said)
 }
 
