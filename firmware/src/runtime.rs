@@ -42,6 +42,8 @@ mod veneer {
         "mov r3, r1",
         "mov r12, r1",
         "msr apsr_nzcvq, r1",
+        ".global gate_end",
+        "gate_end:",
         "bxns lr",
         // Leaves this side for good but for calls: nothing of it stays in a register.
         ".text",

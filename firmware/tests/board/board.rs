@@ -11,6 +11,7 @@ use craton_trust::ComponentId;
 use craton_trust::crypto::Crypto as _;
 use craton_trust::soft::Soft;
 use craton_trust::suit::{self, Footer, Image, ImageType};
+use object::{Object as _, ObjectSymbol as _};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::os::unix::net::UnixStream;
@@ -48,6 +49,37 @@ fn programs() -> &'static Path {
     })
 }
 
+/// The ROM, and the secure part of the root of trust.
+pub const PROGRAM_ROM: &str = "rom";
+pub const PROGRAM_RUNTIME: &str = "runtime";
+
+/// The address of the one symbol of a program whose path ends in `name`.
+pub fn address(program: &str, name: &str) -> usize {
+    let elf = std::fs::read(programs().join(program)).unwrap();
+    let file = object::File::parse(&*elf).unwrap();
+    let is = |symbol: &object::Symbol<'_, '_>| {
+        let path: String = name.split("::").map(|part| format!("{}{part}", part.len())).collect();
+        symbol.name().is_ok_and(|found| found == name || found.contains(&path))
+    };
+    let found: Vec<u64> = file.symbols().filter(is).map(|symbol| symbol.address()).collect();
+    let [address] = found[..] else { panic!("{program} has {} symbols {name}", found.len()) };
+    address as usize & !1
+}
+
+/// The counting plugin, built once.
+fn counter() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("instruments/count.c");
+        let plugin = programs().join("count.so");
+        let mut compiler = Command::new("cc");
+        compiler.args(["-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o"]);
+        let done = compiler.arg(&plugin).arg(source).status();
+        assert!(done.unwrap_or_else(|why| panic!("cc: {why}: install a C compiler")).success());
+        plugin
+    })
+}
+
 /// The least program.
 pub fn hello() -> Vec<u8> {
     program::alone(&std::fs::read(programs().join("hello")).unwrap()).unwrap()
@@ -66,6 +98,13 @@ pub fn package(change: impl FnOnce(&mut Image<'_>)) -> Vec<u8> {
 /// The least runtime as security version 3, changed by `change` and signed by `by`.
 pub fn package_of(by: u8, change: impl FnOnce(&mut Image<'_>)) -> Vec<u8> {
     package_with(by, &hello(), change)
+}
+
+/// The same, as long as `size` bytes.
+pub fn package_of_size(size: usize) -> Vec<u8> {
+    let mut program = hello();
+    program.resize(size, 0x5a);
+    package_with(PLATFORM_PUBLISHER, &program, |_| ())
 }
 
 /// The same of another program.
@@ -152,6 +191,18 @@ impl Psram {
 
     /// Gives the board power.
     pub fn power_on(&self) -> Board {
+        self.power_on_with(&[])
+    }
+
+    /// Gives it power in an emulator that counts instructions up to these places.
+    pub fn power_on_counting(&self, places: &[usize]) -> Board {
+        let counts = self.folder.path().join("counts");
+        let mut plugin = format!("{},to={}", counter().display(), counts.display());
+        places.iter().for_each(|place| plugin += &format!(",at={place:x}"));
+        self.power_on_with(&["-icount", "shift=0,sleep=off", "-plugin", &plugin])
+    }
+
+    fn power_on_with(&self, more: &[&str]) -> Board {
         let memory = format!(
             "memory-backend-file,id=psram,size={PSRAM_SIZE},mem-path={},share=on",
             self.file.path().display()
@@ -162,7 +213,7 @@ impl Psram {
         let mut qemu = Command::new(QEMU);
         qemu.args(["-M", "mps2-an505,memory-backend=psram", "-object", &memory]);
         qemu.args(["-display", "none", "-monitor", "none", "-serial", "stdio"]);
-        qemu.args(["-serial", &socket, "-kernel"]);
+        qemu.args(["-serial", &socket]).args(more).arg("-kernel");
         qemu.arg(programs().join("rom")).stdin(Stdio::null()).stdout(Stdio::piped());
         let started = qemu.spawn();
         let mut qemu = started.unwrap_or_else(|why| panic!("{QEMU}: {why}: install {QEMU}"));
@@ -171,7 +222,7 @@ impl Psram {
         std::thread::spawn(move || {
             out.lines().map_while(Result::ok).try_for_each(|line| send.send(line))
         });
-        Board { qemu, line, said }
+        Board { qemu, line, said, counts: self.folder.path().join("counts") }
     }
 }
 
@@ -180,6 +231,7 @@ pub struct Board {
     qemu: Child,
     line: PathBuf,
     said: Receiver<String>,
+    counts: PathBuf,
 }
 
 impl Board {
@@ -196,6 +248,11 @@ impl Board {
     }
 
     pub fn power_off(self) {}
+
+    /// What the counting emulator wrote so far: a place and a count a line.
+    pub fn counted(&self) -> String {
+        std::fs::read_to_string(&self.counts).unwrap()
+    }
 }
 
 impl Drop for Board {

@@ -8,6 +8,7 @@ mod board;
 mod boots;
 #[path = "../../../rot/tests/conformance/evidence.rs"]
 mod evidence;
+mod figures;
 #[path = "../../../rot/tests/conformance/manufacturing.rs"]
 mod manufacturing;
 #[path = "../../../rot/tests/conformance/owners.rs"]

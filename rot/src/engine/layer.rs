@@ -43,6 +43,7 @@ pub struct Layer0 {
 impl Layer0 {
     /// Derives the layer of a program from the device secret, which is hidden until the next reset
     /// whatever comes of it.
+    #[inline(never)] // a step that is measured
     pub(super) fn derive(
         platform: &mut impl Platform,
         crypto: &impl KeyedCrypto,
@@ -63,6 +64,7 @@ impl Layer0 {
     ///
     /// # Errors
     /// `RoomTooSmall`, which [`HANDOVER_MAX`] bytes are not.
+    #[inline(never)] // as above
     pub fn hand_over(&self, out: &mut [u8]) -> Result<usize> {
         let room = out.split_first_chunk_mut().ok_or(Error::RoomTooSmall)?;
         let (magic, rest): (&mut [u8; MAGIC.len()], _) = room;

@@ -77,6 +77,7 @@ impl<'p> Runtime<'p> {
 /// `NotManufactured`, `StorageDamaged`, `StorageFailed`; `RuntimeForeign`; `Trust` for the package:
 /// `FooterInvalid`, `SignerUnknown`, `SignatureInvalid`, `ClassMismatch`, `RolledBack`,
 /// `AboveCeiling`, `PayloadMismatch` and the like.
+#[inline(never)] // a step that is measured
 pub fn select<'p>(
     platform: &impl Platform,
     crypto: &impl Crypto,
