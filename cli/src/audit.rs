@@ -92,7 +92,8 @@ pub async fn run(command: Command, options: &Options) -> Result<()> {
 }
 
 async fn verify(session: &mut Session, leaves: &[Digest], cosign: Option<&Unlock>) -> Result<()> {
-    let section = session.owner_section().await?;
+    let kept = session.owner_section().await?;
+    let section = kept.section();
     let catalog = craton_trust::CatalogId(session.catalog().await?.0);
     let folder = session.folder().await?;
     let answer: Checkpoint = session.ask(Call::of(Operation::Checkpoint)).await?;
@@ -131,7 +132,7 @@ async fn verify(session: &mut Session, leaves: &[Digest], cosign: Option<&Unlock
         sets,
         leaves: leaves.len() as u64,
         cosigned,
-        witnessed: !section.role(Role::Witness).keys().is_empty(),
+        witnessed: !section.role(Role::Witness).is_empty(),
     };
     tell(session, &verified);
     Ok(())
@@ -140,7 +141,7 @@ async fn verify(session: &mut Session, leaves: &[Digest], cosign: Option<&Unlock
 /// A checkpoint that the catalog's log signed. Whether witnesses cosigned it is told beside: a
 /// witness looks at what nobody has cosigned yet.
 fn believed(
-    section: &Section,
+    section: &Section<'_>,
     catalog: craton_trust::CatalogId,
     object: &[u8],
 ) -> Result<merkle::Checkpoint> {
@@ -236,7 +237,7 @@ mod tests {
     use super::*;
     use crate::keys::generate;
     use craton_trust::crypto::Signer as _;
-    use craton_trust::store::{RoleKeys, SectionKind};
+    use craton_trust::store::{KeptSection, RoleKeysBuilder, SectionBuilder, SectionKind};
 
     const CATALOG: craton_trust::CatalogId = craton_trust::CatalogId([7; 32]);
 
@@ -270,8 +271,12 @@ mod tests {
     #[test]
     fn a_checkpoint_of_another_log_key_or_catalog_is_not_believed() {
         let (log, other) = (generate().unwrap(), generate().unwrap());
-        let mut section = Section::genesis(SectionKind::Owner, true, 9);
-        section.set_role(Role::Log, RoleKeys::of(log.public_key()));
+        let mut section = SectionBuilder::genesis(SectionKind::Owner, true, 9);
+        section.set_role(Role::Root, RoleKeysBuilder::of(generate().unwrap().public_key()));
+        section.set_role(Role::Log, RoleKeysBuilder::of(log.public_key()));
+        let section = section.encode(&mut [0; 1024]).unwrap().to_vec();
+        let section = KeptSection::parse(section).unwrap();
+        let section = section.section();
         let signed_by = |key: &dyn craton_trust::crypto::Signer, catalog| {
             let root = craton_trust::Digest([1; 32]);
             let (mut payload, mut object) = ([0; 128], [0; 256]);

@@ -9,18 +9,18 @@ use crate::session::Session;
 use anyhow::Result;
 use craton_api::operator::{CatalogId, Section as SectionName, TrustStore};
 use craton_trust::soft::Soft;
-use craton_trust::store::{Section, accept_chain, accept_genesis, catalog_id};
+use craton_trust::store::{KeptSection, accept_chain, accept_genesis, catalog_id};
 use craton_trust::{Digest, Signed};
 use std::path::Path;
 
 /// The catalog's newest `owner` section; it is remembered, so that an older one is noticed.
-pub async fn owner_section(session: &mut Session) -> Result<Section> {
+pub async fn owner_section(session: &mut Session) -> Result<KeptSection<Vec<u8>>> {
     let catalog = session.catalog().await?;
     let folder = session.folder().await?;
     let versions = signed_versions(session, SectionName::Owner).await?;
     let section = descended(catalog, &versions)?;
     if let Ok(known) = remembered(&folder.owner_path()) {
-        no_older(known.version, section.version)?;
+        no_older(known.section().version, section.section().version)?;
     }
     if let Some(newest) = versions.last() {
         make_folder(&folder.0)?;
@@ -31,13 +31,8 @@ pub async fn owner_section(session: &mut Session) -> Result<Section> {
 
 /// The catalog's newest `platform` section, and the digest of its first. Nothing here vouches for
 /// that one: it stands in the fuses of devices.
-pub async fn platform_section(session: &mut Session) -> Result<(Section, Digest)> {
-    let versions = signed_versions(session, SectionName::Platform).await?;
-    let (first, later) = versions.split_first().ok_or(CliError::TrustStoreOther)?;
-    let genesis = accept_genesis(&Soft, &Signed::parse(first)?)?;
-    let chain = later.iter().map(Vec::as_slice);
-    let newest = accept_chain(&Soft, (*genesis).clone(), genesis.digest(), chain)?;
-    Ok((newest, genesis.digest()))
+pub async fn platform_section(session: &mut Session) -> Result<(KeptSection<Vec<u8>>, Digest)> {
+    followed(&signed_versions(session, SectionName::Platform).await?)
 }
 
 async fn signed_versions(session: &mut Session, half: SectionName) -> Result<Vec<Vec<u8>>> {
@@ -58,20 +53,27 @@ async fn signed_versions(session: &mut Session, half: SectionName) -> Result<Vec
 ///
 /// # Errors
 /// `FileUnreadable`, and those of the encoding.
-pub fn remembered(path: &Path) -> Result<Section> {
+pub fn remembered(path: &Path) -> Result<KeptSection<Vec<u8>>> {
     let kept = read_file(path)?;
-    Ok(Section::parse(Signed::parse(&kept)?.unchecked_payload())?)
+    Ok(KeptSection::parse(Signed::parse(&kept)?.unchecked_payload().to_vec())?)
 }
 
 /// Believes a chain of versions from the one whose digest is the catalog's id.
-fn descended(catalog: CatalogId, versions: &[Vec<u8>]) -> Result<Section> {
-    let (first, later) = versions.split_first().ok_or(CliError::TrustStoreOther)?;
-    let genesis = accept_genesis(&Soft, &Signed::parse(first)?)?;
-    if CatalogId::from(catalog_id(genesis.digest())) != catalog {
+fn descended(catalog: CatalogId, versions: &[Vec<u8>]) -> Result<KeptSection<Vec<u8>>> {
+    let (newest, genesis) = followed(versions)?;
+    if CatalogId::from(catalog_id(genesis)) != catalog {
         return Err(CliError::TrustStoreOther.into());
     }
-    let chain = later.iter().map(Vec::as_slice);
-    Ok(accept_chain(&Soft, (*genesis).clone(), genesis.digest(), chain)?)
+    Ok(newest)
+}
+
+/// The end of a chain of versions, and the digest of its first, which nothing here vouches for.
+fn followed(versions: &[Vec<u8>]) -> Result<(KeptSection<Vec<u8>>, Digest)> {
+    let (first, later) = versions.split_first().ok_or(CliError::TrustStoreOther)?;
+    let genesis = accept_genesis(&Soft, &Signed::parse(first)?)?;
+    accept_chain(&Soft, *genesis, genesis.digest(), later.iter().map(Vec::as_slice))?;
+    let newest = Signed::parse(later.last().unwrap_or(first))?.unchecked_payload();
+    Ok((KeptSection::parse(newest.to_vec())?, genesis.digest()))
 }
 
 fn no_older(known: u64, found: u64) -> Result<(), CliError> {
@@ -86,9 +88,9 @@ mod tests {
     use craton_trust::crypto::{Crypto as _, Signer as _};
     use craton_trust::signed;
     use craton_trust::soft::SoftKey;
-    use craton_trust::store::{Role, RoleKeys, SectionKind};
+    use craton_trust::store::{Role, RoleKeysBuilder, SectionBuilder, SectionKind};
 
-    fn signed_section(section: &Section, root: &SoftKey) -> Vec<u8> {
+    fn signed_section(section: &SectionBuilder, root: &SoftKey) -> Vec<u8> {
         let (mut payload, mut object) = (vec![0; 4096], vec![0; 4096]);
         let payload = section.encode(&mut payload).unwrap();
         signed::seal(&Soft, Kind::TrustStore, payload, &[root], &mut object).unwrap().to_vec()
@@ -97,15 +99,15 @@ mod tests {
     #[test]
     fn a_trust_store_of_another_catalog_or_an_older_one_is_refused() {
         let root = generate().unwrap();
-        let mut section = Section::genesis(SectionKind::Owner, true, 9);
-        section.set_role(Role::Root, RoleKeys::of(root.public_key()));
+        let mut section = SectionBuilder::genesis(SectionKind::Owner, true, 9);
+        section.set_role(Role::Root, RoleKeysBuilder::of(root.public_key()));
         let first = signed_section(&section, &root);
         let digest = Signed::parse(&first).unwrap().digest(&Soft);
         let catalog = CatalogId(digest.0);
         let mut second = section.clone();
         (second.version, second.genesis) = (2, Some(digest));
         let chain = vec![first.clone(), signed_section(&second, &root)];
-        assert_eq!(descended(catalog, &chain).unwrap().version, 2);
+        assert_eq!(descended(catalog, &chain).unwrap().section().version, 2);
         let other = descended(CatalogId(Soft.sha256(&[b"other"]).0), &chain).unwrap_err();
         assert!(matches!(other.downcast().unwrap(), CliError::TrustStoreOther));
         let none = descended(catalog, &[]).unwrap_err();

@@ -165,7 +165,8 @@ async fn approve(
     unlock: &Unlock,
 ) -> Result<ImageSet> {
     let catalog = session.catalog().await?;
-    let section = session.owner_section().await?;
+    let kept = session.owner_section().await?;
+    let section = kept.section();
     let call = Call::of(Operation::SetSigned).at(wanted.id);
     let kept: ImageSetSigned = session.ask(call).await?;
     let object = Signed::parse(&kept.signed.0)?;
@@ -180,7 +181,7 @@ async fn approve(
     let folder = session.folder().await?;
     let path = key.map_or_else(|| folder.key_path("approver"), Path::to_owned);
     let approver = keys::read(&path, unlock)?;
-    if !section.role(Role::Approver).keys().contains(&approver.public_key()) {
+    if !section.role(Role::Approver).contains(&approver.public_key()) {
         return Err(CliError::ApproverUnknown(path).into());
     }
     let mut room = vec![0u8; object.unchecked_payload().len() + 1024];

@@ -12,7 +12,7 @@ use craton_trust::cose::Kind;
 use craton_trust::crypto::Signer;
 use craton_trust::signed::{self, Signed};
 use craton_trust::soft::{Soft, SoftKey};
-use craton_trust::store::{Role, RoleKeys, Section, SectionKind};
+use craton_trust::store::{Role, RoleKeysBuilder, Section, SectionBuilder, SectionKind};
 use std::fs;
 use std::path::PathBuf;
 
@@ -95,20 +95,20 @@ impl Keys {
         self.new.iter().filter(|new| names.contains(&new.name)).map(|new| &new.key)
     }
 
-    fn one(&self, name: &str) -> RoleKeys {
+    fn one(&self, name: &str) -> RoleKeysBuilder {
         let found = self.new.iter().find(|new| new.name == name);
-        found.map_or(RoleKeys::new(0), |new| RoleKeys::of(new.key.public_key()))
+        found.map_or(RoleKeysBuilder::new(0), |new| RoleKeysBuilder::of(new.key.public_key()))
     }
 
     /// The root of both sections: the one key of a `dev` catalog, or two of three.
-    fn root(&self) -> Result<RoleKeys> {
+    fn root(&self) -> Result<RoleKeysBuilder> {
         let keys: Vec<PublicKey> = self.named(ROOTS).map(Signer::public_key).collect();
-        let mut role = RoleKeys::new(if keys.len() > 1 { 2 } else { 1 });
+        let mut role = RoleKeysBuilder::new(if keys.len() > 1 { 2 } else { 1 });
         keys.into_iter().try_for_each(|key| role.push(key))?;
         Ok(role)
     }
 
-    fn seal(&self, section: &Section) -> Result<Vec<u8>> {
+    fn seal(&self, section: &SectionBuilder) -> Result<Vec<u8>> {
         let (mut payload, mut object) = (vec![0u8; 8192], vec![0u8; 8192]);
         let payload = section.encode(&mut payload)?;
         // Parsing refuses what no device would take: one key on both sides of an approval.
@@ -195,16 +195,16 @@ impl Drop for Written {
     }
 }
 
-fn owner_section(keys: &Keys, plan: &Plan, info: &ServiceInfo) -> Result<Section> {
-    let service = |role: &str| -> Result<RoleKeys> {
+fn owner_section(keys: &Keys, plan: &Plan, info: &ServiceInfo) -> Result<SectionBuilder> {
+    let service = |role: &str| -> Result<RoleKeysBuilder> {
         let key = info.keys.iter().find(|key| key.role == role);
         let key = key.with_context(|| format!("the service has no key for the role {role}"))?;
-        Ok(RoleKeys::of(PublicKey::from_sec1(&key.key.0)?))
+        Ok(RoleKeysBuilder::of(PublicKey::from_sec1(&key.key.0)?))
     };
-    let mut section = Section::genesis(SectionKind::Owner, plan.dev, CEILING);
+    let mut section = SectionBuilder::genesis(SectionKind::Owner, plan.dev, CEILING);
     section.set_role(Role::Root, keys.root()?);
-    section.set_role(Role::Publisher, RoleKeys::of(keys.publisher));
-    section.set_role(Role::Approver, RoleKeys::of(keys.approver));
+    section.set_role(Role::Publisher, RoleKeysBuilder::of(keys.publisher));
+    section.set_role(Role::Approver, RoleKeysBuilder::of(keys.approver));
     section.set_role(Role::Catalog, service("catalog")?);
     section.set_role(Role::Online, service("online")?);
     section.set_role(Role::Service, service("service")?);
@@ -213,8 +213,8 @@ fn owner_section(keys: &Keys, plan: &Plan, info: &ServiceInfo) -> Result<Section
     Ok(section)
 }
 
-fn platform_section(keys: &Keys, plan: &Plan) -> Result<Section> {
-    let mut section = Section::genesis(SectionKind::Platform, plan.dev, CEILING);
+fn platform_section(keys: &Keys, plan: &Plan) -> Result<SectionBuilder> {
+    let mut section = SectionBuilder::genesis(SectionKind::Platform, plan.dev, CEILING);
     section.set_role(Role::Root, keys.root()?);
     section.set_role(Role::Manufacturer, keys.one("manufacturer"));
     section.set_role(Role::Publisher, keys.one("platform-publisher"));
@@ -235,13 +235,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let keys = Keys::make(&plan(folder.path())).unwrap();
         let root = keys.root().unwrap();
-        assert_eq!((root.threshold, root.keys().len()), (2, 3));
+        assert_eq!((root.threshold, root.role_keys().keys().len()), (2, 3));
         let section = platform_section(&keys, &plan(folder.path())).unwrap();
         let sealed = keys.seal(&section).unwrap();
         let signed = Signed::parse(&sealed).unwrap();
         assert!(craton_trust::store::accept_genesis(&Soft, &signed).is_ok());
         let dev = Keys::make(&Plan::dev()).unwrap().root().unwrap();
-        assert_eq!((dev.threshold, dev.keys().len()), (1, 1));
+        assert_eq!((dev.threshold, dev.role_keys().keys().len()), (1, 1));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use craton_image::package::{Package, Unsigned, sha256};
 use craton_image::sbom::{Component, components_of_lock, cyclonedx};
 use craton_trust::crypto::Signer;
 use craton_trust::soft::{Soft, SoftKey};
-use craton_trust::store::{Role, RoleKeys, SectionKind};
+use craton_trust::store::{Role, RoleKeysBuilder, SectionKind};
 use craton_trust::suit::{self, Image, ImageType};
 use craton_trust::{ClassId, Digest};
 use serde::Serialize;
@@ -216,15 +216,16 @@ pub fn verify(
 ) -> Result<()> {
     let package = read(file)?;
     let role = match (publisher, folder) {
-        (Some(named), _) => RoleKeys::of(keys::public_key(named)?),
+        (Some(named), _) => RoleKeysBuilder::of(keys::public_key(named)?),
         (None, None) => return Err(CliError::CatalogUnchosen.into()),
         (None, Some(folder)) => {
-            let section = believed::remembered(&folder.owner_path())?;
+            let kept = believed::remembered(&folder.owner_path())?;
+            let section = kept.section();
             section.require(SectionKind::Owner)?;
-            section.role(Role::Publisher).clone()
+            section.role(Role::Publisher).into()
         }
     };
-    let image = suit::verify(&Soft, &role, package.envelope())?;
+    let image = suit::verify(&Soft, role.role_keys(), package.envelope())?;
     image.check_payload(&sha256(package.payload()), package.payload().len() as u64)?;
     let other = |sbom: &&Path| read_file(sbom).map(|bytes| sha256(&bytes) != image.sbom);
     if let Some(sbom) = sbom

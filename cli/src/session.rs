@@ -10,7 +10,7 @@ use anyhow::Result;
 use craton_api::operator::{Catalog, CatalogId, CatalogList};
 use craton_trust::PublicKey;
 use craton_trust::id::from_hex;
-use craton_trust::store::Section;
+use craton_trust::store::KeptSection;
 use serde::de::DeserializeOwned;
 
 /// What every verb may be told.
@@ -101,7 +101,7 @@ impl Session {
     ///
     /// # Errors
     /// `TrustStoreOther`, `TrustStoreOlder`, and those of the service.
-    pub async fn owner_section(&mut self) -> Result<Section> {
+    pub async fn owner_section(&mut self) -> Result<KeptSection<Vec<u8>>> {
         believed::owner_section(self).await
     }
 

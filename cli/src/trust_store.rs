@@ -17,7 +17,9 @@ use clap::{Subcommand, ValueEnum};
 use craton_api::operator::{TrustStore, TrustStoreSection};
 use craton_trust::cose::Kind;
 use craton_trust::soft::Soft;
-use craton_trust::store::{Role, RoleKeys, Section, SectionKind};
+use craton_trust::store::{
+    KeptSection, Role, RoleKeys, RoleKeysBuilder, Section, SectionBuilder, SectionKind,
+};
 use craton_trust::{PublicKey, Signed, signed};
 use std::path::{Path, PathBuf};
 
@@ -141,15 +143,15 @@ async fn root_key(key: Option<PathBuf>, options: &Options) -> Result<PathBuf> {
 
 async fn show(session: &mut Session) -> Result<()> {
     let store: TrustStore = session.ask(Call::of(Operation::TrustStoreShow)).await?;
-    let mut rows = rows(&newest(session, Half::Platform).await?);
-    rows.extend(self::rows(&newest(session, Half::Owner).await?));
+    let mut rows = rows(&newest(session, Half::Platform).await?.section());
+    rows.extend(self::rows(&newest(session, Half::Owner).await?.section()));
     session.out.list(&store, HEADER, rows);
     Ok(())
 }
 
 const HEADER: &[&str] = &["section", "role", "threshold", "key", "ceiling"];
 
-fn rows(section: &Section) -> Vec<Vec<String>> {
+fn rows(section: &Section<'_>) -> Vec<Vec<String>> {
     let about = format!("{} {}", half(section), section.version);
     let mut rows = Vec::new();
     for (name, role) in ROLES {
@@ -174,7 +176,7 @@ fn show_file(file: &Path, out: Output) -> Result<()> {
     Ok(())
 }
 
-const fn half(section: &Section) -> &'static str {
+const fn half(section: &Section<'_>) -> &'static str {
     match section.kind {
         SectionKind::Platform => "platform",
         SectionKind::Owner => "owner",
@@ -182,7 +184,7 @@ const fn half(section: &Section) -> &'static str {
 }
 
 /// The newest version of a half. The owner's is believed because it descends from the catalog's id.
-async fn newest(session: &mut Session, half: Half) -> Result<Section> {
+async fn newest(session: &mut Session, half: Half) -> Result<KeptSection<Vec<u8>>> {
     match half {
         Half::Owner => session.owner_section().await,
         Half::Platform => Ok(believed::platform_section(session).await?.0),
@@ -190,7 +192,7 @@ async fn newest(session: &mut Session, half: Half) -> Result<Section> {
 }
 
 async fn propose(session: &mut Session, with: &Propose) -> Result<()> {
-    let old = newest(session, with.section).await?;
+    let old = SectionBuilder::from(&newest(session, with.section).await?.section());
     let genesis = match with.section {
         Half::Owner => craton_trust::Digest(session.catalog().await?.0),
         Half::Platform => believed::platform_section(session).await?.1,
@@ -201,11 +203,11 @@ async fn propose(session: &mut Session, with: &Propose) -> Result<()> {
     let payload = next.encode(&mut room)?;
     // Refuses what no device would take: a threshold above the keys, one key on both sides of an
     // approval (STORE-6).
-    Section::parse(payload)?;
+    let proposed = Section::parse(payload)?;
     let name = format!("{}-{}.successor", with.section.name(), next.version);
     let file = with.out.clone().unwrap_or_else(|| PathBuf::from(name));
     write_file(&file, payload)?;
-    told(session.out, &file, &next, 0);
+    told(session.out, &file, &proposed, 0);
     let sign = format!("craton trust-store sign {}", file.display());
     session.out.next(&[&sign, &format!("craton trust-store submit {}", file.display())]);
     Ok(())
@@ -214,26 +216,26 @@ async fn propose(session: &mut Session, with: &Propose) -> Result<()> {
 /// The largest section, bytes: what a root of trust keeps.
 const SECTION_MAX: usize = craton_rot::SECTION_MAX;
 
-fn changed(old: &Section, with: &Propose) -> Result<Section> {
+fn changed(old: &SectionBuilder, with: &Propose) -> Result<SectionBuilder> {
     let mut next = old.clone();
     for (role, key) in &with.remove {
         let key = named_in(next.role(*role), key)?;
         let old = next.role(*role);
-        let mut kept = RoleKeys::new(old.threshold);
-        old.keys().iter().filter(|it| **it != key).try_for_each(|it| kept.push(*it))?;
-        if kept.keys().is_empty() {
+        let mut kept = RoleKeysBuilder::new(old.threshold);
+        old.keys().filter(|it| *it != key).try_for_each(|it| kept.push(it))?;
+        if kept.role_keys().is_empty() {
             kept.threshold = 0;
         }
         next.set_role(*role, kept);
     }
     for (role, key) in &with.add {
-        let mut keys = next.role(*role).clone();
+        let mut keys = RoleKeysBuilder::from(next.role(*role));
         keys.push(keys::public_key(key)?)?;
         keys.threshold = keys.threshold.max(1);
         next.set_role(*role, keys);
     }
     for (role, threshold) in &with.threshold {
-        let mut keys = next.role(*role).clone();
+        let mut keys = RoleKeysBuilder::from(next.role(*role));
         keys.threshold = *threshold;
         next.set_role(*role, keys);
     }
@@ -242,13 +244,13 @@ fn changed(old: &Section, with: &Propose) -> Result<Section> {
 }
 
 /// A key of a role, by the beginning of its id as `show` has it, or as [`keys::public_key`] reads.
-fn named_in(role: &RoleKeys, named: &str) -> Result<PublicKey, CliError> {
-    let by_id = |key: &&PublicKey| named.len() >= 4 && hex(&key.key_id(&Soft)).starts_with(named);
-    if let Some(key) = role.keys().iter().find(by_id) {
-        return Ok(*key);
+fn named_in(role: RoleKeys<'_>, named: &str) -> Result<PublicKey, CliError> {
+    let by_id = |key: &PublicKey| named.len() >= 4 && hex(&key.key_id(&Soft)).starts_with(named);
+    if let Some(key) = role.keys().find(by_id) {
+        return Ok(key);
     }
     let key = keys::public_key(named)?;
-    let holds = role.keys().contains(&key);
+    let holds = role.contains(&key);
     if holds { Ok(key) } else { Err(CliError::KeyNotInRole(named.to_owned())) }
 }
 
@@ -284,16 +286,16 @@ fn unsigned(bytes: &[u8]) -> (&[u8], bool) {
 }
 
 /// How many keys of the section's own root have signed it.
-fn own_signatures(bytes: &[u8], section: &Section) -> usize {
+fn own_signatures(bytes: &[u8], section: &Section<'_>) -> usize {
     let Ok(signed) = Signed::parse(bytes) else { return 0 };
-    let by = |key: &&PublicKey| {
-        let alone = RoleKeys::of(**key);
-        signed.verify(&Soft, Kind::TrustStore, &[&alone], Section::parse).is_ok()
+    let by = |key: &PublicKey| {
+        let alone = RoleKeysBuilder::of(*key);
+        signed.verify(&Soft, Kind::TrustStore, &[alone.role_keys()], Section::parse).is_ok()
     };
-    section.role(Role::Root).keys().iter().filter(by).count()
+    section.role(Role::Root).keys().filter(by).count()
 }
 
-fn told(out: Output, file: &Path, section: &Section, signatures: usize) {
+fn told(out: Output, file: &Path, section: &Section<'_>, signatures: usize) {
     let (half, root) = (half(section), section.role(Role::Root));
     out.done(&format!(
         "{}: version {} of {half}, ceiling {}; signed by {signatures} of its own root, which asks \
@@ -347,10 +349,10 @@ mod tests {
         hex(&key.public_key().0)
     }
 
-    fn old(root: &SoftKey, publisher: &SoftKey) -> Section {
-        let mut section = Section::genesis(SectionKind::Owner, true, 10);
-        section.set_role(Role::Root, RoleKeys::of(root.public_key()));
-        section.set_role(Role::Publisher, RoleKeys::of(publisher.public_key()));
+    fn old(root: &SoftKey, publisher: &SoftKey) -> SectionBuilder {
+        let mut section = SectionBuilder::genesis(SectionKind::Owner, true, 10);
+        section.set_role(Role::Root, RoleKeysBuilder::of(root.public_key()));
+        section.set_role(Role::Publisher, RoleKeysBuilder::of(publisher.public_key()));
         section
     }
 
@@ -366,7 +368,7 @@ mod tests {
         let id = hex(&publisher.public_key().key_id(&Soft));
         let alone = with(|it| it.remove = vec![(Role::Publisher, id[..8].to_owned())]);
         let alone = changed(&both, &alone).unwrap();
-        assert_eq!(alone.role(Role::Publisher).keys(), [next.public_key()]);
+        assert!(alone.role(Role::Publisher).keys().eq([next.public_key()]));
         let stranger = with(|it| it.remove = vec![(Role::Publisher, key_hex(&root))]);
         let refused = changed(&old, &stranger).unwrap_err();
         assert!(matches!(refused.downcast().unwrap(), CliError::KeyNotInRole(_)));
@@ -387,14 +389,16 @@ mod tests {
         };
         let mut next = old.clone();
         (next.version, next.genesis) = (2, Some(genesis));
-        next.set_role(Role::Root, RoleKeys::of(next_root.public_key()));
+        next.set_role(Role::Root, RoleKeysBuilder::of(next_root.public_key()));
         let file = folder.path().join("owner-2.successor");
         std::fs::write(&file, next.encode(&mut payload).unwrap()).unwrap();
         let (out, unlock) = (Output::new(true), Unlock::default());
         let accepted = || {
             let bytes = std::fs::read(&file).unwrap();
             let signed = Signed::parse(&bytes)?;
-            accept_successor(&Soft, &old, genesis, &signed).map(|_| ())
+            let mut first = vec![0; SECTION_MAX];
+            let first = Section::parse(old.encode(&mut first)?)?;
+            accept_successor(&Soft, &first, genesis, &signed).map(|_| ())
         };
         assert!(accepted().is_err(), "a proposal is no successor");
         for (name, key) in [("one", &root), ("two", &next_root)] {

@@ -18,7 +18,7 @@ use craton_trust::crypto::{Crypto as _, Signer as _};
 use craton_trust::endorsement::{Endorsement, RotClass};
 use craton_trust::set::{ImageSetBuilder, Member, Purpose};
 use craton_trust::soft::SoftKey;
-use craton_trust::store::{Role, RoleKeys, Section, SectionKind};
+use craton_trust::store::{Role, RoleKeysBuilder, SectionBuilder, SectionKind};
 use craton_trust::suit::{self, Abis, ImageType};
 use craton_trust::{ClassId, ComponentId, signed};
 use http_body_util::BodyExt as _;
@@ -90,12 +90,12 @@ pub fn section(
     roles: &[(Role, &[u8])],
     signers: &[u8],
 ) -> Vec<u8> {
-    let mut section = Section::genesis(kind, dev, 1_000);
+    let mut section = SectionBuilder::genesis(kind, dev, 1_000);
     if let Some((version, genesis)) = next {
         (section.version, section.genesis) = (version, Some(genesis.into()));
     }
     for (role, seeds) in roles {
-        let mut keys = RoleKeys::new(1);
+        let mut keys = RoleKeysBuilder::new(1);
         seeds.iter().for_each(|seed| keys.push(key(*seed).public_key()).unwrap());
         section.set_role(*role, keys);
     }

@@ -2,7 +2,7 @@
 //! it to the roles that verify.
 
 use craton_trust::rollback::Floors;
-use craton_trust::store::Section;
+use craton_trust::store::KeptSection;
 use craton_trust::{CatalogId, ClassId, Signed};
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug)]
 pub struct Believed {
     /// The owner's section of the trust store.
-    pub owner: Section,
+    pub owner: KeptSection<Vec<u8>>,
     /// The device's catalog.
     pub catalog: CatalogId,
     /// Its class.
@@ -47,12 +47,12 @@ impl Believed {
     /// # Errors
     /// `BufferTooSmall` never: the sizes are bounded.
     pub fn to_bytes(&self) -> craton_trust::error::Result<BelievedBytes> {
-        let (mut owner, mut floors) = ([0u8; 16 * 1024], [0u8; 1024]);
+        let mut floors = [0u8; 1024];
         let mut writer = craton_trust::cbor::Writer::new(&mut floors);
         self.floors.write(&mut writer)?;
         let written = writer.length();
         Ok(BelievedBytes {
-            owner: self.owner.encode(&mut owner)?.to_vec(),
+            owner: self.owner.bytes().to_vec(),
             catalog: self.catalog.0,
             class: self.class.0,
             development: self.development,
@@ -68,7 +68,7 @@ impl Believed {
     pub fn from_bytes(bytes: &BelievedBytes) -> craton_trust::error::Result<Self> {
         let mut reader = craton_trust::cbor::Reader::new(&bytes.floors)?;
         Ok(Self {
-            owner: Section::parse(&bytes.owner)?,
+            owner: KeptSection::parse(bytes.owner.clone())?,
             catalog: CatalogId(bytes.catalog),
             class: ClassId(bytes.class),
             development: bytes.development,

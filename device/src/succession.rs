@@ -6,7 +6,7 @@
 
 use crate::installed::{self, InstalledError};
 use craton_rot::{RootOfTrust, SECTION_MAX};
-use craton_trust::store::{Section, SectionKind};
+use craton_trust::store::{KeptSection, Section, SectionKind};
 use craton_trust::{SetId, Signed};
 use std::path::Path;
 
@@ -40,11 +40,14 @@ impl SuccessionError {
 ///
 /// # Errors
 /// The root of trust's.
-pub fn in_force(rot: &impl RootOfTrust, kind: SectionKind) -> craton_rot::Result<Section> {
+pub fn in_force(
+    rot: &impl RootOfTrust,
+    kind: SectionKind,
+) -> craton_rot::Result<KeptSection<Vec<u8>>> {
     let mut room = vec![0u8; SECTION_MAX];
     let signed = Signed::parse(rot.section(kind, &mut room)?)?;
     // The root of trust verified it when it took it in.
-    Ok(Section::parse(signed.unchecked_payload())?)
+    Ok(KeptSection::parse(signed.unchecked_payload().to_vec())?)
 }
 
 /// Takes one successor; `kept` are the sets on this device. Returns what is in force now.

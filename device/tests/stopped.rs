@@ -18,7 +18,7 @@ use craton_trust::set::{ImageSetBuilder, Member, Purpose};
 use craton_trust::signed::seal;
 use craton_trust::slots::Slots;
 use craton_trust::soft::{Soft, SoftKey};
-use craton_trust::store::{Role, RoleKeys, Section, SectionKind, catalog_id};
+use craton_trust::store::{Role, RoleKeysBuilder, SectionBuilder, SectionKind, catalog_id};
 use craton_trust::suit::{Abis, Image, ImageType};
 use craton_trust::{
     CatalogId, ClassId, ComponentId, DeviceId, Digest, Error as Refusal, SetId, Signed,
@@ -52,24 +52,24 @@ fn digest(signed: &[u8]) -> Digest {
     Signed::parse(signed).unwrap().digest(&Soft)
 }
 
-fn keys(seeds: &[u8]) -> RoleKeys {
-    let mut keys = RoleKeys::new(1);
+fn keys(seeds: &[u8]) -> RoleKeysBuilder {
+    let mut keys = RoleKeysBuilder::new(1);
     seeds.iter().for_each(|seed| keys.push(key(*seed).public_key()).unwrap());
     keys
 }
 
-fn signed_section(section: &Section, signers: &[u8]) -> Vec<u8> {
+fn signed_section(section: &SectionBuilder, signers: &[u8]) -> Vec<u8> {
     sign(Kind::TrustStore, section.encode(&mut [0; 8192]).unwrap(), signers)
 }
 
 fn platform() -> Vec<u8> {
-    let mut section = Section::genesis(SectionKind::Platform, false, 100);
+    let mut section = SectionBuilder::genesis(SectionKind::Platform, false, 100);
     section.set_role(Role::Root, keys(&[PLATFORM_ROOT]));
     signed_section(&section, &[PLATFORM_ROOT])
 }
 
-fn first() -> Section {
-    let mut section = Section::genesis(SectionKind::Owner, false, 100);
+fn first() -> SectionBuilder {
+    let mut section = SectionBuilder::genesis(SectionKind::Owner, false, 100);
     section.set_role(Role::Root, keys(&[ROOT]));
     section.set_role(Role::Publisher, keys(&[PUBLISHER]));
     section.set_role(Role::Catalog, keys(&[CATALOG]));
@@ -85,7 +85,7 @@ fn catalog() -> CatalogId {
 }
 
 /// Version `version` of the owner's section with these publishers.
-fn successor(version: u64, publishers: &[u8], change: impl FnOnce(&mut Section)) -> Vec<u8> {
+fn successor(version: u64, publishers: &[u8], change: impl FnOnce(&mut SectionBuilder)) -> Vec<u8> {
     let mut section = first();
     (section.genesis, section.version) = (Some(digest(&owner())), version);
     section.set_role(Role::Publisher, keys(publishers));

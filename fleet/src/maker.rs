@@ -10,7 +10,7 @@ use craton_trust::endorsement::Endorsement;
 use craton_trust::evidence::Lifecycle;
 use craton_trust::signed;
 use craton_trust::soft::{Soft, SoftKey};
-use craton_trust::store::{Role, RoleKeys, Section, SectionKind};
+use craton_trust::store::{Role, RoleKeysBuilder, SectionBuilder, SectionKind};
 use craton_trust::{ClassId, DeviceId, PublicKey, Signed};
 
 /// The class of every device here.
@@ -50,15 +50,15 @@ impl Maker {
     /// # Errors
     /// If the service lacks a key.
     pub fn owner_section(&self, service: &ServiceInfo) -> Result<Vec<u8>> {
-        let key_of = |role: &str| -> Result<RoleKeys> {
+        let key_of = |role: &str| -> Result<RoleKeysBuilder> {
             let key = service.keys.iter().find(|key| key.role == role);
             let key = key.with_context(|| format!("the service has no key for {role}"))?;
-            Ok(RoleKeys::of(PublicKey::from_sec1(&key.key.0)?))
+            Ok(RoleKeysBuilder::of(PublicKey::from_sec1(&key.key.0)?))
         };
-        let mut section = Section::genesis(SectionKind::Owner, true, CEILING);
-        section.set_role(Role::Root, RoleKeys::of(self.owner_root.public_key()));
-        section.set_role(Role::Publisher, RoleKeys::of(self.publisher.public_key()));
-        section.set_role(Role::Approver, RoleKeys::of(self.approver.public_key()));
+        let mut section = SectionBuilder::genesis(SectionKind::Owner, true, CEILING);
+        section.set_role(Role::Root, RoleKeysBuilder::of(self.owner_root.public_key()));
+        section.set_role(Role::Publisher, RoleKeysBuilder::of(self.publisher.public_key()));
+        section.set_role(Role::Approver, RoleKeysBuilder::of(self.approver.public_key()));
         section.set_role(Role::Catalog, key_of("catalog")?);
         section.set_role(Role::Online, key_of("online")?);
         section.set_role(Role::Service, key_of("service")?);
@@ -71,10 +71,11 @@ impl Maker {
     /// # Errors
     /// None in practice.
     pub fn platform_section(&self) -> Result<Vec<u8>> {
-        let mut section = Section::genesis(SectionKind::Platform, true, CEILING);
-        section.set_role(Role::Root, RoleKeys::of(self.platform_root.public_key()));
-        section.set_role(Role::Manufacturer, RoleKeys::of(self.manufacturer.public_key()));
-        section.set_role(Role::Publisher, RoleKeys::of(self.platform_publisher.public_key()));
+        let mut section = SectionBuilder::genesis(SectionKind::Platform, true, CEILING);
+        section.set_role(Role::Root, RoleKeysBuilder::of(self.platform_root.public_key()));
+        section.set_role(Role::Manufacturer, RoleKeysBuilder::of(self.manufacturer.public_key()));
+        section
+            .set_role(Role::Publisher, RoleKeysBuilder::of(self.platform_publisher.public_key()));
         section_object(&section, &self.platform_root)
     }
 
@@ -107,7 +108,7 @@ impl Maker {
     }
 }
 
-fn section_object(section: &Section, root: &dyn Signer) -> Result<Vec<u8>> {
+fn section_object(section: &SectionBuilder, root: &dyn Signer) -> Result<Vec<u8>> {
     let mut payload = vec![0u8; 8192];
     sealed(Kind::TrustStore, section.encode(&mut payload)?, root)
 }

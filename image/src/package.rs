@@ -289,14 +289,15 @@ mod tests {
         let bytes = package().to_bytes();
         assert_eq!(Package::parse(&bytes).unwrap().to_bytes(), bytes);
         let key = SoftKey::from_bytes(&[5; 32]).unwrap();
-        let role = craton_trust::store::RoleKeys::of(key.public_key());
+        let role = craton_trust::store::RoleKeysBuilder::of(key.public_key());
         for bit in 0..bytes.len() * 8 {
             let mut broken = bytes.clone();
             broken[bit / 8] ^= 1 << (bit % 8);
             // A flipped bit of the signature leaves payload and manifest together: the role refuses
             // it.
             let verdict = Package::parse(&broken).and_then(|package| {
-                suit::verify(&Soft, &role, package.envelope()).map_err(PackageError::from)?;
+                suit::verify(&Soft, role.role_keys(), package.envelope())
+                    .map_err(PackageError::from)?;
                 Ok(())
             });
             assert!(verdict.is_err(), "bit {bit}");

@@ -79,7 +79,7 @@ impl Order {
     /// Those of [`Signed::verify`]; `OtherDevice`, `OtherEpoch`.
     pub fn verify(
         crypto: &impl Crypto,
-        role: &RoleKeys,
+        role: RoleKeys<'_>,
         device: DeviceId,
         epoch: u64,
         signed: &Signed<'_>,

@@ -89,7 +89,7 @@ impl<'b> Target<'b> {
     pub fn verify_logged(
         &self,
         crypto: &impl Crypto,
-        section: &Section,
+        section: &Section<'_>,
         catalog: CatalogId,
         size_least: u64,
     ) -> Result<u64> {
@@ -194,7 +194,7 @@ impl<'b> Assignment<'b> {
     /// `OtherEpoch`, `OtherRequest`.
     pub fn verify(
         crypto: &impl Crypto,
-        section: &Section,
+        section: &Section<'_>,
         address: &Address,
         signed: &Signed<'b>,
     ) -> Result<Verified<Self>> {

@@ -75,7 +75,7 @@ impl Capability {
     /// `OtherEpoch`, `ChallengeMismatch`.
     pub fn verify(
         crypto: &impl Crypto,
-        section: &Section,
+        section: &Section<'_>,
         open: &Address,
         signed: &Signed<'_>,
     ) -> Result<Verified<Self>> {

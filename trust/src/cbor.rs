@@ -187,6 +187,11 @@ impl<'b> Reader<'b> {
 
     /// Reads a byte string of exactly `N` bytes.
     pub fn fixed<const N: usize>(&mut self) -> Result<[u8; N]> {
+        self.fixed_in_place().copied()
+    }
+
+    /// As [`Reader::fixed`], without a copy.
+    pub fn fixed_in_place<const N: usize>(&mut self) -> Result<&'b [u8; N]> {
         let bytes = self.decoder.bytes().map_err(invalid)?;
         bytes.try_into().map_err(|_| Error::FieldInvalid)
     }
@@ -221,6 +226,12 @@ impl<'b> Reader<'b> {
         self.decoder.skip().map_err(invalid)?;
         let to = self.decoder.position();
         self.decoder.input().get(from..to).ok_or(Error::CborMalformed)
+    }
+
+    /// The bytes that were not read yet.
+    #[must_use]
+    pub fn rest(&self) -> &'b [u8] {
+        self.decoder.input().get(self.decoder.position()..).unwrap_or(&[])
     }
 
     /// Refuses when fields are left over.

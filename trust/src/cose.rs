@@ -73,7 +73,7 @@ const PROTECTED_SIZE: usize = 13;
 pub struct Sign1<'b> {
     protected: &'b [u8],
     payload: Option<&'b [u8]>,
-    signature: Signature,
+    signature: &'b Signature,
     /// The hint that names the signer's key.
     pub key_id: [u8; KEY_ID_SIZE],
 }
@@ -90,7 +90,7 @@ impl<'b> Sign1<'b> {
         let protected = reader.bytes(PROTECTED_SIZE).map_err(shape)?;
         reader.map(0).map_err(shape)?;
         let payload = reader.optional(|r| r.bytes(usize::MAX)).map_err(shape)?;
-        let signature = reader.fixed::<64>().map_err(shape)?;
+        let signature = reader.fixed_in_place().map_err(shape)?;
         let mut header = Reader::new(protected).map_err(shape)?;
         header.map(2).map_err(shape)?;
         header.key(1).map_err(shape)?;
@@ -118,9 +118,7 @@ impl<'b> Sign1<'b> {
         if self.payload.is_some() {
             return Err(Error::CoseShape);
         }
-        over(self.protected, kind, payload, |parts| {
-            crypto.es256_verify(key, parts, &self.signature)
-        })
+        over(self.protected, kind, payload, |parts| crypto.es256_verify(key, parts, self.signature))
     }
 
     /// Verifies an attached signature and returns the payload it covers.
@@ -135,7 +133,7 @@ impl<'b> Sign1<'b> {
     ) -> Result<&'b [u8]> {
         let payload = self.payload.ok_or(Error::CoseShape)?;
         over(self.protected, kind, &[payload], |parts| {
-            crypto.es256_verify(key, parts, &self.signature)
+            crypto.es256_verify(key, parts, self.signature)
         })?;
         Ok(payload)
     }

@@ -105,7 +105,7 @@ impl Endorsement {
     /// `SectionKind`; those of [`Signed::verify`].
     pub fn verify(
         crypto: &impl Crypto,
-        platform: &Section,
+        platform: &Section<'_>,
         signed: &Signed<'_>,
     ) -> Result<Verified<Self>> {
         platform.require(SectionKind::Platform)?;

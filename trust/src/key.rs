@@ -67,6 +67,14 @@ impl PublicKey {
         Ok(Self(both))
     }
 
+    /// From bytes that [`PublicKey::read`] has taken before: only the coordinates are read.
+    pub(crate) fn of_form(cose: &[u8; COSE_KEY_SIZE]) -> Self {
+        let mut both = [0u8; 64];
+        both[..32].copy_from_slice(&cose[10..42]);
+        both[32..].copy_from_slice(&cose[45..]);
+        Self(both)
+    }
+
     /// Writes the COSE_Key in place.
     ///
     /// # Errors

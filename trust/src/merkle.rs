@@ -159,7 +159,7 @@ impl Checkpoint {
     /// (LOG-2).
     pub fn verify(
         crypto: &impl Crypto,
-        section: &Section,
+        section: &Section<'_>,
         catalog: CatalogId,
         size_least: u64,
         signed: &Signed<'_>,
@@ -167,7 +167,7 @@ impl Checkpoint {
         section.require(SectionKind::Owner)?;
         let (log, witness) = (section.role(Role::Log), section.role(Role::Witness));
         let both = [log, witness];
-        let roles = if witness.keys().is_empty() { &both[..1] } else { &both[..] };
+        let roles = if witness.is_empty() { &both[..1] } else { &both[..] };
         let checkpoint = signed.verify(crypto, Kind::Checkpoint, roles, Self::parse)?;
         if checkpoint.catalog != catalog {
             return Err(Error::OtherCatalog);

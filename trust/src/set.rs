@@ -207,7 +207,7 @@ impl<'b> ImageSet<'b> {
     /// `SectionKind` (STORE-5), those of [`Signed::verify`]; `OtherCatalog`, `DevelopmentSet`.
     pub fn verify(
         crypto: &impl Crypto,
-        section: &Section,
+        section: &Section<'_>,
         catalog: CatalogId,
         development: bool,
         signed: &Signed<'b>,

@@ -70,9 +70,9 @@ impl<'b> Signatures<'b> {
         crypto: &impl Crypto,
         kind: Kind,
         payload: &[&[u8]],
-        role: &RoleKeys,
+        role: RoleKeys<'_>,
     ) -> Result<()> {
-        if role.threshold == 0 || role.keys().is_empty() {
+        if role.threshold == 0 || role.is_empty() {
             return Err(Error::RoleEmpty);
         }
         let mut distinct = 0u8;
@@ -80,7 +80,7 @@ impl<'b> Signatures<'b> {
             let id = key.key_id(crypto);
             let named = self.found.iter().flatten().find(|sign1| sign1.key_id == id);
             if let Some(sign1) = named {
-                sign1.verify(crypto, kind, key, payload)?;
+                sign1.verify(crypto, kind, &key, payload)?;
                 distinct = distinct.saturating_add(1);
             }
         }
@@ -127,14 +127,14 @@ impl<'b> Signed<'b> {
         &self,
         crypto: &impl Crypto,
         kind: Kind,
-        roles: &[&RoleKeys],
+        roles: &[RoleKeys<'_>],
         parse: impl FnOnce(&'b [u8]) -> Result<T>,
     ) -> Result<Verified<T>> {
         if roles.is_empty() {
             return Err(Error::RoleEmpty);
         }
         for role in roles {
-            self.signatures.satisfy(crypto, kind, &[self.payload], role)?;
+            self.signatures.satisfy(crypto, kind, &[self.payload], *role)?;
         }
         let value = parse(self.payload)?;
         Ok(Verified { value, digest: self.digest(crypto) })
@@ -234,20 +234,21 @@ pub fn countersign<'o>(
 mod tests {
     use super::*;
     use crate::soft::{Soft, SoftKey};
+    use crate::store::RoleKeysBuilder;
 
     fn key(seed: u8) -> SoftKey {
         SoftKey::from_bytes(&[seed; 32]).unwrap()
     }
 
-    fn role(threshold: u8, seeds: &[u8]) -> RoleKeys {
-        let mut keys = RoleKeys::new(threshold);
+    fn role(threshold: u8, seeds: &[u8]) -> RoleKeysBuilder {
+        let mut keys = RoleKeysBuilder::new(threshold);
         seeds.iter().for_each(|seed| keys.push(key(*seed).public_key()).unwrap());
         keys
     }
 
-    fn verdict(object: &[u8], kind: Kind, role: &RoleKeys) -> Result<Digest> {
+    fn verdict(object: &[u8], kind: Kind, role: &RoleKeysBuilder) -> Result<Digest> {
         let signed = Signed::parse(object)?;
-        signed.verify(&Soft, kind, &[role], |bytes| Ok(bytes.len())).map(|v| v.digest())
+        signed.verify(&Soft, kind, &[role.role_keys()], |bytes| Ok(bytes.len())).map(|v| v.digest())
     }
 
     #[test]

@@ -10,16 +10,21 @@
 //! not do: no ceiling above the ladder of sealing keys, no other freshness than the exporter of the
 //! connection.
 
-use crate::cbor::{Reader, Writer};
+use crate::cbor::Reader;
 use crate::cose::Kind;
 use crate::crypto::Crypto;
 use crate::error::{Error, Result};
 use crate::id::{CatalogId, Digest};
-use crate::key::PublicKey;
+use crate::key::{COSE_KEY_SIZE, PublicKey};
 use crate::rollback::SECURITY_VERSION_MAX;
 use crate::set::{ImageSet, Purpose};
 use crate::signed::{Signed, Verified};
 use crate::suit;
+use core::fmt;
+
+mod builder;
+
+pub use builder::{KeptSection, RoleKeysBuilder, SectionBuilder};
 
 /// The format of a section.
 const FORMAT: u64 = 1;
@@ -102,48 +107,46 @@ const INDEPENDENT: [(Role, Role); 15] = [
     (Role::Root, Role::Log),
 ];
 
-/// A role's keys and how many distinct ones must sign.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RoleKeys {
+/// A role's keys and how many distinct ones must sign, read in place: the keys stay in the bytes
+/// of their section.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct RoleKeys<'b> {
     /// How many distinct keys must sign; 0 only in a role without keys.
     pub threshold: u8,
-    keys: [PublicKey; KEYS_MAX],
-    count: usize,
+    /// Each in the one form that [`PublicKey::read`] takes.
+    keys: &'b [CoseKey],
 }
 
-impl RoleKeys {
-    /// A role without keys yet.
-    #[must_use]
-    pub const fn new(threshold: u8) -> Self {
-        Self { threshold, keys: [PublicKey([0; 64]); KEYS_MAX], count: 0 }
-    }
+/// A key as it stands in a section.
+type CoseKey = [u8; COSE_KEY_SIZE];
 
-    /// A role of one key.
-    #[must_use]
-    pub const fn of(key: PublicKey) -> Self {
-        let mut keys = Self::new(1);
-        keys.keys[0] = key;
-        keys.count = 1;
-        keys
-    }
-
-    /// Adds a key.
-    ///
-    /// # Errors
-    /// `KeyRepeated`, `FieldTooLong`.
-    pub fn push(&mut self, key: PublicKey) -> Result<()> {
-        if self.keys().contains(&key) {
-            return Err(Error::KeyRepeated);
-        }
-        *self.keys.get_mut(self.count).ok_or(Error::FieldTooLong)? = key;
-        self.count = self.count.saturating_add(1);
-        Ok(())
-    }
+impl<'b> RoleKeys<'b> {
+    /// A role that nobody has.
+    const NONE: Self = Self { threshold: 0, keys: &[] };
 
     /// The role's distinct keys.
     #[must_use]
-    pub fn keys(&self) -> &[PublicKey] {
-        self.keys.get(..self.count).unwrap_or(&[])
+    pub fn keys(self) -> impl ExactSizeIterator<Item = PublicKey> + Clone + use<'b> {
+        self.keys.iter().map(PublicKey::of_form)
+    }
+
+    /// Whether nobody has the role.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Whether this key has the role.
+    #[must_use]
+    pub fn contains(self, key: &PublicKey) -> bool {
+        self.keys.contains(&key.to_cose())
+    }
+}
+
+impl fmt::Debug for RoleKeys<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of ", self.threshold)?;
+        f.debug_list().entries(self.keys()).finish()
     }
 }
 
@@ -157,9 +160,9 @@ pub enum Freshness {
     Challenge = 1,
 }
 
-/// One section of the trust store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Section {
+/// One section of the trust store, read in place: its keys stay in the bytes that were signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Section<'b> {
     /// Whose keys these are.
     pub kind: SectionKind,
     /// Digest of the first version's signed bytes; `None` in the first version itself.
@@ -172,37 +175,50 @@ pub struct Section {
     pub ceiling: u64,
     /// How check-ins prove freshness.
     pub freshness: Freshness,
-    roles: [RoleKeys; ROLES],
+    roles: [RoleSize; ROLES],
+    /// The roles, one after another.
+    bytes: &'b [u8],
 }
 
-impl Section {
-    /// A first version without keys.
-    #[must_use]
-    pub fn genesis(kind: SectionKind, dev: bool, ceiling: u64) -> Self {
-        const NONE: RoleKeys = RoleKeys::new(0);
-        Self {
-            kind,
-            genesis: None,
-            version: 1,
-            dev,
-            ceiling,
-            freshness: Freshness::Exporter,
-            roles: [NONE; ROLES],
-        }
-    }
+// On the stack of a root of trust with 32 KiB of memory.
+const _: () = assert!(size_of::<Section<'_>>() <= 112);
 
+/// What says where the keys of a role stand, and of the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+struct RoleSize {
+    threshold: u8,
+    count: u8,
+}
+
+impl RoleSize {
+    /// Bytes before a role's keys: the heads of role and list, and the threshold between them. None
+    /// of them is above [`KEYS_MAX`], so that each is one byte.
+    const HEAD_SIZE: usize = 3;
+
+    const fn keys_size(self) -> usize {
+        self.count as usize * COSE_KEY_SIZE
+    }
+}
+
+const _: () = assert!(KEYS_MAX < 24);
+
+impl<'b> Section<'b> {
     /// The keys of a role; without keys it can never be satisfied.
     #[must_use]
-    pub fn role(&self, role: Role) -> &RoleKeys {
-        const NONE: &RoleKeys = &RoleKeys::new(0);
-        self.roles.get(role as usize).unwrap_or(NONE)
-    }
-
-    /// Sets the keys of a role.
-    pub fn set_role(&mut self, role: Role, keys: RoleKeys) {
-        if let Some(place) = self.roles.get_mut(role as usize) {
-            *place = keys;
-        }
+    pub fn role(&self, role: Role) -> RoleKeys<'b> {
+        let Some((own, before)) =
+            self.roles.get(..=role as usize).and_then(|roles| roles.split_last())
+        else {
+            return RoleKeys::NONE;
+        };
+        let from = RoleSize::HEAD_SIZE * (before.len() + 1)
+            + before.iter().map(|size| size.keys_size()).sum::<usize>();
+        let keys = self.bytes.get(from..).and_then(|bytes| bytes.get(..own.keys_size()));
+        // `Section::parse` has read these keys from these bytes.
+        keys.map_or(RoleKeys::NONE, |keys| RoleKeys {
+            threshold: own.threshold,
+            keys: keys.as_chunks().0,
+        })
     }
 
     /// Reads a section.
@@ -211,7 +227,7 @@ impl Section {
     /// Those of the encoding; `VersionUnknown`, `SectionKind`, `SuccessorVersion`, `KeyRepeated`,
     /// `ThresholdImpossible`, `KeyInvalid`, `RoleEmpty` without a root; `CeilingTooHigh`,
     /// `FreshnessUnbuilt`.
-    pub fn parse(bytes: &[u8]) -> Result<Self> {
+    pub fn parse(bytes: &'b [u8]) -> Result<Self> {
         let mut reader = Reader::new(bytes)?;
         reader.array(8)?;
         if reader.u64()? != FORMAT {
@@ -227,23 +243,23 @@ impl Section {
         if version == 0 || genesis.is_none() != (version == 1) {
             return Err(Error::SuccessorVersion);
         }
-        let mut section = Self::genesis(kind, reader.bool()?, 0);
-        (section.genesis, section.version) = (genesis, version);
-        section.ceiling = reader.u64()?;
-        if section.ceiling > SECURITY_VERSION_MAX {
+        let (dev, ceiling) = (reader.bool()?, reader.u64()?);
+        if ceiling > SECURITY_VERSION_MAX {
             return Err(Error::CeilingTooHigh); // STORE-7
         }
-        section.freshness = match reader.u8()? {
+        let freshness = match reader.u8()? {
             0 => Freshness::Exporter,
             1 => return Err(Error::FreshnessUnbuilt), // STORE-7
             _ => return Err(Error::FieldInvalid),
         };
         reader.array(ROLES as u64)?;
-        for place in &mut section.roles {
-            *place = read_role(&mut reader)?;
+        let (mut roles, bytes) = ([RoleSize::default(); ROLES], reader.rest());
+        for size in &mut roles {
+            *size = read_role(&mut reader)?;
         }
         reader.end()?;
-        if section.role(Role::Root).keys().is_empty() {
+        let section = Self { kind, genesis, version, dev, ceiling, freshness, roles, bytes };
+        if section.role(Role::Root).is_empty() {
             return Err(Error::RoleEmpty);
         }
         section.check_independence()?;
@@ -254,8 +270,8 @@ impl Section {
     /// satisfy both (STORE-6).
     fn check_independence(&self) -> Result<()> {
         let shared = |(one, other): &(Role, Role)| {
-            let others = self.role(*other).keys();
-            self.role(*one).keys().iter().any(|key| others.contains(key))
+            let others = self.role(*other).keys;
+            self.role(*one).keys.iter().any(|key| others.contains(key))
         };
         if INDEPENDENT.iter().any(shared) { Err(Error::KeyRepeated) } else { Ok(()) }
     }
@@ -268,39 +284,28 @@ impl Section {
     pub fn require(&self, kind: SectionKind) -> Result<()> {
         if self.kind == kind { Ok(()) } else { Err(Error::SectionKind) }
     }
-
-    /// Writes the section into `out`; returns the bytes written.
-    ///
-    /// # Errors
-    /// `BufferTooSmall`.
-    pub fn encode<'o>(&self, out: &'o mut [u8]) -> Result<&'o [u8]> {
-        let mut writer = Writer::new(out);
-        writer.array(8)?.u64(FORMAT)?.u64(self.kind as u64)?;
-        writer.bytes_or_null(self.genesis.as_ref().map(|d| &d.0[..]))?.u64(self.version)?;
-        writer.bool(self.dev)?.u64(self.ceiling)?.u64(self.freshness as u64)?.array(ROLES)?;
-        for role in ALL_ROLES {
-            let keys = self.role(role);
-            writer.array(2)?.u64(u64::from(keys.threshold))?.array(keys.keys().len())?;
-            keys.keys().iter().try_for_each(|key| key.write(&mut writer))?;
-        }
-        let length = writer.length();
-        out.get(..length).ok_or(Error::BufferTooSmall)
-    }
 }
 
-fn read_role(reader: &mut Reader<'_>) -> Result<RoleKeys> {
+fn read_role(reader: &mut Reader<'_>) -> Result<RoleSize> {
     reader.array(2)?;
-    let mut role = RoleKeys::new(reader.u8()?);
-    for _ in 0..reader.list(KEYS_MAX)? {
-        role.push(PublicKey::read(reader)?)?;
+    let (threshold, count) = (reader.u8()?, reader.list(KEYS_MAX)?);
+    let (keys, _) = reader.rest().as_chunks::<COSE_KEY_SIZE>();
+    for place in 0..count {
+        PublicKey::read(reader)?;
+        // A key that was read is as long as every other one, so that this is where it stands.
+        let (key, before) =
+            keys.get(..=place).and_then(<[_]>::split_last).ok_or(Error::KeyInvalid)?;
+        if before.contains(key) {
+            return Err(Error::KeyRepeated);
+        }
     }
-    let most = role.keys().len();
-    let possible = if most == 0 {
-        role.threshold == 0
+    let possible =
+        if count == 0 { threshold == 0 } else { (1..=count).contains(&usize::from(threshold)) };
+    if possible {
+        Ok(RoleSize { threshold, count: count as u8 })
     } else {
-        (1..=most).contains(&usize::from(role.threshold))
-    };
-    if possible { Ok(role) } else { Err(Error::ThresholdImpossible) }
+        Err(Error::ThresholdImpossible)
+    }
 }
 
 /// The first version of a section, believed because it was installed in the factory or with a
@@ -308,12 +313,15 @@ fn read_role(reader: &mut Reader<'_>) -> Result<RoleKeys> {
 ///
 /// # Errors
 /// `SuccessorVersion` if it is a later one, and those of [`Signed::verify`] by its own root.
-pub fn accept_genesis(crypto: &impl Crypto, signed: &Signed<'_>) -> Result<Verified<Section>> {
+pub fn accept_genesis<'b>(
+    crypto: &impl Crypto,
+    signed: &Signed<'b>,
+) -> Result<Verified<Section<'b>>> {
     let own = Section::parse(signed.unchecked_payload())?;
     if own.version != 1 {
         return Err(Error::SuccessorVersion);
     }
-    signed.verify(crypto, Kind::TrustStore, &[own.role(Role::Root)], Section::parse)
+    signed.verify(crypto, Kind::TrustStore, &[own.role(Role::Root)], |_| Ok(own))
 }
 
 /// The next version of `old`, believed because both roots signed it. `genesis` is the digest of the
@@ -322,12 +330,12 @@ pub fn accept_genesis(crypto: &impl Crypto, signed: &Signed<'_>) -> Result<Verif
 /// # Errors
 /// STORE-1 `SuccessorVersion`, `ThresholdNotMet` and the like; STORE-2 `SuccessorGenesis`,
 /// `SectionKind`; STORE-3 `SuccessorDev`.
-pub fn accept_successor(
+pub fn accept_successor<'b>(
     crypto: &impl Crypto,
-    old: &Section,
+    old: &Section<'_>,
     genesis: Digest,
-    signed: &Signed<'_>,
-) -> Result<Verified<Section>> {
+    signed: &Signed<'b>,
+) -> Result<Verified<Section<'b>>> {
     let new = Section::parse(signed.unchecked_payload())?;
     if new.kind != old.kind {
         return Err(Error::SectionKind); // STORE-2
@@ -342,7 +350,7 @@ pub fn accept_successor(
         return Err(Error::SuccessorDev); // STORE-3
     }
     let roots = [old.role(Role::Root), new.role(Role::Root)]; // STORE-1
-    signed.verify(crypto, Kind::TrustStore, &roots, Section::parse)
+    signed.verify(crypto, Kind::TrustStore, &roots, |_| Ok(new))
 }
 
 /// A chain of successors, each believed by the one before.
@@ -351,17 +359,16 @@ pub fn accept_successor(
 /// `ChainTooLong`, and those of [`accept_successor`].
 pub fn accept_chain<'b>(
     crypto: &impl Crypto,
-    old: Section,
+    old: Section<'b>,
     genesis: Digest,
     chain: impl IntoIterator<Item = &'b [u8]>,
-) -> Result<Section> {
+) -> Result<Section<'b>> {
     let mut section = old;
     for (place, bytes) in chain.into_iter().enumerate() {
         if place >= CHAIN_MAX {
             return Err(Error::ChainTooLong);
         }
-        let next = accept_successor(crypto, &section, genesis, &Signed::parse(bytes)?)?;
-        section = (*next).clone();
+        section = *accept_successor(crypto, &section, genesis, &Signed::parse(bytes)?)?;
     }
     Ok(section)
 }
@@ -374,7 +381,7 @@ pub fn accept_chain<'b>(
 /// `SuccessorOrphans`.
 pub fn keeps_installed<'b>(
     crypto: &impl Crypto,
-    new: &Section,
+    new: &Section<'_>,
     installed: impl IntoIterator<Item = &'b [u8]>,
 ) -> Result<()> {
     let roles = [new.role(Role::Publisher), new.role(Role::Catalog)];
@@ -398,7 +405,7 @@ pub fn keeps_installed<'b>(
 /// `SuccessorOrphans`.
 pub fn keeps_images<'b>(
     crypto: &impl Crypto,
-    new: &Section,
+    new: &Section<'_>,
     installed: impl IntoIterator<Item = &'b [u8]>,
 ) -> Result<()> {
     let keeps = |envelope: &'b [u8]| {

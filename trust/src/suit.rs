@@ -349,7 +349,7 @@ fn wrapped_digest(crypto: &impl Crypto, manifest: &[u8]) -> Result<Digest> {
 /// Those of [`verify`]; `SectionKind` for an image of the other section's; `AboveCeiling`.
 pub fn verify_by<'b>(
     crypto: &impl Crypto,
-    section: &Section,
+    section: &Section<'_>,
     envelope: &'b [u8],
 ) -> Result<Verified<Image<'b>>> {
     let image = verify(crypto, section.role(Role::Publisher), envelope)?;
@@ -366,7 +366,7 @@ pub fn verify_by<'b>(
 /// Those of the encoding and of [`Signatures::satisfy`]; `ManifestDigest`, `ManifestTemplate`.
 pub fn verify<'b>(
     crypto: &impl Crypto,
-    publisher: &RoleKeys,
+    publisher: RoleKeys<'_>,
     envelope: &'b [u8],
 ) -> Result<Verified<Image<'b>>> {
     let (signatures, wrapper_digest, manifest) = split(envelope)?;

@@ -211,7 +211,8 @@ async fn approve(
     (key, unlock): (Option<&Path>, &Unlock),
     file: &Path,
 ) -> Result<()> {
-    let owner = session.owner_section().await?;
+    let kept = session.owner_section().await?;
+    let owner = kept.section();
     let object = fetch(session, known.device, known.id).await?;
     let signed = Signed::parse(&object)?;
     let publisher = [owner.role(Role::Publisher)];
@@ -224,7 +225,7 @@ async fn approve(
     let usual = session.folder().await?.key_path("approver");
     let path = key.unwrap_or(&usual);
     let approver = keys::read(path, unlock)?;
-    if !owner.role(Role::Approver).keys().contains(&approver.public_key()) {
+    if !owner.role(Role::Approver).contains(&approver.public_key()) {
         return Err(CliError::ApproverUnknown(path.to_owned()).into());
     }
     let mut room = [0u8; 1024];

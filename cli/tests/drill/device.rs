@@ -18,7 +18,7 @@ use craton_trust::endorsement::{Endorsement, RotClass};
 use craton_trust::evidence::Lifecycle;
 use craton_trust::slots::Slots;
 use craton_trust::soft::Soft;
-use craton_trust::store::{Section, SectionKind};
+use craton_trust::store::{KeptSection, SectionKind};
 use craton_trust::{SetId, Signed};
 use std::fs;
 use std::net::SocketAddr;
@@ -164,7 +164,8 @@ impl Device {
         let status = rot.status().unwrap();
         let mut room = vec![0u8; SECTION_MAX];
         let owner = rot.section(SectionKind::Owner, &mut room).unwrap();
-        let owner = Section::parse(Signed::parse(owner).unwrap().unchecked_payload()).unwrap();
+        let payload = Signed::parse(owner).unwrap().unchecked_payload();
+        let owner = KeptSection::parse(payload.to_vec()).unwrap();
         let believed = Believed {
             owner,
             catalog: status.owner.unwrap(),

@@ -12,7 +12,7 @@ use craton_trust::cose::Kind;
 use craton_trust::crypto::Signer;
 use craton_trust::set::{self, Member, Transport};
 use craton_trust::soft::{Soft, SoftKey};
-use craton_trust::store::{Role, RoleKeys, Section, SectionKind};
+use craton_trust::store::{Role, RoleKeysBuilder, SectionBuilder, SectionKind};
 use craton_trust::suit::{Abi, Abis, Image, ImageType};
 use craton_trust::{ClassId, Digest, PublicKey, signed};
 use std::fs;
@@ -45,8 +45,8 @@ impl Own {
     }
 }
 
-fn public(own: Own) -> RoleKeys {
-    RoleKeys::of(own.key().public_key())
+fn public(own: Own) -> RoleKeysBuilder {
+    RoleKeysBuilder::of(own.key().public_key())
 }
 
 /// Signs a payload as an object of a kind.
@@ -55,7 +55,7 @@ pub fn seal(kind: Kind, payload: &[u8], signer: &dyn Signer) -> Vec<u8> {
     signed::seal(&Soft, kind, payload, &[signer], &mut object).unwrap().to_vec()
 }
 
-fn seal_section(section: &Section, root: &dyn Signer) -> Vec<u8> {
+fn seal_section(section: &SectionBuilder, root: &dyn Signer) -> Vec<u8> {
     let mut room = vec![0u8; 8192];
     seal(Kind::TrustStore, section.encode(&mut room).unwrap(), root)
 }
@@ -251,9 +251,9 @@ impl Maker {
 fn owner_section(info: &ServiceInfo) -> Vec<u8> {
     let service = |role: &str| {
         let key = info.keys.iter().find(|key| key.role == role).unwrap();
-        RoleKeys::of(PublicKey::from_sec1(&key.key.0).unwrap())
+        RoleKeysBuilder::of(PublicKey::from_sec1(&key.key.0).unwrap())
     };
-    let mut section = Section::genesis(SectionKind::Owner, true, CEILING);
+    let mut section = SectionBuilder::genesis(SectionKind::Owner, true, CEILING);
     section.set_role(Role::Root, public(Own::OwnerRoot));
     section.set_role(Role::Publisher, public(Own::Publisher));
     section.set_role(Role::Approver, public(Own::Approver));
@@ -269,7 +269,7 @@ fn owner_section(info: &ServiceInfo) -> Vec<u8> {
 }
 
 fn platform_section() -> Vec<u8> {
-    let mut section = Section::genesis(SectionKind::Platform, true, CEILING);
+    let mut section = SectionBuilder::genesis(SectionKind::Platform, true, CEILING);
     section.set_role(Role::Root, public(Own::PlatformRoot));
     section.set_role(Role::Manufacturer, public(Own::Manufacturer));
     section.set_role(Role::Publisher, public(Own::PlatformPublisher));

@@ -25,11 +25,11 @@ pub async fn bring(
     let work = move |db: &WriteTx<'_>| {
         db.device(catalog, device)?.ok_or(CatalogError::DeviceUnknown)?;
         let owner = newest_section(db, catalog, Section::Owner)?;
-        let capability = catalog::capability(&owner, catalog, device, &object, now_s)?;
+        let capability = catalog::capability(&owner.section(), catalog, device, &object, now_s)?;
         if let Some((known, _)) = db.capability(catalog, device, capability.id)? {
             return Ok(known);
         }
-        if owner.dev {
+        if owner.section().dev {
             return countersign(db, &permit, &keys, capability, &object, now_s);
         }
         db.capability_put(&permit, &capability, &object)?;
@@ -54,7 +54,7 @@ pub async fn approve(
         let (known, object) =
             db.capability(catalog, device, id)?.ok_or(CatalogError::CapabilityUnknown)?;
         let owner = newest_section(db, catalog, Section::Owner)?;
-        catalog::approve(&owner, &object, &approval)?;
+        catalog::approve(&owner.section(), &object, &approval)?;
         if known.approved {
             return Ok(known);
         }

@@ -31,7 +31,7 @@ pub async fn claim(
             };
         }
         let platform = newest_section(db, catalog, Section::Platform)?;
-        let endorsed = endorsement(&platform, asked.device, &asked.endorsement.0)?;
+        let endorsed = endorsement(&platform.section(), asked.device, &asked.endorsement.0)?;
         check_group(db, &permit, asked.group.as_deref(), Some(endorsed.rot))?;
         let device = pending(asked.device, asked.group, endorsed.rot, now_s);
         let identity_key = Some(endorsed.identity_key);

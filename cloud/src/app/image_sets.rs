@@ -31,7 +31,7 @@ pub async fn upload(
     let (now_s, keys, catalog) = (core.clock.now_s(), core.keys.clone(), permit.catalog());
     let parsed = core.store.read(|db| {
         let owner = newest_section(db, catalog, Section::Owner)?;
-        Ok::<_, AppError>(catalog::image_set(&owner, catalog, &object)?)
+        Ok::<_, AppError>(catalog::image_set(&owner.section(), catalog, &object)?)
     })?;
     let envelopes = envelopes_of(core, &permit, &parsed)?;
     check_abis(core, catalog, &envelopes)?;
@@ -42,7 +42,7 @@ pub async fn upload(
         // Under the trust store of this commit: a successor may have revoked the publisher, and the
         // collector taken a blob, since the snapshot.
         let owner = newest_section(db, catalog, Section::Owner)?;
-        catalog::image_set(&owner, catalog, &object)?;
+        catalog::image_set(&owner.section(), catalog, &object)?;
         parsed.members.iter().try_for_each(|member| check_member(db, &permit, member))?;
         let mut row = uploaded(&parsed, object, now_s);
         if parsed.purpose == Purpose::Development {
@@ -100,7 +100,7 @@ pub async fn approve(
     let work = move |db: &WriteTx<'_>| {
         let known = db.image_set(catalog, id)?.ok_or(CatalogError::SetUnknown)?;
         let owner = newest_section(db, catalog, Section::Owner)?;
-        catalog::approve(&owner, &known.signatures.signed, &approval)?;
+        catalog::approve(&owner.section(), &known.signatures.signed, &approval)?;
         db.image_set_approve(&permit, id, &approval)?;
         shown(db, catalog, id)
     };
@@ -125,8 +125,8 @@ pub async fn admit(
         }
         let approval = known.signatures.approval.ok_or(CatalogError::SetNotApproved)?;
         let owner = newest_section(db, catalog, Section::Owner)?;
-        catalog::image_set(&owner, catalog, &known.signatures.signed)?;
-        catalog::approve(&owner, &known.signatures.signed, &approval)?;
+        catalog::image_set(&owner.section(), catalog, &known.signatures.signed)?;
+        catalog::approve(&owner.section(), &known.signatures.signed, &approval)?;
         let signed =
             catalog::countersign(Kind::ImageSet, &known.signatures.signed, &*keys.catalog)?;
         let leaf = Leaf { kind: LeafKind::ImageSet, fact: Digest(id.0) };

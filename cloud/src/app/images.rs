@@ -62,7 +62,8 @@ fn verified(
 ) -> Result<(Image, ImageType), AppError> {
     let owner = newest_section(db, permit.catalog(), Section::Owner)?;
     let platform = newest_section(db, permit.catalog(), Section::Platform)?;
-    let (image, image_type) = catalog::image(&owner, &platform, envelope, now_s)?;
+    let (image, image_type) =
+        catalog::image(&owner.section(), &platform.section(), envelope, now_s)?;
     check_blob(db, permit, image.payload, image.payload_size)?;
     Ok((image, image_type))
 }

@@ -85,7 +85,7 @@ pub async fn cosign(
         let known = db.checkpoint_of(catalog, size)?.filter(|known| known.size >= last);
         let known = known.ok_or(AuditError::CheckpointUnknown)?;
         let section = newest_section(db, catalog, Section::Owner)?;
-        audit::with_cosignature(&known.signed, &cosigned, &section)?;
+        audit::with_cosignature(&known.signed, &cosigned, &section.section())?;
         let row = CheckpointRow { signed: cosigned, cosigned: true, ..known };
         db.checkpoint_put(catalog, &row)?;
         Ok(shown(catalog, row))
@@ -140,8 +140,8 @@ pub fn consistency(
 
 /// Whether devices of this trust store ask for witnesses.
 #[must_use]
-pub fn witnessed(section: &craton_trust::store::Section) -> bool {
-    !section.role(Role::Witness).keys().is_empty()
+pub fn witnessed(section: &craton_trust::store::Section<'_>) -> bool {
+    !section.role(Role::Witness).is_empty()
 }
 
 fn shown_checkpoint(db: &ReadTx<'_>, catalog: CatalogId) -> Result<Checkpoint, AppError> {

@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use craton_api::operator::{CatalogId, Section};
-use craton_trust::store;
+use craton_trust::store::KeptSection;
 use tokio::sync::Notify;
 
 pub use check_in::Views;
@@ -117,7 +117,7 @@ pub(crate) fn newest_section(
     db: &ReadTx<'_>,
     catalog: CatalogId,
     section: Section,
-) -> Result<store::Section, AppError> {
+) -> Result<KeptSection<Vec<u8>>, AppError> {
     let (_, kept) = db.trust_store_newest(catalog, section)?.ok_or(CatalogError::SectionUnknown)?;
     Ok(section_of(&kept)?)
 }

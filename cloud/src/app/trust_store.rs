@@ -60,7 +60,8 @@ pub async fn succeed(
                 first.ok_or(CatalogError::SectionUnknown)?.digest
             }
         };
-        let next = successor(&section_of(&newest)?, genesis, &signed)?;
+        let newest = section_of(&newest)?;
+        let next = successor(&newest.section(), genesis, &signed)?;
         let (version, digest) = (next.version, next.digest().into());
         // In the transaction that takes it: no set is deployed or attested in between.
         for set in db.image_sets_in_use(catalog)? {
@@ -79,7 +80,7 @@ pub async fn succeed(
 }
 
 /// Refuses a successor under which a device could not boot a set that it runs or is assigned.
-fn check_kept(blobs: &Blobs, next: &store::Section, set: &SetInUse) -> Result<(), AppError> {
+fn check_kept(blobs: &Blobs, next: &store::Section<'_>, set: &SetInUse) -> Result<(), AppError> {
     let orphaned = |_| CatalogError::SetOrphaned(set.id);
     if next.kind == SectionKind::Owner {
         store::keeps_installed(&AwsLc, next, [&set.signed[..]]).map_err(orphaned)?;

@@ -39,7 +39,7 @@ pub fn sign_checkpoint(
 pub fn with_cosignature(
     known: &[u8],
     cosigned: &[u8],
-    section: &Section,
+    section: &Section<'_>,
 ) -> Result<(), AuditError> {
     let known = Signed::parse(known).map_err(AuditError::CosignatureRefused)?;
     let cosigned = Signed::parse(cosigned).map_err(AuditError::CosignatureRefused)?;

@@ -6,7 +6,7 @@ use craton_api::operator::{
 use craton_trust::cose::Kind;
 use craton_trust::crypto::{Crypto as _, Signer};
 use craton_trust::set::{ImageSet, Member};
-use craton_trust::store::{self, Role, Section, SectionKind};
+use craton_trust::store::{self, KeptSection, Role, Section, SectionKind};
 use craton_trust::suit::{self, ImageType};
 use craton_trust::{Signed, Verified, endorsement, signed};
 
@@ -58,8 +58,9 @@ pub fn genesis(owner: &[u8], platform: &[u8]) -> Result<Genesis, CatalogError> {
 ///
 /// # Errors
 /// `ObjectRefused` only if the store gave back something else than it was given.
-pub fn section_of(kept: &[u8]) -> Result<Section, CatalogError> {
-    let section = Signed::parse(kept).and_then(|signed| Section::parse(signed.unchecked_payload()));
+pub fn section_of(kept: &[u8]) -> Result<KeptSection<Vec<u8>>, CatalogError> {
+    let section = Signed::parse(kept)
+        .and_then(|signed| KeptSection::parse(signed.unchecked_payload().to_vec()));
     section.map_err(|why| CatalogError::ObjectRefused { what: "section", why })
 }
 
@@ -67,11 +68,11 @@ pub fn section_of(kept: &[u8]) -> Result<Section, CatalogError> {
 ///
 /// # Errors
 /// `ObjectRefused`.
-pub fn successor(
-    newest: &Section,
+pub fn successor<'b>(
+    newest: &Section<'_>,
     genesis: Digest,
-    candidate: &[u8],
-) -> Result<Verified<Section>, CatalogError> {
+    candidate: &'b [u8],
+) -> Result<Verified<Section<'b>>, CatalogError> {
     let refused = |why| CatalogError::ObjectRefused { what: "successor", why };
     let signed = Signed::parse(candidate).map_err(refused)?;
     store::accept_successor(&AwsLc, newest, genesis.into(), &signed).map_err(refused)
@@ -83,8 +84,8 @@ pub fn successor(
 /// # Errors
 /// `ObjectRefused`.
 pub fn image(
-    owner: &Section,
-    platform: &Section,
+    owner: &Section<'_>,
+    platform: &Section<'_>,
     envelope: &[u8],
     now_s: u64,
 ) -> Result<(Image, ImageType), CatalogError> {
@@ -127,7 +128,7 @@ pub struct AdmissibleSet {
 /// # Errors
 /// `ObjectRefused`.
 pub fn image_set(
-    owner: &Section,
+    owner: &Section<'_>,
     catalog: CatalogId,
     object: &[u8],
 ) -> Result<AdmissibleSet, CatalogError> {
@@ -155,7 +156,7 @@ pub fn image_set(
 ///
 /// # Errors
 /// `ObjectRefused`, `ApprovalMismatch`.
-pub fn approve(owner: &Section, object: &[u8], approval: &[u8]) -> Result<(), CatalogError> {
+pub fn approve(owner: &Section<'_>, object: &[u8], approval: &[u8]) -> Result<(), CatalogError> {
     let refused = |why| CatalogError::ObjectRefused { what: "approval", why };
     let object = Signed::parse(object).map_err(refused)?;
     let approval = Signed::parse(approval).map_err(refused)?;
@@ -195,7 +196,7 @@ pub struct Endorsed {
 /// # Errors
 /// `ObjectRefused`, `EndorsementMismatch`.
 pub fn endorsement(
-    platform: &Section,
+    platform: &Section<'_>,
     device: DeviceId,
     object: &[u8],
 ) -> Result<Endorsed, CatalogError> {
@@ -220,7 +221,7 @@ pub fn endorsement(
 /// # Errors
 /// `ObjectRefused`.
 pub fn capability(
-    owner: &Section,
+    owner: &Section<'_>,
     catalog: CatalogId,
     device: DeviceId,
     object: &[u8],

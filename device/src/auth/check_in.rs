@@ -12,7 +12,7 @@ use craton_trust::assignment::{Address, Assignment};
 use craton_trust::crypto::Crypto as _;
 use craton_trust::evidence::{EVIDENCE_MAX, check_in_nonce};
 use craton_trust::soft::Soft;
-use craton_trust::store::{Role, Section};
+use craton_trust::store::{KeptSection, Role};
 use craton_trust::{CatalogId, Digest, PublicKey, SetId, Signed};
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ const REPLY_MAX: usize = 16 * 1024;
 
 /// What a reply must be, and what it is judged by.
 pub(super) struct Expected {
-    pub section: Section,
+    pub section: KeptSection<Vec<u8>>,
     pub address: Address,
     /// The size of the last checkpoint that was believed.
     pub checkpoint: u64,
@@ -39,8 +39,8 @@ impl Auth {
         let now = self.rot.status()?;
         let catalog = now.owner.ok_or(AuthError::DeviceUnowned)?;
         let section = self.owner_section()?;
-        let peer =
-            Peer { address: service.to_owned(), keys: section.role(Role::Service).keys().to_vec() };
+        let keys = section.section().role(Role::Service).keys().collect();
+        let peer = Peer { address: service.to_owned(), keys };
         let (key, client_key) = client_key()?;
         let device = self.rot.device();
         let status = status_of(status, now.checkpoint_size);
@@ -110,10 +110,11 @@ pub(super) fn believe(
         return Err(AuthError::ReplyLate);
     }
     let Expected { section, address, checkpoint } = expected;
-    let assignment = Assignment::verify(&Soft, section, address, &Signed::parse(reply)?)?;
+    let section = section.section();
+    let assignment = Assignment::verify(&Soft, &section, address, &Signed::parse(reply)?)?;
     let online = *assignment.online_for(true)?.ok_or(AuthError::ReplyOffline)?; // ASG-2
     if let Some(target) = &assignment.target {
-        target.verify_logged(&Soft, section, address.catalog, *checkpoint)?; // ASG-3
+        target.verify_logged(&Soft, &section, address.catalog, *checkpoint)?; // ASG-3
     }
     Ok(Reply {
         time: online.time,

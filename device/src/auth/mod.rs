@@ -17,12 +17,13 @@ use crate::believed::Believed;
 use crate::folder::open_rot;
 use crate::ipc::{Refusal, serve};
 use crate::roles::{AuthAnswer, AuthQuestion};
+use crate::succession;
 use craton_rot::platform::file::FilePlatform;
-use craton_rot::{AuthRole, Engine, NextLayer, RootOfTrust, SECTION_MAX, Start};
+use craton_rot::{AuthRole, Engine, NextLayer, RootOfTrust, Start};
 use craton_trust::evidence::Measured;
 use craton_trust::soft::Soft;
-use craton_trust::store::{Section, SectionKind};
-use craton_trust::{ComponentId, Digest, Signed};
+use craton_trust::store::{KeptSection, SectionKind};
+use craton_trust::{ComponentId, Digest};
 use std::path::{Path, PathBuf};
 
 /// The component under which the runtime, this program, is measured and published.
@@ -75,11 +76,8 @@ impl Auth {
         }
     }
 
-    fn owner_section(&self) -> Result<Section, AuthError> {
-        let mut room = vec![0u8; SECTION_MAX];
-        let signed = Signed::parse(self.rot.section(SectionKind::Owner, &mut room)?)?;
-        // The root of trust verified it when it took it in.
-        Ok(Section::parse(signed.unchecked_payload())?)
+    fn owner_section(&self) -> Result<KeptSection<Vec<u8>>, AuthError> {
+        Ok(succession::in_force(&self.rot, SectionKind::Owner)?)
     }
 
     fn believed(&self) -> Result<Believed, AuthError> {
@@ -87,7 +85,7 @@ impl Auth {
         let catalog = status.owner.ok_or(AuthError::DeviceUnowned)?;
         let owner = self.owner_section()?;
         let debug = status.mode == craton_trust::dice::Mode::Debug;
-        let development = owner.dev || debug; // SET-4
+        let development = owner.section().dev || debug; // SET-4
         let (class, floors) = (status.class, status.floors);
         Ok(Believed { owner, catalog, class, development, debug, floors })
     }

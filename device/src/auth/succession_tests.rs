@@ -6,10 +6,11 @@ use crate::link::LinkError;
 use crate::roles::StatusBytes;
 use crate::tests::{ONLINE, ROOT, Server, answer, key, owned, owner_section, seal};
 use craton_api::device::{CHECK_IN_PATH, CheckIn, Request, TRUST_STORE_PATH};
+use craton_trust::Signed;
 use craton_trust::assignment::{Address, Assignment, Online};
 use craton_trust::cose::Kind;
 use craton_trust::crypto::{Crypto as _, Signer as _};
-use craton_trust::store::{CHAIN_MAX, Role, RoleKeys};
+use craton_trust::store::{CHAIN_MAX, Role, RoleKeysBuilder, Section, SectionBuilder};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -53,10 +54,15 @@ impl Bench {
     }
 
     /// The owner's section of `version`, changed by `change` and signed by `root`.
-    fn successor(&self, version: u64, root: u8, change: impl FnOnce(&mut Section)) -> Vec<u8> {
+    fn successor(
+        &self,
+        version: u64,
+        root: u8,
+        change: impl FnOnce(&mut SectionBuilder),
+    ) -> Vec<u8> {
         let first = owner_section(Some(&self.server));
         let first = Signed::parse(&first).unwrap();
-        let mut section = Section::parse(first.unchecked_payload()).unwrap();
+        let mut section = SectionBuilder::from(&Section::parse(first.unchecked_payload()).unwrap());
         (section.genesis, section.version) = (Some(first.digest(&Soft)), version);
         change(&mut section);
         seal(Kind::TrustStore, section.encode(&mut [0; 8192]).unwrap(), &[root])
@@ -82,7 +88,8 @@ impl Bench {
     }
 
     fn version(&self) -> u64 {
-        Auth::open(self.folder.path()).ok().unwrap().owner_section().ok().unwrap().version
+        let auth = Auth::open(self.folder.path()).ok().unwrap();
+        auth.owner_section().ok().unwrap().section().version
     }
 
     fn check_ins(&self) -> usize {
@@ -104,7 +111,7 @@ fn reply(body: &[u8], online: u8) -> Vec<u8> {
 fn store_1_a_chain_is_taken_before_the_check_in_and_the_next_boot_checks_in_under_it() {
     let bench = Bench::new();
     bench.give(2, bench.successor(2, ROOT, |_| {}));
-    let new_online = RoleKeys::of(key(NEXT_ONLINE).public_key());
+    let new_online = RoleKeysBuilder::of(key(NEXT_ONLINE).public_key());
     bench.give(3, bench.successor(3, ROOT, |section| section.set_role(Role::Online, new_online)));
     // The device's own section names no key by which the service still signs.
     bench.has.lock().unwrap().online = NEXT_ONLINE;
@@ -151,7 +158,7 @@ fn store_1_a_boot_takes_no_more_than_the_longest_chain() {
 #[test]
 fn the_services_key_is_pinned_by_the_newest_section() {
     let bench = Bench::new();
-    let other = RoleKeys::of(key(NEXT_ONLINE).public_key());
+    let other = RoleKeysBuilder::of(key(NEXT_ONLINE).public_key());
     bench.give(2, bench.successor(2, ROOT, |section| section.set_role(Role::Service, other)));
     assert!(matches!(bench.boot().0, Ok(AuthAnswer::Succeeded(1))));
     let (refused, _) = bench.boot();

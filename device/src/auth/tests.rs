@@ -10,6 +10,7 @@ use crate::tests::{
     owner_section, seal,
 };
 use craton_api::device::{CHECK_IN_PATH, CheckIn, Request};
+use craton_trust::Signed;
 use craton_trust::assignment::{Address, Assignment, Online, Target};
 use craton_trust::cose::Kind;
 use craton_trust::crypto::Crypto as _;
@@ -123,7 +124,8 @@ fn reply_offline_is_one_without_time_and_certificate() {
 #[test]
 fn reply_late_is_one_after_sixty_seconds_however_good() {
     let section = owner_section(None);
-    let section = Section::parse(Signed::parse(&section).unwrap().unchecked_payload()).unwrap();
+    let payload = Signed::parse(&section).unwrap().unchecked_payload();
+    let section = KeptSection::parse(payload.to_vec()).unwrap();
     let address = Address {
         catalog: catalog(),
         device: DeviceId([1; 32]),

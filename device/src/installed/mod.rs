@@ -214,7 +214,7 @@ pub fn verify_set<'b>(
     believed: &Believed,
 ) -> Result<Verified<ImageSet<'b>>, InstalledError> {
     let signed = Signed::parse(bytes)?;
-    let (owner, catalog) = (&believed.owner, believed.catalog);
+    let (owner, catalog) = (&believed.owner.section(), believed.catalog);
     let verified = ImageSet::verify(&Soft, owner, catalog, believed.development, &signed)?;
     if verified.digest().0 != set.0 {
         return Err(InstalledError::SetOther);
@@ -239,13 +239,13 @@ pub fn verify_member<'b>(
     }
     // A runtime in a set would be the platform's, whose publisher this role does not know: it is
     // refused (IMG-5), and never believed by the owner's.
-    let image = suit::verify_by(&Soft, &believed.owner, envelope)?;
+    let owner = believed.owner.section();
+    let image = suit::verify_by(&Soft, &owner, envelope)?;
     member.check_image(&image)?;
     if image.class != believed.class {
         return Err(craton_trust::Error::ClassMismatch.into());
     }
-    let ceiling = believed.owner.ceiling;
-    believed.floors.admit(image.component, image.security_version, ceiling)?;
+    believed.floors.admit(image.component, image.security_version, owner.ceiling)?;
     Ok(image)
 }
 

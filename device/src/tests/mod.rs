@@ -22,7 +22,9 @@ use craton_trust::evidence::Lifecycle;
 use craton_trust::rollback::Floors;
 use craton_trust::set::{ImageSetBuilder, Member, Purpose, Transport};
 use craton_trust::soft::{Soft, SoftKey};
-use craton_trust::store::{Role, RoleKeys, Section, SectionKind, catalog_id};
+use craton_trust::store::{
+    KeptSection, Role, RoleKeysBuilder, SectionBuilder, SectionKind, catalog_id,
+};
 use craton_trust::suit::{Abi, Abis, Image, ImageType, Verity};
 use craton_trust::{CatalogId, ClassId, ComponentId, Digest, SetId, Signed, signed};
 use std::collections::BTreeMap;
@@ -49,10 +51,14 @@ pub fn seal(kind: Kind, payload: &[u8], seeds: &[u8]) -> Vec<u8> {
     signed::seal(&Soft, kind, payload, &signers, &mut room).unwrap().to_vec()
 }
 
-fn section(kind: SectionKind, roles: &[(Role, u8)], change: impl FnOnce(&mut Section)) -> Vec<u8> {
-    let mut section = Section::genesis(kind, true, 1000);
+fn section(
+    kind: SectionKind,
+    roles: &[(Role, u8)],
+    change: impl FnOnce(&mut SectionBuilder),
+) -> Vec<u8> {
+    let mut section = SectionBuilder::genesis(kind, true, 1000);
     for (role, seed) in roles {
-        section.set_role(*role, RoleKeys::of(key(*seed).public_key()));
+        section.set_role(*role, RoleKeysBuilder::of(key(*seed).public_key()));
     }
     change(&mut section);
     seal(Kind::TrustStore, section.encode(&mut [0; 8192]).unwrap(), &[ROOT])
@@ -74,7 +80,7 @@ pub fn owner_section(server: Option<&Server>) -> Vec<u8> {
     ];
     section(SectionKind::Owner, &roles, |section| {
         if let Some(server) = server {
-            section.set_role(Role::Service, RoleKeys::of(server.key));
+            section.set_role(Role::Service, RoleKeysBuilder::of(server.key));
         }
     })
 }
@@ -85,7 +91,8 @@ pub fn catalog() -> CatalogId {
 
 pub fn believed() -> Believed {
     let section = owner_section(None);
-    let owner = Section::parse(Signed::parse(&section).unwrap().unchecked_payload()).unwrap();
+    let payload = Signed::parse(&section).unwrap().unchecked_payload();
+    let owner = KeptSection::parse(payload.to_vec()).unwrap();
     Believed {
         owner,
         catalog: catalog(),

@@ -12,7 +12,7 @@ use craton_trust::assignment::{Address, Assignment};
 use craton_trust::crypto::{Crypto as _, Signer as _};
 use craton_trust::evidence::{EVIDENCE_MAX, check_in_nonce};
 use craton_trust::soft::{Soft, SoftKey};
-use craton_trust::store::{Section, SectionKind};
+use craton_trust::store::{KeptSection, Section, SectionKind};
 use craton_trust::{Digest, PublicKey, SetId, Signed};
 
 /// The largest reply, bytes.
@@ -71,7 +71,7 @@ impl Device {
         let status = rot.status()?;
         let owner = owner_section(rot)?;
         let catalog = status.owner.context("the device has no owner")?;
-        let development = owner.dev;
+        let development = owner.section().dev;
         let (class, floors) = (status.class, status.floors);
         Ok(Believed { owner, catalog, class, development, debug: false, floors })
     }
@@ -94,7 +94,7 @@ impl Device {
         let powered = self.powered.as_mut().context("the device is off")?;
         let section = owner_section(&powered.rot)?;
         let checkpoint = powered.rot.status()?.checkpoint_size;
-        let believed = believe(&reply, &section, &prepared, checkpoint)?;
+        let believed = believe(&reply, &section.section(), &prepared, checkpoint)?;
         powered.rot.accept_reply(&reply, &prepared.address.request)?;
         Ok(Ok(believed))
     }
@@ -165,15 +165,15 @@ impl From<LinkError> for Missed {
     }
 }
 
-fn owner_section(rot: &Rot) -> Result<Section> {
+fn owner_section(rot: &Rot) -> Result<KeptSection<Vec<u8>>> {
     let mut room = vec![0u8; SECTION_MAX];
     let signed = rot.section(SectionKind::Owner, &mut room)?;
-    Ok(Section::parse(section_payload(signed)?)?)
+    Ok(KeptSection::parse(section_payload(signed)?.to_vec())?)
 }
 
 fn believe(
     reply: &[u8],
-    section: &Section,
+    section: &Section<'_>,
     prepared: &Prepared,
     checkpoint: u64,
 ) -> Result<Believing> {

@@ -7,6 +7,7 @@
 use super::ladder::{Rung, derive_from};
 use super::state::State;
 use super::{Engine, Phase};
+use crate::SECTION_MAX;
 use crate::boot::{Event, NextLayer};
 use crate::error::{Error, Result};
 use crate::platform::Platform;
@@ -101,7 +102,8 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     /// Verifies the set, and that each image is the one that the set names.
     fn admit<'b>(&self, bytes: &'b [u8], next: &NextLayer<'_>, mode: Mode) -> Result<Admitted<'b>> {
         let catalog = self.catalog()?;
-        let owner = self.load_section(SectionKind::Owner)?;
+        let mut room = [0u8; SECTION_MAX];
+        let owner = self.load_section(SectionKind::Owner, &mut room)?;
         let development = owner.dev || mode == Mode::Debug;
         let signed = Signed::parse(bytes)?;
         let set = ImageSet::verify(&self.crypto, &owner, catalog, development, &signed)?;
@@ -127,14 +129,14 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     fn admit_versions(
         &self,
         set: &ImageSet<'_>,
-        owner: &Section,
+        owner: &Section<'_>,
         runtime: ComponentId,
     ) -> Result<Floors> {
         let mut raised = self.state.floors.clone();
         for member in set.members() {
             let (component, version) = (member.component, member.security_version);
             let ceiling = if component == runtime {
-                owner.ceiling.min(self.load_section(SectionKind::Platform)?.ceiling)
+                owner.ceiling.min(self.platform_ceiling()?)
             } else {
                 owner.ceiling
             };
@@ -142,6 +144,12 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
             raised.raise(component, version)?;
         }
         Ok(raised)
+    }
+
+    /// Above it the platform believes nothing.
+    fn platform_ceiling(&self) -> Result<u64> {
+        let mut room = [0u8; SECTION_MAX];
+        Ok(self.load_section(SectionKind::Platform, &mut room)?.ceiling)
     }
 
     fn measure(

@@ -1,6 +1,7 @@
 //! Lifecycle: fuses that are burned one after another, each on a signed order (ROT-2).
 
 use super::{Engine, Phase};
+use crate::SECTION_MAX;
 use crate::error::{Error, Result};
 use crate::order::{Action, Order};
 use crate::platform::{Platform, Row};
@@ -74,7 +75,8 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     }
 
     pub(super) fn manufacturers_order(&self, order: &[u8]) -> Result<Action> {
-        let section = self.load_section(SectionKind::Platform)?;
+        let mut room = [0u8; SECTION_MAX];
+        let section = self.load_section(SectionKind::Platform, &mut room)?;
         let role = section.role(Role::Manufacturer);
         let (device, epoch) = (crate::RootOfTrust::device(self), self.state.epoch);
         let order = Order::verify(&self.crypto, role, device, epoch, &Signed::parse(order)?)?;
@@ -82,7 +84,8 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     }
 
     fn refuse_dev(&self, kind: SectionKind) -> Result<()> {
-        if self.load_section(kind)?.dev { Err(Error::DevelopmentRoot) } else { Ok(()) }
+        let mut room = [0u8; SECTION_MAX];
+        if self.load_section(kind, &mut room)?.dev { Err(Error::DevelopmentRoot) } else { Ok(()) }
     }
 
     /// What evidence carries for the trust store: both sections' digests, hashed.

@@ -8,6 +8,7 @@
 use super::lifecycle::{is_claim_used, read};
 use super::state::State;
 use super::{Engine, Phase};
+use crate::SECTION_MAX;
 use crate::error::{Error, Result};
 use crate::order::{Action, Order};
 use crate::platform::{Platform, Row};
@@ -43,7 +44,7 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     }
 
     /// A first version of an owner section that this device may have.
-    fn first_owner(&self, bytes: &[u8]) -> Result<Verified<Section>> {
+    fn first_owner<'b>(&self, bytes: &'b [u8]) -> Result<Verified<Section<'b>>> {
         let section = accept_genesis(&self.crypto, &Signed::parse(bytes)?)?;
         if section.kind != SectionKind::Owner {
             return Err(Error::Trust(Refusal::SectionKind));
@@ -57,7 +58,7 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     fn new_owner(
         &mut self,
         mut next: State,
-        section: &Verified<Section>,
+        section: &Verified<Section<'_>>,
         bytes: &[u8],
     ) -> Result<()> {
         self.stage_section(&mut next, section, section.digest(), bytes)?;
@@ -116,7 +117,8 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     ) -> Result<()> {
         let signed = Signed::parse(successor)?;
         let kind = Section::parse(signed.unchecked_payload())?.kind;
-        let old = self.load_section(kind)?;
+        let mut room = [0u8; SECTION_MAX];
+        let old = self.load_section(kind, &mut room)?;
         let genesis = self.state.installed(kind).ok_or(Error::Unowned)?.genesis;
         let section = accept_successor(&self.crypto, &old, genesis, &signed)?;
         self.refuse_omitted(sets, envelopes)?;
@@ -151,7 +153,7 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     }
 
     /// STORE-4: sets and images stay believed, and no floor is above the new ceiling.
-    fn keeps(&self, section: &Section, sets: &[&[u8]], envelopes: &[&[u8]]) -> Result<()> {
+    fn keeps(&self, section: &Section<'_>, sets: &[&[u8]], envelopes: &[&[u8]]) -> Result<()> {
         if section.kind == SectionKind::Owner {
             keeps_installed(&self.crypto, section, sets.iter().copied())?;
         }
@@ -168,7 +170,7 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
 
     /// STORE-4 for the program that the ROM starts. No caller passes its envelope: what a ROM will
     /// read counts.
-    fn keeps_own_program(&self, section: &Section) -> Result<()> {
+    fn keeps_own_program(&self, section: &Section<'_>) -> Result<()> {
         let Some(own) = self.state.own.filter(|_| section.kind == SectionKind::Platform) else {
             return Ok(());
         };
@@ -209,7 +211,8 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     }
 
     fn owners_order(&self, order: &[u8]) -> Result<Action> {
-        let section = self.load_section(SectionKind::Owner)?;
+        let mut room = [0u8; SECTION_MAX];
+        let section = self.load_section(SectionKind::Owner, &mut room)?;
         let (device, epoch) = (crate::RootOfTrust::device(self), self.state.epoch);
         let signed = Signed::parse(order)?;
         let order = Order::verify(&self.crypto, section.role(Role::Root), device, epoch, &signed)?;
@@ -230,7 +233,8 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         let request = self.state.challenge.ok_or(Error::NoChallenge)?;
         let (device, epoch) = (crate::RootOfTrust::device(self), self.state.epoch);
         let open = Address { catalog, device, epoch, request };
-        let owner = self.load_section(SectionKind::Owner)?;
+        let mut room = [0u8; SECTION_MAX];
+        let owner = self.load_section(SectionKind::Owner, &mut room)?;
         Capability::verify(&self.crypto, &owner, &open, &Signed::parse(capability)?)?;
         let mut next = self.state.clone();
         (next.challenge, next.debug_next) = (None, true); // CAP-2: a challenge is answered once
@@ -239,7 +243,8 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
 
     pub(super) fn raise_time(&mut self, reply: &[u8], request: &Digest) -> Result<()> {
         let catalog = self.catalog()?;
-        let owner = self.load_section(SectionKind::Owner)?;
+        let mut room = [0u8; SECTION_MAX];
+        let owner = self.load_section(SectionKind::Owner, &mut room)?;
         let (device, epoch) = (crate::RootOfTrust::device(self), self.state.epoch);
         let address = Address { catalog, device, epoch, request: *request };
         let reply = Assignment::verify(&self.crypto, &owner, &address, &Signed::parse(reply)?)?;

@@ -14,6 +14,7 @@
 
 use super::layer::Layer0;
 use super::reset::{Start, load_state};
+use super::sections::Room;
 use super::state::{Program, State};
 use super::{lifecycle, sections};
 use crate::SECTION_MAX;
@@ -22,7 +23,7 @@ use crate::platform::{Platform, Row};
 use craton_trust::crypto::{Crypto, KeyedCrypto};
 use craton_trust::evidence::Lifecycle;
 use craton_trust::rollback;
-use craton_trust::store::{Role, RoleKeys, Section, SectionKind};
+use craton_trust::store::{Role, Section, SectionKind};
 use craton_trust::suit::{self, FOOTER_SIZE, Footer, Image, ImageType};
 use craton_trust::{ClassId, Digest, Signed};
 
@@ -88,8 +89,9 @@ pub fn select<'p>(
     }
     let (_, state) = load_state(platform, crypto)?;
     let (program, envelope) = split(package)?;
-    let authority = load_authority(platform, crypto, &state)?;
-    let image = suit::verify(crypto, &authority.publisher, envelope)?;
+    let mut room = [0u8; SECTION_MAX];
+    let authority = load_authority(platform, crypto, &state, &mut room)?;
+    let image = suit::verify(crypto, authority.role(Role::Publisher), envelope)?;
     admit(platform, &state, authority.ceiling, &image)?;
     let digest = crypto.sha256(&[program]);
     image.check_payload(&digest, program.len() as u64)?; // IMG-3
@@ -117,23 +119,17 @@ fn split(package: &[u8]) -> Result<(&[u8], &[u8])> {
     Ok((program, rest.get(..envelope_size).ok_or(invalid)?))
 }
 
-/// What the platform section in force says of runtimes. A whole section is 5 KiB of a chip's stack.
-struct Authority {
-    publisher: RoleKeys,
-    ceiling: u64,
-}
-
+/// The platform section in force: it says who signs runtimes, and up to which version.
 #[inline(never)] // its room leaves the stack before a signature is verified
-fn load_authority(
+fn load_authority<'r>(
     platform: &impl Platform,
     crypto: &impl Crypto,
     state: &State,
-) -> Result<Authority> {
-    let mut room = [0u8; SECTION_MAX];
+    room: &'r mut Room,
+) -> Result<Section<'r>> {
     let kind = SectionKind::Platform;
-    let bytes = sections::read(platform, crypto, kind, &state.platform, &mut room)?;
-    let section = Section::parse(Signed::parse(bytes)?.unchecked_payload())?;
-    Ok(Authority { publisher: section.role(Role::Publisher).clone(), ceiling: section.ceiling })
+    let bytes = sections::read(platform, crypto, kind, &state.platform, room)?;
+    Ok(Section::parse(Signed::parse(bytes)?.unchecked_payload())?)
 }
 
 /// Refuses an authentic image that is not for here, or not for now.

@@ -3,13 +3,17 @@
 
 use super::Engine;
 use super::state::{Installed, State};
+use crate::SECTION_MAX;
 use crate::error::{Error, Result};
 use crate::platform::{Platform, SECTOR_SIZE, Sector};
 use craton_trust::crypto::{Crypto, KeyedCrypto};
 use craton_trust::store::{Section, SectionKind, catalog_id};
 use craton_trust::{CatalogId, Digest, Signed, Verified};
 
-const _: () = assert!(crate::SECTION_MAX <= SECTOR_SIZE);
+const _: () = assert!(SECTION_MAX <= SECTOR_SIZE);
+
+/// Room for a signed section: half of what a command may have of the stack.
+pub type Room = [u8; SECTION_MAX];
 
 impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     /// The owner's catalog.
@@ -26,11 +30,14 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         read(&self.platform, &self.crypto, kind, installed, out)
     }
 
-    /// The section in force. Its bytes are those that were believed: their digest stands in the
-    /// state.
-    pub(super) fn load_section(&self, kind: SectionKind) -> Result<Section> {
-        let mut room = [0u8; SECTOR_SIZE];
-        let bytes = self.read_section(kind, &mut room)?;
+    /// The section in force, read into `room`. Its bytes are those that were believed: their digest
+    /// stands in the state.
+    pub(super) fn load_section<'r>(
+        &self,
+        kind: SectionKind,
+        room: &'r mut Room,
+    ) -> Result<Section<'r>> {
+        let bytes = self.read_section(kind, room)?;
         Ok(Section::parse(Signed::parse(bytes)?.unchecked_payload())?)
     }
 
@@ -39,7 +46,7 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     pub(super) fn stage_section(
         &mut self,
         next: &mut State,
-        section: &Verified<Section>,
+        section: &Verified<Section<'_>>,
         genesis: Digest,
         bytes: &[u8],
     ) -> Result<()> {
@@ -77,11 +84,11 @@ pub fn write(
     platform: &mut impl Platform,
     crypto: &impl Crypto,
     second: bool,
-    section: &Verified<Section>,
+    section: &Verified<Section<'_>>,
     genesis: Digest,
     bytes: &[u8],
 ) -> Result<Installed> {
-    if bytes.len() > crate::SECTION_MAX {
+    if bytes.len() > SECTION_MAX {
         return Err(Error::Trust(craton_trust::Error::FieldTooLong));
     }
     let sector = sector(section.kind, second);

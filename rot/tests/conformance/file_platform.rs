@@ -10,7 +10,7 @@ use craton_trust::Signed;
 use craton_trust::crypto::Crypto as _;
 use craton_trust::evidence::Lifecycle;
 use craton_trust::soft::Soft;
-use craton_trust::store::{Section, SectionKind};
+use craton_trust::store::{Section, SectionBuilder, SectionKind};
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
@@ -330,10 +330,11 @@ fn done(rot: &dyn RootOfTrust, command: &str) -> u64 {
     }
 }
 
-fn owner_of(rot: &dyn RootOfTrust) -> Section {
+fn owner_of(rot: &dyn RootOfTrust) -> SectionBuilder {
     let mut room = [0; SECTION_MAX];
     let signed = rot.section(SectionKind::Owner, &mut room).unwrap();
-    Section::parse(Signed::parse(signed).unwrap().unchecked_payload()).unwrap()
+    let section = Section::parse(Signed::parse(signed).unwrap().unchecked_payload()).unwrap();
+    SectionBuilder::from(&section)
 }
 
 fn once(rot: &mut dyn RootOfTrust, command: &str) -> craton_rot::Result<()> {

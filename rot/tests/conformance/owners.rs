@@ -10,7 +10,7 @@ use craton_trust::crypto::Signer as _;
 use craton_trust::dice::Mode;
 use craton_trust::rollback::SECURITY_VERSION_MAX;
 use craton_trust::set::Purpose;
-use craton_trust::store::{Role, RoleKeys, SectionKind, catalog_id};
+use craton_trust::store::{Role, RoleKeysBuilder, SectionKind, catalog_id};
 use craton_trust::{CatalogId, ComponentId, DeviceId, Digest};
 
 #[test]
@@ -69,7 +69,7 @@ fn a_successor_needs_the_old_root_and_keeps_the_installed_sets() {
         assert_eq!(rot.replace(&good, &[], &[&app]), Err(Error::InstalledOmitted));
         assert_eq!(rot.replace(&good, &[&running], &[]), Err(Error::InstalledOmitted));
         let orphaning = successor(&first, OWNER_ROOT, |section| {
-            section.set_role(Role::Publisher, RoleKeys::of(section.role(Role::Root).keys()[0]));
+            section.set_role(Role::Publisher, section.role(Role::Root).into());
         });
         let orphans = Err(Error::Trust(Refusal::SuccessorOrphans));
         assert_eq!(rot.replace(&orphaning, &[&running], &[&app]), orphans);
@@ -110,7 +110,7 @@ fn a_platform_successor_is_accepted_by_its_own_root() {
     on_every_back_end(|bench| {
         let mut rot = owned(bench);
         let next = successor(&platform_section(false), PLATFORM_ROOT, |section| {
-            section.set_role(Role::Manufacturer, RoleKeys::new(0));
+            section.set_role(Role::Manufacturer, RoleKeysBuilder::new(0));
         });
         rot.replace(&next, &[], &[]).unwrap();
         let rot = bench.restart(rot, Start::Normal);
@@ -137,7 +137,7 @@ fn store_4_a_platform_successor_keeps_the_runtime_that_runs() {
         let (app, runtime) = (envelope(APP, 1), envelope(RUNTIME, 3));
         let first = platform_section(false);
         let publisher = successor(&first, PLATFORM_ROOT, |section| {
-            section.set_role(Role::Publisher, RoleKeys::of(key(STRANGER).public_key()));
+            section.set_role(Role::Publisher, RoleKeysBuilder::of(key(STRANGER).public_key()));
         });
         let low = successor(&first, PLATFORM_ROOT, |section| section.ceiling = 0);
         let good = successor(&first, PLATFORM_ROOT, |section| section.ceiling = 3);

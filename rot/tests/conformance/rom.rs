@@ -15,7 +15,7 @@ use craton_trust::crypto::{Crypto as _, Signer as _};
 use craton_trust::dice::Mode;
 use craton_trust::evidence::Lifecycle;
 use craton_trust::soft::{Soft, SoftKey};
-use craton_trust::store::{Role, RoleKeys};
+use craton_trust::store::{Role, RoleKeysBuilder};
 use craton_trust::suit::{self, Footer, Image, ImageType};
 use craton_trust::{ClassId, ComponentId};
 
@@ -139,7 +139,7 @@ fn rot_15_refuses_an_older_security_version_and_one_above_the_ceiling() {
 fn rot_15_believes_the_platform_section_in_force_only() {
     let (mut rot, chip) = confirmed();
     let next = successor(&platform_section(false), PLATFORM_ROOT, |section| {
-        section.set_role(Role::Publisher, RoleKeys::of(key(STRANGER).public_key()));
+        section.set_role(Role::Publisher, RoleKeysBuilder::of(key(STRANGER).public_key()));
     });
     let (set, app) = (set(&[(APP, 1)]), envelope(APP, 1));
     let orphans = Err(Error::Trust(Refusal::SuccessorOrphans));

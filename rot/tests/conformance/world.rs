@@ -10,7 +10,9 @@ use craton_trust::merkle::Checkpoint;
 use craton_trust::set::{ImageSetBuilder, Member, Purpose};
 use craton_trust::signed::seal;
 use craton_trust::soft::{Soft, SoftKey};
-use craton_trust::store::{Role, RoleKeys, Section, SectionKind, catalog_id};
+use craton_trust::store::{
+    Role, RoleKeysBuilder, Section, SectionBuilder, SectionKind, catalog_id,
+};
 use craton_trust::suit::{self, Abis, Image, ImageType};
 use craton_trust::{CatalogId, ClassId, ComponentId, DeviceId, Digest, SetId, Signed};
 
@@ -46,16 +48,16 @@ pub fn digest(signed: &[u8]) -> Digest {
     Signed::parse(signed).unwrap().digest(&Soft)
 }
 
-fn one(seed: u8) -> RoleKeys {
-    RoleKeys::of(key(seed).public_key())
+fn one(seed: u8) -> RoleKeysBuilder {
+    RoleKeysBuilder::of(key(seed).public_key())
 }
 
-fn encoded(section: &Section) -> Vec<u8> {
+fn encoded(section: &SectionBuilder) -> Vec<u8> {
     section.encode(&mut [0; 8192]).unwrap().to_vec()
 }
 
 pub fn platform_section(dev: bool) -> Vec<u8> {
-    let mut section = Section::genesis(SectionKind::Platform, dev, CEILING);
+    let mut section = SectionBuilder::genesis(SectionKind::Platform, dev, CEILING);
     section.set_role(Role::Root, one(PLATFORM_ROOT));
     section.set_role(Role::Manufacturer, one(MANUFACTURER));
     section.set_role(Role::Publisher, one(PLATFORM_PUBLISHER));
@@ -63,7 +65,7 @@ pub fn platform_section(dev: bool) -> Vec<u8> {
 }
 
 pub fn owner_section_of(root: u8, dev: bool) -> Vec<u8> {
-    let mut section = Section::genesis(SectionKind::Owner, dev, CEILING);
+    let mut section = SectionBuilder::genesis(SectionKind::Owner, dev, CEILING);
     section.set_role(Role::Root, one(root));
     section.set_role(Role::Publisher, one(PUBLISHER));
     section.set_role(Role::Catalog, one(CATALOG));
@@ -81,14 +83,15 @@ pub fn catalog(dev: bool) -> CatalogId {
 }
 
 /// The successor of a first version, changed by `change` and signed by `root`.
-pub fn successor(first: &[u8], root: u8, change: impl FnOnce(&mut Section)) -> Vec<u8> {
-    let mut section = Section::parse(Signed::parse(first).unwrap().unchecked_payload()).unwrap();
+pub fn successor(first: &[u8], root: u8, change: impl FnOnce(&mut SectionBuilder)) -> Vec<u8> {
+    let first_version = Section::parse(Signed::parse(first).unwrap().unchecked_payload()).unwrap();
+    let mut section = SectionBuilder::from(&first_version);
     (section.genesis, section.version) = (Some(digest(first)), section.version + 1);
     change(&mut section);
     sign(Kind::TrustStore, &encoded(&section), &[root])
 }
 
-pub fn signed_section(section: &Section, root: u8) -> Vec<u8> {
+pub fn signed_section(section: &SectionBuilder, root: u8) -> Vec<u8> {
     sign(Kind::TrustStore, &encoded(section), &[root])
 }
 

@@ -2,7 +2,7 @@
 //! say.
 
 use crate::vector::Expect;
-use crate::world::sha256;
+use crate::world::{self, sha256};
 use craton_trust::assignment::{Address, Assignment};
 use craton_trust::capability::Capability;
 use craton_trust::cbor::{self, Reader};
@@ -15,7 +15,9 @@ use craton_trust::rollback::Floors;
 use craton_trust::set::ImageSet;
 use craton_trust::slots::Slots;
 use craton_trust::soft::Soft;
-use craton_trust::store::{self, Role, RoleKeys, Section, SectionKind};
+use craton_trust::store::{
+    self, KeptSection, Role, RoleKeysBuilder, Section, SectionBuilder, SectionKind,
+};
 use craton_trust::suit::{self, FOOTER_SIZE, Footer, Image};
 use craton_trust::{CatalogId, ClassId, DeviceId, Digest, PublicKey, Signed, Verified, dice};
 
@@ -45,18 +47,20 @@ pub fn verdict(object: &str, bytes: &[u8], expect: &Expect) -> Result<()> {
         "assignment" => assignment(bytes, expect),
         "capability" => {
             let signed = Signed::parse(bytes)?;
-            Capability::verify(&Soft, &section(expect), &address(expect), &signed).map(drop)
+            Capability::verify(&Soft, &section(expect).section(), &address(expect), &signed)
+                .map(drop)
         }
         "cbor" => cbor::canonical(bytes),
         "checkpoint" => {
-            let (section, signed) = (section(expect), Signed::parse(bytes)?);
+            let (kept, signed) = (section(expect), Signed::parse(bytes)?);
+            let section = kept.section();
             let size_least = expect.number("size_least");
             Checkpoint::verify(&Soft, &section, catalog(expect), size_least, &signed).map(drop)
         }
         "consistency" => consistency(bytes),
         "dice-certificate" => dice::verify(&Soft, &key(expect, "issuer"), bytes).map(drop),
         "endorsement" => {
-            Endorsement::verify(&Soft, &section(expect), &Signed::parse(bytes)?).map(drop)
+            Endorsement::verify(&Soft, &section(expect).section(), &Signed::parse(bytes)?).map(drop)
         }
         "evidence" => evidence(bytes, expect),
         "failure" => Failure::parse(bytes).map(drop),
@@ -72,7 +76,7 @@ pub fn verdict(object: &str, bytes: &[u8], expect: &Expect) -> Result<()> {
     }
 }
 
-const ROLES: [Role; 10] = [
+pub const ROLES: [Role; 10] = [
     Role::Root,
     Role::Publisher,
     Role::Catalog,
@@ -85,23 +89,25 @@ const ROLES: [Role; 10] = [
     Role::Recovery,
 ];
 
-fn section(expect: &Expect) -> Section {
+fn section(expect: &Expect) -> KeptSection<Vec<u8>> {
     let kind = match expect.text("section") {
         "owner" => SectionKind::Owner,
         "platform" => SectionKind::Platform,
         other => panic!("no section is called {other}"),
     };
-    let mut section = Section::genesis(kind, false, 0);
+    let mut section = SectionBuilder::genesis(kind, false, 0);
+    // No section is without a root, although only some of the objects are judged by it.
+    section.set_role(Role::Root, RoleKeysBuilder::of(world::public(world::STRANGER)));
     for keys in &expect.role {
         let named = |role: &Role| format!("{role:?}").to_lowercase() == keys.name;
         let role = ROLES.into_iter().find(named).expect("a role");
         section.set_role(role, role_keys(keys.threshold, &keys.keys));
     }
-    section
+    world::kept(&section)
 }
 
-fn role_keys(threshold: u8, keys: &[String]) -> RoleKeys {
-    let mut role = RoleKeys::new(threshold);
+fn role_keys(threshold: u8, keys: &[String]) -> RoleKeysBuilder {
+    let mut role = RoleKeysBuilder::new(threshold);
     for cose in keys {
         let key = PublicKey::from_cose(&crate::vector::unhex(cose)).expect("a COSE_Key");
         role.push(key).expect("distinct keys");
@@ -127,7 +133,8 @@ fn address(expect: &Expect) -> Address {
 }
 
 fn assignment(bytes: &[u8], expect: &Expect) -> Result<()> {
-    let (section, signed) = (section(expect), Signed::parse(bytes)?);
+    let (kept, signed) = (section(expect), Signed::parse(bytes)?);
+    let section = kept.section();
     let assignment = Assignment::verify(&Soft, &section, &address(expect), &signed)?;
     assignment.online_for(expect.flag("asked_online"))?;
     if let Some(target) = &assignment.target {
@@ -152,8 +159,8 @@ fn footer(bytes: &[u8], expect: &Expect) -> Result<()> {
 }
 
 fn image<'b>(envelope: &'b [u8], expect: &Expect) -> Result<Verified<Image<'b>>> {
-    let section = section(expect);
-    let image = suit::verify(&Soft, section.role(Role::Publisher), envelope)?;
+    let kept = section(expect);
+    let image = suit::verify(&Soft, kept.section().role(Role::Publisher), envelope)?;
     image.check_class(ClassId(expect.array("class")))?;
     let mut floors = Floors::default();
     floors.raise(image.component, expect.number("floor"))?;
@@ -171,7 +178,8 @@ fn package(file: &[u8], expect: &Expect) -> Result<()> {
 }
 
 fn image_set(bytes: &[u8], expect: &Expect) -> Result<()> {
-    let (section, development) = (section(expect), expect.flag("development"));
+    let (kept, development) = (section(expect), expect.flag("development"));
+    let section = kept.section();
     let signed = Signed::parse(bytes)?;
     let set = ImageSet::verify(&Soft, &section, catalog(expect), development, &signed)?;
     set.check_class(ClassId(expect.array("class")))?;
@@ -207,7 +215,8 @@ fn consistency(bytes: &[u8]) -> Result<()> {
 }
 
 fn successor(bytes: &[u8], expect: &Expect) -> Result<()> {
-    let old = Section::parse(&expect.bytes("old")).expect("the old section is good");
+    let old = expect.bytes("old");
+    let old = Section::parse(&old).expect("the old section is good");
     let genesis = Digest(expect.array("genesis"));
     let new = store::accept_successor(&Soft, &old, genesis, &Signed::parse(bytes)?)?;
     let (sets, images) = (expect.list("installed_sets"), expect.list("installed_images"));

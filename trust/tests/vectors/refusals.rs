@@ -8,7 +8,7 @@ use craton_trust::crypto::Signer;
 use craton_trust::error::Error::{self, *};
 use craton_trust::signed::{PAYLOAD_MAX, countersign, seal as seal_into};
 use craton_trust::soft::Soft;
-use craton_trust::store::{KEYS_MAX, RoleKeys};
+use craton_trust::store::{KEYS_MAX, RoleKeysBuilder};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
@@ -78,9 +78,9 @@ fn what_nobody_could_read_back_is_not_sealed() {
 
 #[test]
 fn a_role_takes_eight_distinct_keys() {
-    let mut role = RoleKeys::new(1);
+    let mut role = RoleKeysBuilder::new(1);
     (1..=8).for_each(|seed| role.push(public(seed)).expect("room"));
-    assert_eq!(role.keys().len(), KEYS_MAX);
+    assert_eq!(role.role_keys().keys().len(), KEYS_MAX);
     assert_eq!(role.push(public(8)), Err(KeyRepeated));
     assert_eq!(role.push(public(9)), Err(FieldTooLong));
 }

@@ -4,7 +4,7 @@ use crate::value::Value;
 use crate::world;
 use craton_trust::PublicKey;
 use craton_trust::error::Error;
-use craton_trust::store::{Role, RoleKeys};
+use craton_trust::store::{Role, RoleKeysBuilder};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -106,12 +106,12 @@ impl Judge {
         self
     }
 
-    pub fn role(mut self, role: Role, keys: &RoleKeys) -> Self {
+    pub fn role(mut self, role: Role, keys: &RoleKeysBuilder) -> Self {
         let threshold = keys.threshold;
         let name = format!("{role:?}").to_lowercase();
         self.role.retain(|other| other.name != name);
-        let cose = |key: &PublicKey| hex(&key.to_cose());
-        let keys = keys.keys().iter().map(cose).collect::<Vec<_>>();
+        let cose = |key: PublicKey| hex(&key.to_cose());
+        let keys = keys.role_keys().keys().map(cose).collect::<Vec<_>>();
         self.role.push(Keys { name, threshold, keys });
         self
     }

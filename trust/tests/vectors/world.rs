@@ -14,7 +14,7 @@ use craton_trust::merkle::Checkpoint;
 use craton_trust::rollback::Floors;
 use craton_trust::set::{self, ImageSetBuilder, Member, Transport};
 use craton_trust::soft::{Soft, SoftKey};
-use craton_trust::store::{Role, RoleKeys, Section, SectionKind};
+use craton_trust::store::{KeptSection, Role, RoleKeysBuilder, SectionBuilder, SectionKind};
 use craton_trust::suit::{self, Abi, Abis, Footer, Image, ImageType, Verity};
 use craton_trust::{CatalogId, ClassId, ComponentId, DeviceId, Digest, ImageId, PublicKey, SetId};
 use craton_trust::{merkle, signed};
@@ -52,8 +52,8 @@ pub fn public(seed: u8) -> PublicKey {
     key(seed).public_key()
 }
 
-pub fn role(threshold: u8, seeds: &[u8]) -> RoleKeys {
-    let mut keys = RoleKeys::new(threshold);
+pub fn role(threshold: u8, seeds: &[u8]) -> RoleKeysBuilder {
+    let mut keys = RoleKeysBuilder::new(threshold);
     seeds.iter().for_each(|seed| keys.push(public(*seed)).expect("distinct seeds"));
     keys
 }
@@ -96,8 +96,8 @@ pub fn resealed(
 }
 
 /// The owner's section, first version: a production root of two of three.
-pub fn owner() -> Section {
-    let mut section = Section::genesis(SectionKind::Owner, false, CEILING);
+pub fn owner() -> SectionBuilder {
+    let mut section = SectionBuilder::genesis(SectionKind::Owner, false, CEILING);
     section.set_role(Role::Root, role(2, &ROOTS));
     let one = [
         (Role::Publisher, PUBLISHER),
@@ -114,8 +114,8 @@ pub fn owner() -> Section {
 }
 
 /// The platform's section. Its publisher and catalog are others than the owner's.
-pub fn platform() -> Section {
-    let mut section = Section::genesis(SectionKind::Platform, false, CEILING);
+pub fn platform() -> SectionBuilder {
+    let mut section = SectionBuilder::genesis(SectionKind::Platform, false, CEILING);
     let one = [
         (Role::Root, PLATFORM_ROOT),
         (Role::Publisher, PLATFORM_PUBLISHER),
@@ -125,8 +125,12 @@ pub fn platform() -> Section {
     section
 }
 
-pub fn encoded(section: &Section) -> Vec<u8> {
+pub fn encoded(section: &SectionBuilder) -> Vec<u8> {
     written(|out| section.encode(out))
+}
+
+pub fn kept(section: &SectionBuilder) -> KeptSection<Vec<u8>> {
+    KeptSection::parse(encoded(section)).expect("a good section")
 }
 
 pub fn owner_genesis() -> Vec<u8> {
@@ -146,7 +150,7 @@ pub fn catalog() -> CatalogId {
 }
 
 /// The second version of the owner's section, before a test changes it.
-pub fn second() -> Section {
+pub fn second() -> SectionBuilder {
     let mut section = owner();
     (section.genesis, section.version) = (Some(genesis()), 2);
     section

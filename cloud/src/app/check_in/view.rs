@@ -107,7 +107,7 @@ impl View {
             .map(|(p, o)| trust_store_digest(&AwsLc, (*p).into(), Some((*o).into())))
             .collect();
         let platform = platforms.first().copied().ok_or(CatalogError::SectionUnknown)?.into();
-        let (dev, witnessed) = (owner.dev, log::witnessed(&owner));
+        let (dev, witnessed) = (owner.section().dev, log::witnessed(&owner.section()));
         let asked = Mutex::default();
         Ok(Self { catalog, dev, wave_secret, platform, witnessed, trust_stores, asked })
     }

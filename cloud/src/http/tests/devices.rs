@@ -169,7 +169,7 @@ async fn a_capability_needs_publisher_and_approver_outside_development() {
     let signed = craton_trust::Signed::parse(&signed).unwrap();
     let believed = craton_trust::capability::Capability::verify(
         &crate::crypto::AwsLc,
-        &section,
+        &section.section(),
         &open,
         &signed,
     );

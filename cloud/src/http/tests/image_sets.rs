@@ -20,7 +20,7 @@ async fn a_development_set_is_admitted_at_once_and_a_device_of_its_catalog_belie
     let owner = owner_section(true);
     let section = crate::catalog::section_of(&owner).unwrap();
     let object = craton_trust::Signed::parse(&signed.signed.0).unwrap();
-    let believed = set::ImageSet::verify(&AwsLc, &section, id.into(), true, &object);
+    let believed = set::ImageSet::verify(&AwsLc, &section.section(), id.into(), true, &object);
     assert_eq!(believed.unwrap().digest().0, set.0);
 }
 

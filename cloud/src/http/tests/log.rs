@@ -28,7 +28,7 @@ async fn what_is_admitted_is_proved_to_be_logged_as_a_device_checks_it() {
     let target =
         craton_trust::assignment::Target::new(SetId(set.0), proof.index, &proof.checkpoint, &path)
             .unwrap();
-    let size = target.verify_logged(&AwsLc, &section, id.into(), 0);
+    let size = target.verify_logged(&AwsLc, &section.section(), id.into(), 0);
     assert_eq!(size, Ok(4));
     let early = bench.app.store.read(|db| logged_proof(db, id, 4, false)).unwrap();
     assert!(early.is_none(), "no checkpoint covers what is not logged");
@@ -99,7 +99,7 @@ async fn devices_that_ask_for_a_witness_get_only_cosigned_checkpoints() {
     });
     let id = bench.post("/v1/catalogs", &asked).await.json::<Catalog>().id;
     let section = crate::catalog::section_of(&owner).unwrap();
-    assert!(crate::app::log::witnessed(&section));
+    assert!(crate::app::log::witnessed(&section.section()));
     let proof = || bench.app.store.read(|db| logged_proof(db, id, 0, true)).unwrap();
     assert!(proof().is_none());
     let audit = format!("/v1/catalogs/{id}/audit");
@@ -122,7 +122,7 @@ async fn devices_that_ask_for_a_witness_get_only_cosigned_checkpoints() {
     let proof = proof().unwrap();
     let checkpoint = Signed::parse(&proof.checkpoint).unwrap();
     let believed =
-        merkle::Checkpoint::verify(&AwsLc, &section, id.into(), newest.size, &checkpoint);
+        merkle::Checkpoint::verify(&AwsLc, &section.section(), id.into(), newest.size, &checkpoint);
     assert!(believed.is_ok());
     bench.set(id, "1.0", Purpose::Development).await;
     let late = bench.app.store.read(|db| logged_proof(db, id, newest.size, true)).unwrap();

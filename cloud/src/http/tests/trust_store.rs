@@ -3,7 +3,7 @@
 use craton_api::operator::{Catalog, CatalogId, Digest, ImageSetId, LogEntries, TrustStoreSection};
 use craton_trust::Signed;
 use craton_trust::set::Purpose;
-use craton_trust::store::{Role, Section, SectionKind};
+use craton_trust::store::{Role, Section, SectionBuilder, SectionKind};
 use serde_json::json;
 
 use crate::store::CheckInRecord;
@@ -19,7 +19,8 @@ fn successor(id: CatalogId, version: u64, publishers: &[u8], ceiling: u64) -> Ve
         .collect();
     let next = Some((version, Digest(id.0)));
     let signed = section(SectionKind::Owner, true, next, &roles, &[ROOT]);
-    let mut section = Section::parse(Signed::parse(&signed).unwrap().unchecked_payload()).unwrap();
+    let section = Section::parse(Signed::parse(&signed).unwrap().unchecked_payload()).unwrap();
+    let mut section = SectionBuilder::from(&section);
     section.ceiling = ceiling;
     let mut payload = vec![0; 8192];
     let payload = section.encode(&mut payload).unwrap().to_vec();

@@ -8,7 +8,7 @@ use crate::world::{public, resealed, role, seal, second};
 use craton_trust::cose::Kind;
 use craton_trust::error::Error;
 use craton_trust::set::Purpose;
-use craton_trust::store::{Role, Section};
+use craton_trust::store::{Role, RoleKeysBuilder, SectionBuilder};
 
 const TWO: &[u8] = &[ROOTS[0], ROOTS[1]];
 /// Roots that replace the first ones.
@@ -149,8 +149,8 @@ pub fn shared_keys() -> Vec<Vector> {
     let shared = |way, one: Role, other: Role| {
         let mut section = owner();
         // A root may be any of the three.
-        let key = section.role(one).keys()[0];
-        section.set_role(other, craton_trust::store::RoleKeys::of(key));
+        let key = section.role(one).keys().next().expect("a key");
+        section.set_role(other, RoleKeysBuilder::of(key));
         let says = format!("one key is {one:?} and {other:?}").to_lowercase();
         let bytes = seal(Kind::TrustStore, &encoded(&section), TWO);
         judge.bad("trust-store", way, &says, Error::KeyRepeated, bytes)
@@ -178,7 +178,7 @@ fn off_curve(judge: &Judge) -> Vector {
     let mut key = public(ROOTS[0]);
     key.0[63] ^= 1;
     let mut section = owner();
-    section.set_role(Role::Root, craton_trust::store::RoleKeys::of(key));
+    section.set_role(Role::Root, RoleKeysBuilder::of(key));
     let signed = seal(Kind::TrustStore, &encoded(&section), &ROOTS[..1]);
     let id = key.key_id(&craton_trust::soft::Soft);
     let renamed = with_signature(&signed, |sign1| {
@@ -193,11 +193,11 @@ fn judge() -> Judge {
     Judge::default().with("old", &encoded(&owner())[..]).with("genesis", &world::genesis().0[..])
 }
 
-fn signed(section: &Section, seeds: &[u8]) -> Vec<u8> {
+fn signed(section: &SectionBuilder, seeds: &[u8]) -> Vec<u8> {
     seal(Kind::TrustStore, &encoded(section), seeds)
 }
 
-fn rotated() -> Section {
+fn rotated() -> SectionBuilder {
     let mut section = second();
     section.set_role(Role::Root, role(2, NEXT));
     section
@@ -263,7 +263,7 @@ fn keeping(judge: &Judge) -> Vec<Vector> {
         .clone()
         .with("installed_sets", &[world::image_set()][..])
         .with("installed_images", &[world::envelope(&world::image())][..]);
-    let bad = |way, says, section: &Section| {
+    let bad = |way, says, section: &SectionBuilder| {
         judge.bad("successor", way, says, Error::SuccessorOrphans, signed(section, TWO))
     };
     let with = |name: Role, seed: u8| {
@@ -332,13 +332,13 @@ fn keeping_the_runtime() -> Vec<Vector> {
         .with("old", &encoded(&first)[..])
         .with("genesis", &genesis.0[..])
         .with("installed_images", &[runtime, world::envelope(&world::image())][..]);
-    let with = |change: &dyn Fn(&mut Section)| {
+    let with = |change: &dyn Fn(&mut SectionBuilder)| {
         let mut section = first.clone();
         (section.genesis, section.version) = (Some(genesis), 2);
         change(&mut section);
         signed(&section, &[PLATFORM_ROOT])
     };
-    let bad = |way, says, change: &dyn Fn(&mut Section)| {
+    let bad = |way, says, change: &dyn Fn(&mut SectionBuilder)| {
         judge.bad("successor", way, says, Error::SuccessorOrphans, with(change))
     };
     vec![

@@ -1,0 +1,172 @@
+//! Sections in the making, and sections that are kept: what no device of 32 KiB does.
+
+use super::{CoseKey, FORMAT, Freshness, KEYS_MAX, ROLES, Role, RoleKeys, Section, SectionKind};
+use crate::cbor::Writer;
+use crate::error::{Error, Result};
+use crate::id::Digest;
+use crate::key::{COSE_KEY_SIZE, PublicKey};
+
+/// The keys of a role in the making.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoleKeysBuilder {
+    /// How many distinct keys must sign; 0 only in a role without keys.
+    pub threshold: u8,
+    keys: [CoseKey; KEYS_MAX],
+    count: usize,
+}
+
+impl RoleKeysBuilder {
+    /// A role without keys yet.
+    #[must_use]
+    pub const fn new(threshold: u8) -> Self {
+        Self { threshold, keys: [[0; COSE_KEY_SIZE]; KEYS_MAX], count: 0 }
+    }
+
+    /// A role of one key.
+    #[must_use]
+    pub fn of(key: PublicKey) -> Self {
+        let mut keys = Self::new(1);
+        keys.keys[0] = key.to_cose();
+        keys.count = 1;
+        keys
+    }
+
+    /// Adds a key.
+    ///
+    /// # Errors
+    /// `KeyRepeated`, `FieldTooLong`.
+    pub fn push(&mut self, key: PublicKey) -> Result<()> {
+        if self.role_keys().contains(&key) {
+            return Err(Error::KeyRepeated);
+        }
+        *self.keys.get_mut(self.count).ok_or(Error::FieldTooLong)? = key.to_cose();
+        self.count = self.count.saturating_add(1);
+        Ok(())
+    }
+
+    /// The role with the keys that it has by now.
+    #[must_use]
+    pub fn role_keys(&self) -> RoleKeys<'_> {
+        let keys = self.keys.get(..self.count).unwrap_or(&[]);
+        RoleKeys { threshold: self.threshold, keys }
+    }
+}
+
+impl From<RoleKeys<'_>> for RoleKeysBuilder {
+    /// The same role, to be changed.
+    fn from(role: RoleKeys<'_>) -> Self {
+        let mut same = Self::new(role.threshold);
+        // A section has no more keys in a role than there are places.
+        same.keys.iter_mut().zip(role.keys).for_each(|(place, key)| *place = *key);
+        same.count = role.keys.len();
+        same
+    }
+}
+
+/// A section in the making.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SectionBuilder {
+    /// Whose keys these are.
+    pub kind: SectionKind,
+    /// Digest of the first version's signed bytes; `None` in the first version itself.
+    pub genesis: Option<Digest>,
+    /// 1, 2, 3 …
+    pub version: u64,
+    /// A root on one machine, which `DeviceComplete` refuses.
+    pub dev: bool,
+    /// No security version above this is believed.
+    pub ceiling: u64,
+    /// How check-ins prove freshness.
+    pub freshness: Freshness,
+    roles: [RoleKeysBuilder; ROLES],
+}
+
+impl SectionBuilder {
+    /// A first version without keys.
+    #[must_use]
+    pub fn genesis(kind: SectionKind, dev: bool, ceiling: u64) -> Self {
+        let roles = [const { RoleKeysBuilder::new(0) }; ROLES];
+        let freshness = Freshness::Exporter;
+        Self { kind, genesis: None, version: 1, dev, ceiling, freshness, roles }
+    }
+
+    /// The keys of a role.
+    #[must_use]
+    pub fn role(&self, role: Role) -> RoleKeys<'_> {
+        self.roles.get(role as usize).map_or(RoleKeys::NONE, RoleKeysBuilder::role_keys)
+    }
+
+    /// Sets the keys of a role.
+    pub fn set_role(&mut self, role: Role, keys: RoleKeysBuilder) {
+        if let Some(place) = self.roles.get_mut(role as usize) {
+            *place = keys;
+        }
+    }
+
+    /// Writes the section into `out`; returns the bytes written.
+    ///
+    /// # Errors
+    /// `BufferTooSmall`.
+    pub fn encode<'o>(&self, out: &'o mut [u8]) -> Result<&'o [u8]> {
+        let mut writer = Writer::new(out);
+        writer.array(8)?.u64(FORMAT)?.u64(self.kind as u64)?;
+        writer.bytes_or_null(self.genesis.as_ref().map(|d| &d.0[..]))?.u64(self.version)?;
+        writer.bool(self.dev)?.u64(self.ceiling)?.u64(self.freshness as u64)?.array(ROLES)?;
+        for role in &self.roles {
+            let keys = role.role_keys().keys;
+            writer.array(2)?.u64(u64::from(role.threshold))?.array(keys.len())?;
+            keys.iter().try_for_each(|key| writer.raw(key).map(|_| ()))?;
+        }
+        let length = writer.length();
+        out.get(..length).ok_or(Error::BufferTooSmall)
+    }
+}
+
+impl From<&Section<'_>> for SectionBuilder {
+    /// The same section, to be changed.
+    fn from(section: &Section<'_>) -> Self {
+        let mut same = Self::genesis(section.kind, section.dev, section.ceiling);
+        (same.genesis, same.version) = (section.genesis, section.version);
+        same.freshness = section.freshness;
+        for role in super::ALL_ROLES {
+            same.set_role(role, section.role(role).into());
+        }
+        same
+    }
+}
+
+/// A section together with the bytes that it is read from, for a host that keeps one.
+#[derive(Clone, Debug)]
+pub struct KeptSection<B> {
+    /// All of it but its keys.
+    section: Section<'static>,
+    roles_at: usize,
+    bytes: B,
+}
+
+impl<B: AsRef<[u8]>> KeptSection<B> {
+    /// Reads a section, once.
+    ///
+    /// # Errors
+    /// Those of [`Section::parse`].
+    pub fn parse(bytes: B) -> Result<Self> {
+        let Section { kind, genesis, version, dev, ceiling, freshness, roles, bytes: keys } =
+            Section::parse(bytes.as_ref())?;
+        let roles_at = bytes.as_ref().len().saturating_sub(keys.len());
+        let section =
+            Section { kind, genesis, version, dev, ceiling, freshness, roles, bytes: &[] };
+        Ok(Self { section, roles_at, bytes })
+    }
+
+    /// The section.
+    #[must_use]
+    pub fn section(&self) -> Section<'_> {
+        Section { bytes: self.bytes().get(self.roles_at..).unwrap_or(&[]), ..self.section }
+    }
+
+    /// The bytes that it was read from.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.as_ref()
+    }
+}
