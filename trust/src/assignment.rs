@@ -51,8 +51,8 @@ pub struct Online<'b> {
     pub certificate: &'b [u8],
 }
 
-/// The set to run, and the proof that it is logged.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The set to run, and the proof that it is logged, which is read in place.
+#[derive(Clone, Copy, Debug)]
 pub struct Target<'b> {
     /// Which set.
     pub set: SetId,
@@ -60,25 +60,45 @@ pub struct Target<'b> {
     pub index: u64,
     /// The checkpoint, signed.
     pub checkpoint: &'b [u8],
-    path: [Digest; PATH_MAX],
-    path_length: usize,
+    /// The proof of a target that was made.
+    made: &'b [Digest],
+    /// The proof of one that was read: the encoded digests.
+    read: &'b [[u8; CBOR_DIGEST_SIZE]],
 }
+
+/// Bytes of an encoded digest: two of head.
+const CBOR_DIGEST_SIZE: usize = 34;
+
+// On the stack of a root of trust with 32 KiB of memory.
+const _: () = assert!(size_of::<Assignment<'_>>() <= 288);
+
+impl PartialEq for Target<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        let about = |it: &Self| (it.set, it.index);
+        about(self) == about(other)
+            && self.checkpoint == other.checkpoint
+            && self.path().eq(other.path())
+    }
+}
+
+impl Eq for Target<'_> {}
 
 impl<'b> Target<'b> {
     /// A set with its inclusion proof.
     ///
     /// # Errors
     /// `FieldTooLong`.
-    pub fn new(set: SetId, index: u64, checkpoint: &'b [u8], proof: &[Digest]) -> Result<Self> {
-        let mut path = [Digest([0; 32]); PATH_MAX];
-        path.get_mut(..proof.len()).ok_or(Error::FieldTooLong)?.copy_from_slice(proof);
-        Ok(Self { set, index, checkpoint, path, path_length: proof.len() })
+    pub fn new(set: SetId, index: u64, checkpoint: &'b [u8], proof: &'b [Digest]) -> Result<Self> {
+        if proof.len() > PATH_MAX {
+            return Err(Error::FieldTooLong);
+        }
+        Ok(Self { set, index, checkpoint, made: proof, read: &[] })
     }
 
     /// The inclusion proof.
-    #[must_use]
-    pub fn path(&self) -> &[Digest] {
-        self.path.get(..self.path_length).unwrap_or(&[])
+    pub fn path(&self) -> impl Iterator<Item = Digest> + use<'b> {
+        let read = self.read.iter().map(|[_, _, digest @ ..]| Digest(*digest));
+        self.made.iter().copied().chain(read)
     }
 
     /// Refuses a set that is not in the catalog's log (ASG-3); returns the size of the checkpoint
@@ -97,7 +117,10 @@ impl<'b> Target<'b> {
         let checkpoint = Checkpoint::verify(crypto, section, catalog, size_least, &signed)?;
         let leaf = merkle::leaf(crypto, &merkle::image_set_entry(self.set));
         let (size, root) = (checkpoint.size, &checkpoint.root);
-        merkle::inclusion(crypto, leaf, self.index, size, self.path(), root)?;
+        let mut path = [Digest([0; 32]); PATH_MAX];
+        let length = path.iter_mut().zip(self.path()).map(|(place, it)| *place = it).count();
+        let path = path.get(..length).unwrap_or(&[]);
+        merkle::inclusion(crypto, leaf, self.index, size, path, root)?;
         Ok(size)
     }
 }
@@ -176,8 +199,8 @@ impl<'b> Assignment<'b> {
         match &self.target {
             Some(target) => {
                 writer.array(4)?.bytes(&target.set.0)?.u64(target.index)?;
-                writer.bytes(target.checkpoint)?.array(target.path().len())?;
-                target.path().iter().try_for_each(|d| writer.bytes(&d.0).map(|_| ()))?;
+                writer.bytes(target.checkpoint)?.array(target.path().count())?;
+                target.path().try_for_each(|d| writer.bytes(&d.0).map(|_| ()))?;
             }
             None => {
                 writer.null()?;
@@ -223,10 +246,12 @@ fn read_target<'b>(reader: &mut Reader<'b>) -> Result<Target<'b>> {
     let set = SetId(reader.fixed()?);
     let index = reader.u64()?;
     let checkpoint = reader.bytes(CHECKPOINT_MAX)?;
-    let mut target = Target::new(set, index, checkpoint, &[])?;
-    target.path_length = reader.list(PATH_MAX)?;
-    for place in target.path.iter_mut().take(target.path_length) {
-        *place = reader.digest()?;
+    let count = reader.list(PATH_MAX)?;
+    let (read, _) = reader.rest().as_chunks();
+    for _ in 0..count {
+        reader.digest()?;
     }
-    Ok(target)
+    // Digests that were read are all as long, so that this is where they stand.
+    let read = read.get(..count).ok_or(Error::FieldInvalid)?;
+    Ok(Target { set, index, checkpoint, made: &[], read })
 }

@@ -266,6 +266,39 @@ impl<'b> Section<'b> {
         Ok(section)
     }
 
+    /// What the section says, with the keys of `roles` alone, copied into `room`: for a chip that
+    /// cannot keep all of it while it verifies a signature. A role that is left out is as one that
+    /// nobody has; the witnesses come with the log, because without any a checkpoint needs none.
+    ///
+    /// # Errors
+    /// `BufferTooSmall`, which [`Section::excerpt_size`] bytes are not.
+    pub fn excerpt<'r>(&self, roles: &[Role], room: &'r mut [u8]) -> Result<Section<'r>> {
+        let mut sizes = [RoleSize::default(); ROLES];
+        let mut end = 0usize;
+        for (role, size) in ALL_ROLES.into_iter().zip(&mut sizes) {
+            let witness = role == Role::Witness && roles.contains(&Role::Log);
+            let wanted = witness || roles.contains(&role);
+            let keys = if wanted { self.role(role) } else { RoleKeys::NONE };
+            *size = RoleSize { threshold: keys.threshold, count: keys.keys.len() as u8 };
+            let from = end + RoleSize::HEAD_SIZE;
+            end = from + size.keys_size();
+            let place = room.get_mut(from..end).ok_or(Error::BufferTooSmall)?;
+            place.copy_from_slice(keys.keys.as_flattened());
+        }
+        Ok(self.with_roles(sizes, room.get(..end).ok_or(Error::BufferTooSmall)?))
+    }
+
+    /// Bytes that an excerpt of so many roles needs at most.
+    #[must_use]
+    pub const fn excerpt_size(roles: usize) -> usize {
+        ROLES * RoleSize::HEAD_SIZE + roles * KEYS_MAX * COSE_KEY_SIZE
+    }
+
+    const fn with_roles<'r>(&self, roles: [RoleSize; ROLES], bytes: &'r [u8]) -> Section<'r> {
+        let Self { kind, genesis, version, dev, ceiling, freshness, .. } = *self;
+        Section { kind, genesis, version, dev, ceiling, freshness, roles, bytes }
+    }
+
     /// Refuses one key on both sides of an approval, or of the service's door: one signature would
     /// satisfy both (STORE-6).
     fn check_independence(&self) -> Result<()> {

@@ -7,7 +7,6 @@
 use super::ladder::{Rung, derive_from};
 use super::state::State;
 use super::{Engine, Phase};
-use crate::SECTION_MAX;
 use crate::boot::{Event, NextLayer};
 use crate::error::{Error, Result};
 use crate::platform::Platform;
@@ -17,7 +16,7 @@ use craton_trust::dice::Mode;
 use craton_trust::evidence::{IMAGE_SET, Measured, Measurements, RESERVED, TRUST_STORE};
 use craton_trust::rollback::Floors;
 use craton_trust::set::{COMPONENTS_MAX, ImageSet};
-use craton_trust::store::{Section, SectionKind};
+use craton_trust::store::{Role, Section, SectionKind};
 use craton_trust::{ComponentId, Digest, SetId, Signed, Verified};
 
 /// What one boot may use; the sealing root is gone.
@@ -80,9 +79,22 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
             return Err(Error::MeasuredNotInSet);
         }
         self.refuse_disguised(next, admitted.as_ref())?;
+        self.enter(&root, next, admitted, mode)?;
+        Ok(mode)
+    }
+
+    /// Counts a boot that was admitted, and keeps what it may use.
+    #[inline(never)] // what a boot keeps is 3 KiB, and comes to the stack after the signatures
+    fn enter(
+        &mut self,
+        root: &Secret,
+        next: &NextLayer<'_>,
+        admitted: Option<Admitted<'_>>,
+        mode: Mode,
+    ) -> Result<()> {
         let measured = self.measure(next, admitted.as_ref())?;
-        let rungs = self.rungs(&root, next, admitted.as_ref())?;
-        let client_root = derive_from(&self.crypto, &root, &[b"craton/1/client", &self.bound().0]);
+        let rungs = self.rungs(root, next, admitted.as_ref())?;
+        let client_root = derive_from(&self.crypto, root, &[b"craton/1/client", &self.bound().0]);
         let mut state = self.state.clone();
         // At one boot a second this is full after 10¹¹ years.
         state.boot = state.boot.saturating_add(1);
@@ -96,19 +108,15 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         let confirmed = admitted.map_or_else(Floors::default, |admitted| admitted.floors);
         let boot = Boot { number, mode, measured, set, confirmed, runtime, rungs, client_root };
         self.phase = Phase::Booted(boot);
-        Ok(mode)
+        Ok(())
     }
 
     /// Verifies the set, and that each image is the one that the set names.
+    #[inline(never)] // leaves the stack before the boot is entered
     fn admit<'b>(&self, bytes: &'b [u8], next: &NextLayer<'_>, mode: Mode) -> Result<Admitted<'b>> {
-        let catalog = self.catalog()?;
-        let mut room = [0u8; SECTION_MAX];
-        let owner = self.load_section(SectionKind::Owner, &mut room)?;
-        let development = owner.dev || mode == Mode::Debug;
-        let signed = Signed::parse(bytes)?;
-        let set = ImageSet::verify(&self.crypto, &owner, catalog, development, &signed)?;
+        let (set, ceiling) = self.verify_set(bytes, mode)?;
         set.check_class(self.class()?)?; // SET-5
-        let floors = self.admit_versions(&set, &owner, next.runtime.component)?;
+        let floors = self.admit_versions(&set, ceiling, next.runtime.component)?;
         for member in set.members() {
             let is_runtime = member.component == next.runtime.component;
             let found = if is_runtime { Some(&next.runtime) } else { only(next, member.component) };
@@ -124,32 +132,39 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         Ok(admitted)
     }
 
+    /// The set, believed by the owner's section, and that section's ceiling.
+    #[inline(never)] // leaves the stack before the platform's section comes to it
+    fn verify_set<'b>(&self, bytes: &'b [u8], mode: Mode) -> Result<(Verified<ImageSet<'b>>, u64)> {
+        let catalog = self.catalog()?;
+        let mut room = [0u8; Section::excerpt_size(2)];
+        let roles = [Role::Publisher, Role::Catalog];
+        let owner = self.load_section(SectionKind::Owner, &roles, &mut room)?;
+        let development = owner.dev || mode == Mode::Debug;
+        let signed = Signed::parse(bytes)?;
+        let set = ImageSet::verify(&self.crypto, &owner, catalog, development, &signed)?;
+        Ok((set, owner.ceiling))
+    }
+
     /// ROLL-1, ROLL-2, and that confirming will have room for every floor.
     /// The runtime's version stands below both ceilings: its floor outlives the owner.
     fn admit_versions(
         &self,
         set: &ImageSet<'_>,
-        owner: &Section<'_>,
+        owners_ceiling: u64,
         runtime: ComponentId,
     ) -> Result<Floors> {
         let mut raised = self.state.floors.clone();
         for member in set.members() {
             let (component, version) = (member.component, member.security_version);
             let ceiling = if component == runtime {
-                owner.ceiling.min(self.platform_ceiling()?)
+                owners_ceiling.min(self.load_limits(SectionKind::Platform)?.0)
             } else {
-                owner.ceiling
+                owners_ceiling
             };
             self.state.floors.admit(component, version, ceiling)?;
             raised.raise(component, version)?;
         }
         Ok(raised)
-    }
-
-    /// Above it the platform believes nothing.
-    fn platform_ceiling(&self) -> Result<u64> {
-        let mut room = [0u8; SECTION_MAX];
-        Ok(self.load_section(SectionKind::Platform, &mut room)?.ceiling)
     }
 
     fn measure(

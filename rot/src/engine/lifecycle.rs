@@ -1,13 +1,12 @@
 //! Lifecycle: fuses that are burned one after another, each on a signed order (ROT-2).
 
 use super::{Engine, Phase};
-use crate::SECTION_MAX;
 use crate::error::{Error, Result};
 use crate::order::{Action, Order};
 use crate::platform::{Platform, Row};
 use craton_trust::crypto::KeyedCrypto;
 use craton_trust::evidence::{Lifecycle, trust_store_digest};
-use craton_trust::store::{Role, SectionKind};
+use craton_trust::store::{Role, Section, SectionKind};
 use craton_trust::{Digest, Signed};
 
 /// Whether a byte of fuses counts as burned: most of its bits, so that one bit decides nothing.
@@ -75,8 +74,9 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     }
 
     pub(super) fn manufacturers_order(&self, order: &[u8]) -> Result<Action> {
-        let mut room = [0u8; SECTION_MAX];
-        let section = self.load_section(SectionKind::Platform, &mut room)?;
+        let mut room = [0u8; Section::excerpt_size(1)];
+        let roles = [Role::Manufacturer];
+        let section = self.load_section(SectionKind::Platform, &roles, &mut room)?;
         let role = section.role(Role::Manufacturer);
         let (device, epoch) = (crate::RootOfTrust::device(self), self.state.epoch);
         let order = Order::verify(&self.crypto, role, device, epoch, &Signed::parse(order)?)?;
@@ -84,8 +84,8 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     }
 
     fn refuse_dev(&self, kind: SectionKind) -> Result<()> {
-        let mut room = [0u8; SECTION_MAX];
-        if self.load_section(kind, &mut room)?.dev { Err(Error::DevelopmentRoot) } else { Ok(()) }
+        let (_, dev) = self.load_limits(kind)?;
+        if dev { Err(Error::DevelopmentRoot) } else { Ok(()) }
     }
 
     /// What evidence carries for the trust store: both sections' digests, hashed.

@@ -28,7 +28,7 @@ use crate::capabilities::Capabilities;
 use crate::error::{Error, Result};
 use crate::platform::{Platform, Row};
 use crate::{RootOfTrust, order};
-use craton_trust::crypto::{KeyedCrypto, Signature};
+use craton_trust::crypto::{Crypto, KeyedCrypto, Signature};
 use craton_trust::dice::Mode;
 use craton_trust::soft::Soft;
 use craton_trust::store::SectionKind;
@@ -76,11 +76,7 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
 
     /// Makes `next` the state: one write that commits (ROT-7).
     fn commit(&mut self, next: State) -> Result<()> {
-        let mut body = [0u8; BODY_MAX];
-        let length = next.encode(&mut body)?;
-        let bytes = body.get(..length).ok_or(Error::StorageFull)?;
-        let written = self.journal.write(&mut self.platform, &self.crypto, bytes);
-        body.zeroize();
+        let written = write_state(&mut self.platform, &self.crypto, &mut self.journal, &next);
         if self.journal.check_certain().is_err() {
             self.phase = Phase::Over;
         }
@@ -103,6 +99,22 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
             Phase::Over => Err(Error::ResetNeeded),
         }
     }
+}
+
+/// Writes a state: one write that commits (ROT-7).
+#[inline(never)] // its room leaves the stack with it
+fn write_state(
+    platform: &mut impl Platform,
+    crypto: &impl Crypto,
+    journal: &mut Journal,
+    state: &State,
+) -> Result<()> {
+    let mut body = [0u8; BODY_MAX];
+    let length = state.encode(&mut body)?;
+    let bytes = body.get(..length).ok_or(Error::StorageFull)?;
+    let written = journal.write(platform, crypto, bytes);
+    body.zeroize();
+    written
 }
 
 impl<P: Platform, C: KeyedCrypto> RootOfTrust for Engine<P, C> {

@@ -5,16 +5,16 @@
 //! ROT-4 no command takes a counter value: time and
 //! checkpoint size come from objects that are verified here.
 
+use super::journal::Journal;
 use super::lifecycle::{is_claim_used, read};
 use super::state::State;
-use super::{Engine, Phase};
-use crate::SECTION_MAX;
+use super::{Engine, Phase, write_state};
 use crate::error::{Error, Result};
 use crate::order::{Action, Order};
 use crate::platform::{Platform, Row};
 use craton_trust::assignment::{Address, Assignment};
 use craton_trust::capability::Capability;
-use craton_trust::crypto::KeyedCrypto;
+use craton_trust::crypto::{Crypto, KeyedCrypto};
 use craton_trust::evidence::Lifecycle;
 use craton_trust::merkle::Checkpoint;
 use craton_trust::rollback::Floors;
@@ -87,25 +87,9 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         self.commit(next)?; // the write that commits
         self.phase = Phase::Over;
         // Committed already: what fails here is redone by the reset that must follow.
-        let _ = self.finish_erase().and_then(|()| self.finish_claim());
-        Ok(())
-    }
-
-    /// Writes the other copy of the state, too, which still holds the old epoch secret. Recovery:
-    /// each reset redoes it.
-    pub(super) fn finish_erase(&mut self) -> Result<()> {
-        if !self.state.erasing {
-            return Ok(());
-        }
-        let next = State { erasing: false, ..self.state.clone() };
-        self.commit(next)
-    }
-
-    /// Burns the claim code's fuse once there is an owner. Recovery: each reset redoes it.
-    pub(super) fn finish_claim(&mut self) -> Result<()> {
-        if self.state.owner.is_some() && !is_claim_used(&self.platform)? {
-            self.platform.burn(Row::ClaimUsed, &[0xff])?;
-        }
+        let Self { platform, crypto, journal, state, .. } = self;
+        let erased = finish_erase(platform, crypto, journal, state);
+        let _ = erased.and_then(|()| finish_claim(platform, state));
         Ok(())
     }
 
@@ -115,22 +99,39 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         sets: &[&[u8]],
         envelopes: &[&[u8]],
     ) -> Result<()> {
-        let signed = Signed::parse(successor)?;
-        let kind = Section::parse(signed.unchecked_payload())?.kind;
-        let mut room = [0u8; SECTION_MAX];
-        let old = self.load_section(kind, &mut room)?;
-        let genesis = self.state.installed(kind).ok_or(Error::Unowned)?.genesis;
-        let section = accept_successor(&self.crypto, &old, genesis, &signed)?;
+        let (section, genesis) = self.accept(successor)?;
         self.refuse_omitted(sets, envelopes)?;
         self.keeps(&section, sets, envelopes)?;
+        self.take_section(&section, genesis, successor)
+    }
+
+    /// A successor of the section in force, and the genesis of both.
+    #[inline(never)] // as the steps after it: their rooms are on the stack one after another
+    fn accept<'b>(&self, successor: &'b [u8]) -> Result<(Verified<Section<'b>>, Digest)> {
+        let signed = Signed::parse(successor)?;
+        let kind = Section::parse(signed.unchecked_payload())?.kind;
+        let mut room = [0u8; Section::excerpt_size(1)];
+        let old = self.load_section(kind, &[Role::Root], &mut room)?;
+        let genesis = self.state.installed(kind).ok_or(Error::Unowned)?.genesis;
+        Ok((accept_successor(&self.crypto, &old, genesis, &signed)?, genesis))
+    }
+
+    #[inline(never)]
+    fn take_section(
+        &mut self,
+        section: &Verified<Section<'_>>,
+        genesis: Digest,
+        successor: &[u8],
+    ) -> Result<()> {
         let mut next = self.state.clone();
-        self.stage_section(&mut next, &section, genesis, successor)?;
+        self.stage_section(&mut next, section, genesis, successor)?;
         self.commit(next) // the write that commits
     }
 
     /// Refuses a caller who leaves out what a successor might orphan: the set that runs, the
     /// confirmed one, or an envelope of any set. An image is known by the digest of its manifest,
     /// which signing its envelope again does not change.
+    #[inline(never)]
     fn refuse_omitted(&self, sets: &[&[u8]], envelopes: &[&[u8]]) -> Result<()> {
         let running = self.booted().ok().and_then(|boot| boot.set);
         for needed in [running, self.state.confirmed].into_iter().flatten() {
@@ -170,6 +171,7 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
 
     /// STORE-4 for the program that the ROM starts. No caller passes its envelope: what a ROM will
     /// read counts.
+    #[inline(never)]
     fn keeps_own_program(&self, section: &Section<'_>) -> Result<()> {
         let Some(own) = self.state.own.filter(|_| section.kind == SectionKind::Platform) else {
             return Ok(());
@@ -211,8 +213,8 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     }
 
     fn owners_order(&self, order: &[u8]) -> Result<Action> {
-        let mut room = [0u8; SECTION_MAX];
-        let section = self.load_section(SectionKind::Owner, &mut room)?;
+        let mut room = [0u8; Section::excerpt_size(1)];
+        let section = self.load_section(SectionKind::Owner, &[Role::Root], &mut room)?;
         let (device, epoch) = (crate::RootOfTrust::device(self), self.state.epoch);
         let signed = Signed::parse(order)?;
         let order = Order::verify(&self.crypto, section.role(Role::Root), device, epoch, &signed)?;
@@ -233,8 +235,9 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         let request = self.state.challenge.ok_or(Error::NoChallenge)?;
         let (device, epoch) = (crate::RootOfTrust::device(self), self.state.epoch);
         let open = Address { catalog, device, epoch, request };
-        let mut room = [0u8; SECTION_MAX];
-        let owner = self.load_section(SectionKind::Owner, &mut room)?;
+        let mut room = [0u8; Section::excerpt_size(2)];
+        let roles = [Role::Publisher, Role::Catalog];
+        let owner = self.load_section(SectionKind::Owner, &roles, &mut room)?;
         Capability::verify(&self.crypto, &owner, &open, &Signed::parse(capability)?)?;
         let mut next = self.state.clone();
         (next.challenge, next.debug_next) = (None, true); // CAP-2: a challenge is answered once
@@ -242,22 +245,53 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     }
 
     pub(super) fn raise_time(&mut self, reply: &[u8], request: &Digest) -> Result<()> {
+        let (time, checkpoint_size) = self.told_by(reply, request)?;
+        let mut next = self.state.clone();
+        next.time_floor = next.time_floor.max(time);
+        next.checkpoint_size = checkpoint_size; // LOG-2
+        self.commit(next)
+    }
+
+    /// The time that a reply tells, and the size of its checkpoint; what is known if it tells none.
+    #[inline(never)] // leaves the stack before the state is copied
+    fn told_by(&self, reply: &[u8], request: &Digest) -> Result<(u64, u64)> {
         let catalog = self.catalog()?;
-        let mut room = [0u8; SECTION_MAX];
-        let owner = self.load_section(SectionKind::Owner, &mut room)?;
+        let mut room = [0u8; Section::excerpt_size(3)];
+        let roles = [Role::Online, Role::Log, Role::Witness];
+        let owner = self.load_section(SectionKind::Owner, &roles, &mut room)?;
         let (device, epoch) = (crate::RootOfTrust::device(self), self.state.epoch);
         let address = Address { catalog, device, epoch, request: *request };
         let reply = Assignment::verify(&self.crypto, &owner, &address, &Signed::parse(reply)?)?;
-        let mut next = self.state.clone();
-        if let Some(online) = &reply.online {
-            next.time_floor = next.time_floor.max(online.time);
-        }
-        if let Some(target) = &reply.target {
-            let signed = Signed::parse(target.checkpoint)?;
-            let least = next.checkpoint_size;
-            let checkpoint = Checkpoint::verify(&self.crypto, &owner, catalog, least, &signed)?;
-            next.checkpoint_size = checkpoint.size; // LOG-2
-        }
-        self.commit(next)
+        let time = reply.online.as_ref().map_or(0, |online| online.time);
+        let least = self.state.checkpoint_size;
+        let Some(target) = &reply.target else { return Ok((time, least)) };
+        let signed = Signed::parse(target.checkpoint)?;
+        let checkpoint = Checkpoint::verify(&self.crypto, &owner, catalog, least, &signed)?;
+        Ok((time, checkpoint.size))
     }
+}
+
+/// Writes the other copy of the state, too, which still holds the old epoch secret. Recovery: each
+/// reset redoes it.
+pub(super) fn finish_erase(
+    platform: &mut impl Platform,
+    crypto: &impl Crypto,
+    journal: &mut Journal,
+    state: &mut State,
+) -> Result<()> {
+    if !state.erasing {
+        return Ok(());
+    }
+    state.erasing = false;
+    let written = write_state(platform, crypto, journal, state);
+    state.erasing = written.is_err();
+    written
+}
+
+/// Burns the claim code's fuse once there is an owner. Recovery: each reset redoes it.
+pub(super) fn finish_claim(platform: &mut impl Platform, state: &State) -> Result<()> {
+    if state.owner.is_some() && !is_claim_used(platform)? {
+        platform.burn(Row::ClaimUsed, &[0xff])?;
+    }
+    Ok(())
 }

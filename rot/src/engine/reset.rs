@@ -6,8 +6,9 @@
 
 use super::journal::{BODY_MAX, Journal};
 use super::layer::Layer0;
+use super::ownership::{finish_claim, finish_erase};
 use super::state::{Program, State};
-use super::{Engine, Phase, lifecycle};
+use super::{Engine, Phase, lifecycle, write_state};
 use crate::error::{Error, Result};
 use crate::platform::{Platform, Row};
 use crate::secret::Secret;
@@ -73,7 +74,69 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     ///
     /// # Errors
     /// `NotManufactured`, `StorageDamaged`, `StorageFailed`, `RandomFailed`.
-    pub fn reset(mut platform: P, crypto: C, start: Start) -> Result<Self> {
+    pub fn reset(platform: P, crypto: C, start: Start) -> Result<Self> {
+        Ok(Ready::reset(platform, crypto, start)?.engine())
+    }
+
+    /// As [`Engine::reset`], in the place where the engine stays: for a chip on whose stack it has
+    /// no room a second time.
+    ///
+    /// # Errors
+    /// As [`Engine::reset`]; what was in the place is still there.
+    pub fn reset_in(
+        place: &mut Option<Self>,
+        platform: P,
+        crypto: C,
+        start: Start,
+    ) -> Result<&mut Self> {
+        Ok(Ready::reset(platform, crypto, start)?.put_in(place))
+    }
+
+    /// Goes on from the layer that a ROM handed over; that ROM hid the device secret.
+    ///
+    /// # Errors
+    /// As [`Engine::reset`]; `HandoverInvalid` for a layer in another mode than the state asks for.
+    pub fn resume(platform: P, crypto: C, layer: Layer0) -> Result<Self> {
+        Ok(Ready::resume(platform, crypto, layer)?.engine())
+    }
+
+    /// As [`Engine::resume`], in the place where the engine stays.
+    ///
+    /// # Errors
+    /// As [`Engine::resume`]; what was in the place is still there.
+    pub fn resume_in(
+        place: &mut Option<Self>,
+        platform: P,
+        crypto: C,
+        layer: Layer0,
+    ) -> Result<&mut Self> {
+        Ok(Ready::resume(platform, crypto, layer)?.put_in(place))
+    }
+
+    /// Resets this chip: what the reset line of a real one does.
+    ///
+    /// # Errors
+    /// As [`Engine::reset`].
+    pub fn restart(self, start: Start) -> Result<Self> {
+        let Self { platform, crypto, .. } = self;
+        Self::reset(platform, crypto, start)
+    }
+}
+
+/// What an engine is put together from: less than half of it, because nothing booted yet.
+struct Ready<P, C: KeyedCrypto> {
+    platform: P,
+    crypto: C,
+    journal: Journal,
+    state: State,
+    layer: Layer0,
+    attester: C::Key,
+    root: Secret,
+    auth_session: [u8; 16],
+}
+
+impl<P: Platform, C: KeyedCrypto> Ready<P, C> {
+    fn reset(mut platform: P, crypto: C, start: Start) -> Result<Self> {
         platform.reset();
         if !lifecycle::is_manufactured(&platform)? {
             return Err(Error::NotManufactured);
@@ -85,11 +148,7 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         Self::begin(platform, crypto, journal, state, layer)
     }
 
-    /// Goes on from the layer that a ROM handed over; that ROM hid the device secret.
-    ///
-    /// # Errors
-    /// As [`Engine::reset`]; `HandoverInvalid` for a layer in another mode than the state asks for.
-    pub fn resume(platform: P, crypto: C, layer: Layer0) -> Result<Self> {
+    fn resume(platform: P, crypto: C, layer: Layer0) -> Result<Self> {
         let (journal, state) = load_state(&platform, &crypto)?;
         let normal = Start::Normal.mode(state.debug_next);
         if layer.mode != normal && layer.mode != Mode::Recovery {
@@ -101,8 +160,8 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     fn begin(
         mut platform: P,
         crypto: C,
-        journal: Journal,
-        state: State,
+        mut journal: Journal,
+        mut state: State,
         mut layer: Layer0,
     ) -> Result<Self> {
         let attester = crypto.key(&layer.attester.0)?;
@@ -110,9 +169,14 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         let root = core::mem::replace(&mut layer.sealing, Secret::zero());
         let mut auth_session = [0u8; 16];
         platform.random(&mut auth_session)?;
-        let phase = Phase::Fresh(root);
-        let auth_taken = false;
-        let mut engine = Self {
+        settle(&mut platform, &crypto, &mut journal, &mut state, &layer)?;
+        Ok(Self { platform, crypto, journal, state, layer, attester, root, auth_session })
+    }
+
+    fn engine(self) -> Engine<P, C> {
+        let Self { platform, crypto, journal, state, layer, attester, root, auth_session } = self;
+        let (phase, auth_taken) = (Phase::Fresh(root), false);
+        Engine {
             platform,
             crypto,
             journal,
@@ -122,42 +186,38 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
             phase,
             auth_session,
             auth_taken,
-        };
-        engine.finish_erase()?;
-        engine.finish_claim()?;
-        engine.pin_program()?;
-        engine.consume_capability()?;
-        Ok(engine)
-    }
-
-    /// From the first start on the ROM starts no program of another component, whose floor would be
-    /// 0 (ROLL-1).
-    fn pin_program(&mut self) -> Result<()> {
-        match (self.layer.program, self.state.own) {
-            (Some(program), None) => {
-                let own = Some(Program { security_version: 0, ..program });
-                self.commit(State { own, ..self.state.clone() })
-            }
-            _ => Ok(()),
         }
     }
 
-    /// CAP-2: consumed before anything can be booted by it. A boot that is refused, or a cut, costs
-    /// the capability; it never leaves a device that is in mode Debug reset after reset.
-    fn consume_capability(&mut self) -> Result<()> {
-        if self.layer.mode != Mode::Debug {
-            return Ok(());
-        }
-        let next = State { debug_next: false, ..self.state.clone() };
-        self.commit(next)
+    #[inline(never)] // an engine comes to the stack after what was derived for it
+    fn put_in(self, place: &mut Option<Engine<P, C>>) -> &mut Engine<P, C> {
+        place.insert(self.engine())
     }
+}
 
-    /// Resets this chip: what the reset line of a real one does.
-    ///
-    /// # Errors
-    /// As [`Engine::reset`].
-    pub fn restart(self, start: Start) -> Result<Self> {
-        let Self { platform, crypto, .. } = self;
-        Self::reset(platform, crypto, start)
+/// Finishes what was begun before this reset, and what this reset begins: each is one write, and
+/// redone by the next reset if it fails.
+#[inline(never)] // its rooms leave the stack with it
+fn settle(
+    platform: &mut impl Platform,
+    crypto: &impl Crypto,
+    journal: &mut Journal,
+    state: &mut State,
+    layer: &Layer0,
+) -> Result<()> {
+    finish_erase(platform, crypto, journal, state)?;
+    finish_claim(platform, state)?;
+    // From the first start on the ROM starts no program of another component, whose floor would be
+    // 0 (ROLL-1).
+    if let (Some(program), None) = (layer.program, state.own) {
+        state.own = Some(Program { security_version: 0, ..program });
+        write_state(platform, crypto, journal, state)?;
     }
+    // CAP-2: consumed before anything can be booted by it. A boot that is refused, or a cut, costs
+    // the capability; it never leaves a device that is in mode Debug reset after reset.
+    if layer.mode == Mode::Debug {
+        state.debug_next = false;
+        write_state(platform, crypto, journal, state)?;
+    }
+    Ok(())
 }

@@ -14,10 +14,8 @@
 
 use super::layer::Layer0;
 use super::reset::{Start, load_state};
-use super::sections::Room;
 use super::state::{Program, State};
 use super::{lifecycle, sections};
-use crate::SECTION_MAX;
 use crate::error::{Error, Result};
 use crate::platform::{Platform, Row};
 use craton_trust::crypto::{Crypto, KeyedCrypto};
@@ -25,7 +23,7 @@ use craton_trust::evidence::Lifecycle;
 use craton_trust::rollback;
 use craton_trust::store::{Role, Section, SectionKind};
 use craton_trust::suit::{self, FOOTER_SIZE, Footer, Image, ImageType};
-use craton_trust::{ClassId, Digest, Signed};
+use craton_trust::{ClassId, Digest};
 
 /// A program that may be started. Only [`select`] makes one.
 #[derive(Debug)]
@@ -89,8 +87,9 @@ pub fn select<'p>(
     }
     let (_, state) = load_state(platform, crypto)?;
     let (program, envelope) = split(package)?;
-    let mut room = [0u8; SECTION_MAX];
-    let authority = load_authority(platform, crypto, &state, &mut room)?;
+    let (kind, roles) = (SectionKind::Platform, [Role::Publisher]);
+    let mut room = [0u8; Section::excerpt_size(1)];
+    let authority = sections::load(platform, crypto, kind, &state.platform, &roles, &mut room)?;
     let image = suit::verify(crypto, authority.role(Role::Publisher), envelope)?;
     admit(platform, &state, authority.ceiling, &image)?;
     let digest = crypto.sha256(&[program]);
@@ -117,19 +116,6 @@ fn split(package: &[u8]) -> Result<(&[u8], &[u8])> {
     let (program, rest) = package.split_at_checked(payload_size).ok_or(invalid)?;
     let envelope_size = usize::try_from(footer.envelope_size).map_err(|_| invalid)?;
     Ok((program, rest.get(..envelope_size).ok_or(invalid)?))
-}
-
-/// The platform section in force: it says who signs runtimes, and up to which version.
-#[inline(never)] // its room leaves the stack before a signature is verified
-fn load_authority<'r>(
-    platform: &impl Platform,
-    crypto: &impl Crypto,
-    state: &State,
-    room: &'r mut Room,
-) -> Result<Section<'r>> {
-    let kind = SectionKind::Platform;
-    let bytes = sections::read(platform, crypto, kind, &state.platform, room)?;
-    Ok(Section::parse(Signed::parse(bytes)?.unchecked_payload())?)
 }
 
 /// Refuses an authentic image that is not for here, or not for now.

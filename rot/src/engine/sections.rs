@@ -7,13 +7,10 @@ use crate::SECTION_MAX;
 use crate::error::{Error, Result};
 use crate::platform::{Platform, SECTOR_SIZE, Sector};
 use craton_trust::crypto::{Crypto, KeyedCrypto};
-use craton_trust::store::{Section, SectionKind, catalog_id};
+use craton_trust::store::{Role, Section, SectionKind, catalog_id};
 use craton_trust::{CatalogId, Digest, Signed, Verified};
 
 const _: () = assert!(SECTION_MAX <= SECTOR_SIZE);
-
-/// Room for a signed section: half of what a command may have of the stack.
-pub type Room = [u8; SECTION_MAX];
 
 impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     /// The owner's catalog.
@@ -30,15 +27,22 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         read(&self.platform, &self.crypto, kind, installed, out)
     }
 
-    /// The section in force, read into `room`. Its bytes are those that were believed: their digest
-    /// stands in the state.
+    /// Of the section in force what [`load`] says.
     pub(super) fn load_section<'r>(
         &self,
         kind: SectionKind,
-        room: &'r mut Room,
+        roles: &[Role],
+        room: &'r mut [u8],
     ) -> Result<Section<'r>> {
-        let bytes = self.read_section(kind, room)?;
-        Ok(Section::parse(Signed::parse(bytes)?.unchecked_payload())?)
+        let installed = self.state.installed(kind).ok_or(Error::Unowned)?;
+        load(&self.platform, &self.crypto, kind, installed, roles, room)
+    }
+
+    /// Of the section in force what it says beside its keys.
+    pub(super) fn load_limits(&self, kind: SectionKind) -> Result<(u64, bool)> {
+        let mut room = [0u8; Section::excerpt_size(0)];
+        let section = self.load_section(kind, &[], &mut room)?;
+        Ok((section.ceiling, section.dev))
     }
 
     /// Writes a believed section into the place that is not in force; `next` names it from its
@@ -61,6 +65,23 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         }
         Ok(())
     }
+}
+
+/// Reads a section, and keeps the keys of `roles` in `room`. Its bytes are those that were
+/// believed: their digest stands in the state.
+#[inline(never)] // the whole section is gone from the stack before a signature is verified
+pub fn load<'r>(
+    platform: &impl Platform,
+    crypto: &impl Crypto,
+    kind: SectionKind,
+    installed: &Installed,
+    roles: &[Role],
+    room: &'r mut [u8],
+) -> Result<Section<'r>> {
+    let mut whole = [0u8; SECTION_MAX];
+    let bytes = read(platform, crypto, kind, installed, &mut whole)?;
+    let section = Section::parse(Signed::parse(bytes)?.unchecked_payload())?;
+    Ok(section.excerpt(roles, room)?)
 }
 
 /// Reads a section as it was signed; its digest is that of what was believed.

@@ -6,12 +6,15 @@ use craton_rot::{Action, Error, NextLayer, SECTION_MAX, Start};
 use craton_trust::Error as Refusal;
 use craton_trust::assignment::Address;
 use craton_trust::assignment::TIME_MAX;
+use craton_trust::cose::Kind;
 use craton_trust::crypto::Signer as _;
 use craton_trust::dice::Mode;
 use craton_trust::rollback::SECURITY_VERSION_MAX;
 use craton_trust::set::Purpose;
-use craton_trust::store::{Role, RoleKeysBuilder, SectionKind, catalog_id};
-use craton_trust::{CatalogId, ComponentId, DeviceId, Digest};
+use craton_trust::store::{
+    Role, RoleKeysBuilder, Section, SectionBuilder, SectionKind, catalog_id,
+};
+use craton_trust::{CatalogId, ComponentId, DeviceId, Digest, Signed};
 
 #[test]
 fn rot_10_a_claim_needs_the_code_once_claim_code_wrong() {
@@ -388,6 +391,53 @@ fn rot_4_time_and_checkpoint_come_from_a_verified_reply_and_never_fall() {
         assert_eq!(rot.status().unwrap().time_floor, 2_000);
     });
 }
+
+#[test]
+fn a_checkpoint_that_the_owners_witnesses_did_not_cosign_raises_nothing() {
+    on_every_back_end(|bench| {
+        let mut rot = owned(bench);
+        let watched = successor(&owner_section(false), OWNER_ROOT, |section| {
+            section.set_role(Role::Witness, RoleKeysBuilder::of(key(STRANGER).public_key()));
+        });
+        rot.replace(&watched, &[], &[]).unwrap();
+        let request = Digest([2; 32]);
+        let address = open(&rot, request);
+        let alone = rot.accept_reply(&reply(address, 2_000, Some(7)), &request);
+        assert_eq!(alone, Err(Error::Trust(Refusal::SignerUnknown)));
+        let status = rot.status().unwrap();
+        assert_eq!((status.time_floor, status.checkpoint_size), (0, 0));
+        assert_eq!(rot.accept_reply(&reply(address, 2_000, None), &request), Ok(()));
+    });
+}
+
+#[test]
+fn the_largest_section_has_a_place() {
+    let mut largest = SectionBuilder::genesis(SectionKind::Owner, false, CEILING);
+    (largest.version, largest.genesis) = (u64::MAX, Some(Digest([7; 32])));
+    for (place, role) in EVERY_ROLE.into_iter().enumerate() {
+        let mut keys = RoleKeysBuilder::new(8);
+        (0..8).for_each(|n| keys.push(key(100 + place as u8 * 8 + n).public_key()).unwrap());
+        largest.set_role(role, keys);
+    }
+    let bytes = largest.encode(&mut [0; 8192]).unwrap().to_vec();
+    let signed = sign(Kind::TrustStore, &bytes, &[100, 101, 102, 103, 104, 105, 106, 107]);
+    assert!(Section::parse(Signed::parse(&signed).unwrap().unchecked_payload()).is_ok());
+    assert_eq!(signed.len(), 6_927);
+    assert!(signed.len() <= craton_rot::SECTION_MAX);
+}
+
+const EVERY_ROLE: [Role; 10] = [
+    Role::Root,
+    Role::Publisher,
+    Role::Catalog,
+    Role::Online,
+    Role::Service,
+    Role::Log,
+    Role::Witness,
+    Role::Manufacturer,
+    Role::Approver,
+    Role::Recovery,
+];
 
 #[test]
 fn random_bytes_differ() {

@@ -150,12 +150,9 @@ impl<B: AsRef<[u8]>> KeptSection<B> {
     /// # Errors
     /// Those of [`Section::parse`].
     pub fn parse(bytes: B) -> Result<Self> {
-        let Section { kind, genesis, version, dev, ceiling, freshness, roles, bytes: keys } =
-            Section::parse(bytes.as_ref())?;
-        let roles_at = bytes.as_ref().len().saturating_sub(keys.len());
-        let section =
-            Section { kind, genesis, version, dev, ceiling, freshness, roles, bytes: &[] };
-        Ok(Self { section, roles_at, bytes })
+        let section = Section::parse(bytes.as_ref())?;
+        let roles_at = bytes.as_ref().len().saturating_sub(section.bytes.len());
+        Ok(Self { section: section.with_roles(section.roles, &[]), roles_at, bytes })
     }
 
     /// The section.

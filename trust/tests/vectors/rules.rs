@@ -537,3 +537,20 @@ fn a_section_read_in_place_has_the_keys_it_was_made_of_each_time_they_are_asked_
     assert_eq!(world::encoded(&SectionBuilder::from(&section)), bytes);
     assert_eq!(KeptSection::parse(bytes).map(|kept| kept.section().version), Ok(1));
 }
+
+#[test]
+fn an_excerpt_has_the_keys_of_its_roles_and_the_witnesses_with_the_log_and_no_others() {
+    let made = world::owner();
+    let kept = world::kept(&made);
+    let mut room = [0u8; Section::excerpt_size(3)];
+    let excerpt = kept.section().excerpt(&[Role::Log, Role::Root], &mut room).expect("room");
+    assert_eq!((excerpt.kind, excerpt.ceiling), (made.kind, made.ceiling));
+    for role in judging::ROLES {
+        let has = matches!(role, Role::Root | Role::Log | Role::Witness);
+        assert_eq!(excerpt.role(role) == made.role(role), has || made.role(role).is_empty());
+        assert_eq!(excerpt.role(role).is_empty(), !has, "{role:?}");
+    }
+    let mut room = [0u8; Section::excerpt_size(0)];
+    let none = kept.section().excerpt(&[Role::Root], &mut room);
+    assert_eq!(none.err(), Some(BufferTooSmall));
+}
