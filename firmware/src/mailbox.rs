@@ -15,13 +15,13 @@ use craton_rot::mailbox::frame::Decoder;
 use craton_rot::mailbox::{Answer, Call, FRAME_MAX, Post};
 
 /// A buffer that `main` takes once.
-struct Buffer(UnsafeCell<[u8; FRAME_MAX]>);
+struct Buffer<const N: usize>(UnsafeCell<[u8; N]>);
 
 // SAFETY: only `main` touches it.
-unsafe impl Sync for Buffer {}
+unsafe impl<const N: usize> Sync for Buffer<N> {}
 
-static IN: Buffer = Buffer(UnsafeCell::new([0; FRAME_MAX]));
-static OUT: Buffer = Buffer(UnsafeCell::new([0; FRAME_MAX]));
+static IN: Buffer<FRAME_MAX> = Buffer(UnsafeCell::new([0; FRAME_MAX]));
+static OUT: Buffer<{ map::ANSWER_MAX }> = Buffer(UnsafeCell::new([0; map::ANSWER_MAX]));
 
 #[entry]
 fn main() -> ! {

@@ -44,14 +44,16 @@ pub const NON_SECURE_CODE_SIZE: usize = CODE_SIZE - NON_SECURE_OFFSET;
 /// What the secure alias of an address adds to it.
 pub const SECURE_ALIAS: usize = 0x1000_0000;
 
-/// Where the ROM hands over: above its own stack.
+/// A word that a reset keeps: how to start next. It is the first of the secure RAM.
+pub const RETAINED: usize = 0x3000_0000;
+/// Where the ROM hands over: above its own stack. It is wiped before it is the other side's.
 pub const HANDOVER: usize = 0x3000_7c00;
-/// A word that a reset keeps: how to start next.
-pub const RETAINED: usize = HANDOVER - 8;
 /// The memory of the non-secure side, as that side sees it.
 pub const NON_SECURE_RAM: usize = 0x2820_0000;
 /// Bytes of it.
-pub const NON_SECURE_RAM_SIZE: usize = 64 * 1024;
+pub const NON_SECURE_RAM_SIZE: usize = 0x6000;
+/// The largest answer that the mailbox gives, bytes: a section of the trust store, or evidence.
+pub const ANSWER_MAX: usize = 8 * 1024;
 
 /// The first UART: what the ROM says, for people.
 pub const UART: usize = 0x5020_0000;

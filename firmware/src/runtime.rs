@@ -18,8 +18,8 @@ use craton_firmware::handover::{Handover, request_recovery};
 use craton_firmware::register::write_register;
 use craton_firmware::table::Rom;
 use craton_firmware::{map, partition};
-use craton_rot::engine::{self, Engine, Manufacture};
-use craton_rot::mailbox::{Answer, Call, Chip, ENTROPY_SIZE, Runs, serve};
+use craton_rot::engine::{self, Engine, Layer0, Manufacture};
+use craton_rot::mailbox::{Answer, Call, Chip, ENTROPY_SIZE, FRAME_MAX, Runs, serve};
 use craton_rot::{Error, Result, Start};
 
 /// The gate. `sg` is the only instruction of the secure side that the non-secure side may go to.
@@ -34,8 +34,25 @@ mod veneer {
         ".thumb_func",
         "gate:",
         "sg",
+        "b.w gate_body",
+        ".balign 32",
+        ".text",
+        ".thumb_func",
+        "gate_body:",
         "push {{r0, lr}}",
         "bl {body}",
+        // What the call left on the stack.
+        "mrs r1, msplim",
+        "mov r2, sp",
+        "movs r3, #0",
+        "0:",
+        "cmp r1, r2",
+        "bhs 1f",
+        ".global gate_wipe",
+        "gate_wipe:",
+        "str r3, [r1], #4",
+        "b 0b",
+        "1:",
         "pop {{r1, lr}}",
         "movs r1, #0",
         "mov r2, r1",
@@ -46,7 +63,6 @@ mod veneer {
         "gate_end:",
         "bxns lr",
         // Leaves this side for good but for calls: nothing of it stays in a register.
-        ".text",
         ".global leave",
         ".type leave, %function",
         ".thumb_func",
@@ -74,36 +90,43 @@ mod veneer {
 /// The one device of this program.
 struct Device {
     rom: Rom,
-    state: State,
+    /// While it has an identity.
+    engine: Option<Engine<board::Chip, Rom>>,
+    /// While it has none.
+    blank: Option<board::Chip>,
+    /// Why it has no engine.
+    refused: Error,
     /// Asked for; nothing else is answered until it happened.
     reset: bool,
 }
 
-#[expect(clippy::large_enum_variant, reason = "there is one, and no heap to put it on")]
-enum State {
-    /// It has an identity.
-    Running(Engine<board::Chip, Rom>),
-    /// It has none.
-    Blank(board::Chip),
-    /// Its storage is not what it must be.
-    Refused(Error),
+impl Device {
+    /// Starts in its place: an engine is too large to be on the stack as well.
+    #[inline(never)] // its rooms are gone before the other side runs
+    fn start(&mut self, mut chip: board::Chip) -> Result<()> {
+        let seeded = chip.seed(board_hmac);
+        match Handover::take()? {
+            Handover::Layer(layer) => {
+                seeded?;
+                chip.hidden();
+                self.resume(chip, layer)?;
+            }
+            Handover::Blank => self.blank = Some(chip),
+        }
+        Ok(())
+    }
 }
 
 impl Device {
-    fn start(mut chip: board::Chip, rom: Rom) -> Self {
-        let seeded = chip.seed(board_hmac);
-        let state = match (Handover::take(), seeded) {
-            (Ok(Handover::Layer(layer)), Ok(())) => {
-                chip.hidden();
-                match Engine::resume(chip, rom, layer) {
-                    Ok(engine) => State::Running(engine),
-                    Err(error) => State::Refused(error),
-                }
-            }
-            (Ok(Handover::Blank), _) => State::Blank(chip),
-            (Err(error), _) | (_, Err(error)) => State::Refused(error),
-        };
-        Self { rom, state, reset: false }
+    #[inline(never)] // as above, apart from those of the handover
+    fn resume(&mut self, chip: board::Chip, layer: Layer0) -> Result<()> {
+        Engine::resume_in(&mut self.engine, chip, self.rom, layer).map(|_| ())
+    }
+
+    #[inline(never)] // as above
+    fn provision(&mut self, with: &Manufacture<'_>) -> Result<()> {
+        let chip = self.blank.as_mut().ok_or(self.refused)?;
+        engine::provision(chip, &self.rom, with)
     }
 }
 
@@ -114,29 +137,29 @@ impl Chip for Device {
         Runs::Runtime
     }
 
+    fn frame_max(&self) -> usize {
+        FRAME_MAX
+    }
+
     fn rot(&mut self) -> Result<&mut Self::Rot> {
         if self.reset {
             return Err(Error::ResetNeeded);
         }
-        match &mut self.state {
-            State::Running(engine) => Ok(engine),
-            State::Blank(_) => Err(Error::NotManufactured),
-            State::Refused(error) => Err(*error),
-        }
+        self.engine.as_mut().ok_or(self.refused)
     }
 
     fn manufacture(&mut self, with: &Manufacture<'_>, entropy: &[u8; ENTROPY_SIZE]) -> Result<()> {
-        match (&mut self.state, self.reset) {
-            (_, true) => Err(Error::ResetNeeded),
-            (State::Blank(chip), _) => {
-                chip.stir(entropy)?;
-                engine::provision(chip, &self.rom, with)?;
-                self.reset = true;
-                Ok(())
-            }
-            (State::Running(_), _) => Err(Error::AlreadyManufactured),
-            (State::Refused(error), _) => Err(*error),
+        if self.reset {
+            return Err(Error::ResetNeeded);
         }
+        if self.engine.is_some() {
+            return Err(Error::AlreadyManufactured);
+        }
+        let chip = self.blank.as_mut().ok_or(self.refused)?;
+        chip.stir(entropy)?;
+        self.provision(with)?;
+        self.reset = true;
+        Ok(())
     }
 
     fn restart(&mut self, start: Start) -> Result<()> {
@@ -148,10 +171,10 @@ impl Chip for Device {
     }
 
     fn stir(&mut self, entropy: &[u8; ENTROPY_SIZE]) -> Result<()> {
-        match &mut self.state {
-            State::Running(engine) => engine.platform_mut().stir(entropy),
-            State::Blank(chip) => chip.stir(entropy),
-            State::Refused(error) => Err(*error),
+        match (&mut self.engine, &mut self.blank) {
+            (Some(engine), _) => engine.platform_mut().stir(entropy),
+            (None, Some(chip)) => chip.stir(entropy),
+            (None, None) => Err(self.refused),
         }
     }
 }
@@ -164,8 +187,8 @@ fn board_hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 64] {
     }
 }
 
-/// What the gate finds. It holds nothing until `main` filled it: a value here would be a copy of it
-/// in the program.
+/// What the gate finds. It holds nothing until `main` filled it: a value here would stand in the
+/// program, too.
 struct Cell(UnsafeCell<MaybeUninit<Device>>);
 
 // SAFETY: one core, and interrupts are off on this side: `main` fills it before the non-secure side
@@ -179,9 +202,19 @@ fn main() -> ! {
     cortex_m::interrupt::disable();
     limit_stack();
     let (Some(Board { chip, .. }), Some(rom)) = (Board::take(), Rom::find()) else { halt() };
-    let device = Device::start(chip, rom);
-    // SAFETY: as `Cell` says: the only access so far.
-    unsafe { (*DEVICE.0.get()).write(device) };
+    // SAFETY: as `Cell` says: the only access so far. Every field is written before it is read.
+    let device = unsafe {
+        let place = (*DEVICE.0.get()).as_mut_ptr();
+        (&raw mut (*place).rom).write(rom);
+        (&raw mut (*place).engine).write(None);
+        (&raw mut (*place).blank).write(None);
+        (&raw mut (*place).refused).write(Error::NotManufactured);
+        (&raw mut (*place).reset).write(false);
+        &mut *place
+    };
+    if let Err(error) = device.start(chip) {
+        device.refused = error;
+    }
     partition::divide();
     start_other_side()
 }
@@ -229,6 +262,7 @@ extern "C" fn enter(at: u32) -> u32 {
     0
 }
 
+#[inline(never)] // its call is not on the stack beside the block
 fn call(device: &mut Device, block: &Block, own: Place) -> Result<Answer> {
     block.check(own)?;
     let mut room = [&[][..]; craton_rot::mailbox::call::BYTES_MAX];

@@ -16,6 +16,25 @@ const STEPS: [(&str, &str); 4] = [
     ("firmware: tests", "cargo test --release --locked"),
 ];
 
+const BUILD: [(&str, &str); 2] = [
+    (
+        "firmware: programs",
+        "cargo build --release --locked --features chip --target thumbv8m.main-none-eabi",
+    ),
+    (
+        "firmware: bundle",
+        "cargo run --release --locked --features bundle --bin bundle -- \
+            target/thumbv8m.main-none-eabi/release ../target/firmware",
+    ),
+];
+
+/// Builds what a virtual board needs into `target/firmware`.
+pub fn build(root: &Path) -> Result<()> {
+    step::run(root, "target of the firmware", &format!("rustup target add {TARGET}"))?;
+    let folder = root.join("firmware");
+    BUILD.iter().try_for_each(|(name, line)| step::run(&folder, name, line))
+}
+
 /// Checks `firmware/` and boots it on an emulated chip. Without the emulator or the target it says
 /// what it leaves out; the run that decides a merge does not start without the emulator (`needs`).
 pub fn check(root: &Path) -> Result<()> {

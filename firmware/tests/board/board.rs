@@ -13,6 +13,7 @@ use craton_trust::soft::Soft;
 use craton_trust::suit::{self, Footer, Image, ImageType};
 use object::{Object as _, ObjectSymbol as _};
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -196,9 +197,18 @@ impl Psram {
 
     /// Gives it power in an emulator that counts instructions up to these places.
     pub fn power_on_counting(&self, places: &[usize]) -> Board {
+        self.power_on_plugged(places.iter().map(|place| format!(",at={place:x}")).collect())
+    }
+
+    /// Gives it power in an emulator that watches how deep a stack comes.
+    pub fn power_on_watching(&self, stack: Range<usize>, except: usize) -> Board {
+        let Range { start, end } = stack;
+        self.power_on_plugged(format!(",stack={start:x},top={end:x},except={except:x}"))
+    }
+
+    fn power_on_plugged(&self, more: String) -> Board {
         let counts = self.folder.path().join("counts");
-        let mut plugin = format!("{},to={}", counter().display(), counts.display());
-        places.iter().for_each(|place| plugin += &format!(",at={place:x}"));
+        let plugin = format!("{},to={}{more}", counter().display(), counts.display());
         self.power_on_with(&["-icount", "shift=0,sleep=off", "-plugin", &plugin])
     }
 

@@ -3,11 +3,14 @@
 
 use super::board::{Board, Psram, address, chip, package_of_size, package_with, patience};
 use super::board::{PROGRAM_ROM, PROGRAM_RUNTIME, root_of_trust};
-use super::steps::report;
-use super::world::{APP, PLATFORM_PUBLISHER, RUNTIME, measured, set};
+use super::steps::{manufacture, report};
+use super::world::{APP, CODE, PLATFORM_PUBLISHER, RUNTIME, catalog, measured, owner_section};
+use super::world::{platform_section, reply, set};
 use craton_firmware::map;
-use craton_rot::mailbox::client::Mailbox;
-use craton_rot::{NextLayer, RootOfTrust as _};
+use craton_rot::mailbox::client::{Line, Mailbox};
+use craton_rot::{NextLayer, RootOfTrust as _, Start};
+use craton_trust::assignment::Address;
+use craton_trust::{ComponentId, Digest};
 
 /// Promises of `spec/promises.toml`, in instructions.
 const SELECT_MAX: u64 = 19_000_000;
@@ -39,6 +42,59 @@ fn the_rom_verifies_and_derives_within_its_promises() {
     println!("figure: verify and select 64 KiB: {selected} instructions");
     println!("figure: one DICE layer: {derived} instructions");
     assert!(selected < SELECT_MAX && derived < LAYER_MAX);
+}
+
+/// The deepest stack so far, bytes.
+fn deepest(board: &Board) -> u64 {
+    let lines = board.counted();
+    let depths = lines.lines().filter_map(|line| line.strip_prefix("stack "));
+    depths.map(|depth| depth.parse().unwrap()).max().unwrap_or(0)
+}
+
+/// The whole life of a device on a board whose stack of one side is watched; what each step needed
+/// at most until then is printed. Gives the deepest, and what there is.
+fn lived(program: &str, except: usize) -> (u64, u64) {
+    let package = package_with(PLATFORM_PUBLISHER, &root_of_trust(), |_| ());
+    let psram = Psram::blank(&package);
+    let stack = address(program, "__sheap")..address(program, "_stack_start");
+    let size = stack.len();
+    let mut board = psram.power_on_watching(stack, except);
+    let mut line = Line::open(board.line(), patience()).unwrap();
+    let said = |board: &Board, step: &str| {
+        println!("figure: {program}: stack of {size}, used until {step}: {}", deepest(board));
+    };
+    said(&board, "hello");
+    let section = platform_section(false);
+    line.manufacture(&manufacture(&section)).unwrap();
+    said(&board, "manufacture");
+    let mut rot = Mailbox::of(line).unwrap();
+    rot.claim(CODE, &owner_section(false)).unwrap();
+    said(&board, "claim");
+    let mut rot = rot.restart(Start::Normal).unwrap();
+    said(&board, "resume");
+    let apps: Vec<(ComponentId, u64)> = (1..16).map(|id| (ComponentId([id; 16]), 1)).collect();
+    let (set, images) = (set(&apps), apps.iter().map(|(id, v)| measured(*id, *v)));
+    let images: Vec<_> = images.collect();
+    let next = NextLayer { runtime: measured(RUNTIME, 1), set: Some(&set), images: &images };
+    rot.boot(&next).unwrap();
+    said(&board, "boot of 15 apps");
+    rot.confirm().unwrap();
+    report(&mut rot).unwrap();
+    said(&board, "a token");
+    let request = Digest([9; 32]);
+    let address = Address { catalog: catalog(false), device: rot.device(), epoch: 1, request };
+    rot.accept_reply(&reply(address, 5, Some(7)), &request).unwrap();
+    said(&board, "a reply");
+    (deepest(&board), size as u64)
+}
+
+#[test]
+fn no_stack_comes_near_its_end() {
+    let wipe = address(PROGRAM_RUNTIME, "gate_wipe");
+    for (program, except) in [(PROGRAM_RUNTIME, wipe), ("mailbox", 0)] {
+        let (used, size) = lived(program, except);
+        assert!(used + 1024 <= size, "{program}: {used} of {size}");
+    }
 }
 
 #[test]

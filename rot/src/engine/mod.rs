@@ -117,6 +117,7 @@ fn write_state(
     written
 }
 
+// Not inlined: whoever passes commands on must not have the rooms of all of them on his stack.
 impl<P: Platform, C: KeyedCrypto> RootOfTrust for Engine<P, C> {
     fn identity(&self) -> PublicKey {
         self.layer.identity
@@ -134,6 +135,7 @@ impl<P: Platform, C: KeyedCrypto> RootOfTrust for Engine<P, C> {
         self.platform.capabilities()
     }
 
+    #[inline(never)]
     fn status(&self) -> Result<Status> {
         let state = &self.state;
         Ok(Status {
@@ -153,10 +155,12 @@ impl<P: Platform, C: KeyedCrypto> RootOfTrust for Engine<P, C> {
         })
     }
 
+    #[inline(never)]
     fn section<'o>(&self, kind: SectionKind, out: &'o mut [u8]) -> Result<&'o [u8]> {
         self.read_section(kind, out)
     }
 
+    #[inline(never)]
     fn advance_lifecycle(&mut self, order: &[u8]) -> Result<()> {
         self.move_lifecycle(order)
     }
@@ -169,10 +173,12 @@ impl<P: Platform, C: KeyedCrypto> RootOfTrust for Engine<P, C> {
         Ok(AuthRole { session: self.auth_session })
     }
 
+    #[inline(never)]
     fn boot(&mut self, next: &NextLayer<'_>) -> Result<Mode> {
         self.start(next)
     }
 
+    #[inline(never)]
     fn extend(&mut self, component: ComponentId, digest: Digest) -> Result<()> {
         self.measure_more(component, digest)
     }
@@ -181,22 +187,27 @@ impl<P: Platform, C: KeyedCrypto> RootOfTrust for Engine<P, C> {
         self.booted().ok().and_then(|boot| boot.event(place))
     }
 
+    #[inline(never)]
     fn attest<'o>(&mut self, ask: &Ask<'_>, out: &'o mut [u8]) -> Result<&'o [u8]> {
         self.quote(ask, out)
     }
 
+    #[inline(never)]
     fn client_key(&self) -> Result<PublicKey> {
         self.device_auth_public()
     }
 
+    #[inline(never)]
     fn renew_client_key(&mut self) -> Result<PublicKey> {
         self.device_auth_renew()
     }
 
+    #[inline(never)]
     fn sign(&self, message: &AuthMessage<'_>) -> Result<Signature> {
         self.device_auth_sign(message)
     }
 
+    #[inline(never)]
     fn seal<'o>(
         &mut self,
         component: ComponentId,
@@ -206,6 +217,7 @@ impl<P: Platform, C: KeyedCrypto> RootOfTrust for Engine<P, C> {
         self.seal_for(component, plain, out)
     }
 
+    #[inline(never)]
     fn unseal<'o>(
         &self,
         component: ComponentId,
@@ -215,30 +227,37 @@ impl<P: Platform, C: KeyedCrypto> RootOfTrust for Engine<P, C> {
         self.unseal_for(component, sealed, out)
     }
 
+    #[inline(never)]
     fn confirm(&mut self) -> Result<()> {
         self.raise_floors()
     }
 
+    #[inline(never)]
     fn claim(&mut self, code: &[u8], owner: &[u8]) -> Result<()> {
         self.take_owner(code, owner)
     }
 
+    #[inline(never)]
     fn replace(&mut self, successor: &[u8], sets: &[&[u8]], envelopes: &[&[u8]]) -> Result<()> {
         self.replace_section(successor, sets, envelopes)
     }
 
+    #[inline(never)]
     fn new_epoch(&mut self, order: &[u8], next_owner: Option<&[u8]>) -> Result<()> {
         self.erase(order, next_owner)
     }
 
+    #[inline(never)]
     fn challenge(&mut self) -> Result<Digest> {
         self.open_challenge()
     }
 
+    #[inline(never)]
     fn apply(&mut self, capability: &[u8]) -> Result<()> {
         self.apply_capability(capability)
     }
 
+    #[inline(never)]
     fn accept_reply(&mut self, reply: &[u8], request: &Digest) -> Result<()> {
         self.raise_time(reply, request)
     }

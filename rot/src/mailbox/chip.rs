@@ -1,6 +1,6 @@
 //! What answers a mailbox: a chip, before and after it has an identity.
 
-use super::ENTROPY_SIZE;
+use super::{ENTROPY_SIZE, FRAME_MAX};
 use crate::RootOfTrust;
 use crate::engine::{Engine, Manufacture, Start};
 use crate::error::{Error, Result};
@@ -38,6 +38,9 @@ pub trait Chip {
 
     /// Which program answers.
     fn runs(&self) -> Runs;
+
+    /// The largest frame of a request that its mailbox takes, bytes.
+    fn frame_max(&self) -> usize;
 
     /// The root of trust, since the last reset.
     ///
@@ -103,6 +106,10 @@ impl<L: Place> Chip for EngineChip<L> {
 
     fn runs(&self) -> Runs {
         Runs::Runtime
+    }
+
+    fn frame_max(&self) -> usize {
+        FRAME_MAX
     }
 
     fn rot(&mut self) -> Result<&mut Self::Rot> {

@@ -37,8 +37,7 @@ enum Seen {
 }
 
 impl<O: AsRef<[u8]> + AsMut<[u8]>> Post<O> {
-    /// After a reset; `out` is where calls write, and keeps the last reply. It is as large as the
-    /// largest frame that the line's decoder reads.
+    /// After a reset; `out` is where calls write, and keeps the last reply.
     pub const fn new(out: O) -> Self {
         Self { out, last: None }
     }

@@ -34,11 +34,10 @@ pub(super) const KINDS: [Kind; 11] = [
     Kind::DiceCertificate,
 ];
 
-/// Does what a call asks, and writes what it gives into `out`, whose size is also the largest
-/// frame that `Hello` names.
+/// Does what a call asks, and writes what it gives into `out`.
 pub fn serve(chip: &mut impl Chip, call: &Call<'_>, out: &mut [u8]) -> Answer {
     let of_chip = match call.operation {
-        Operation::Hello => hello(chip, call, out.len()),
+        Operation::Hello => hello(chip, call),
         Operation::Manufacture => manufacture(chip, call),
         Operation::Restart => restart(chip, call),
         Operation::Entropy => match (call.numbers(), call.bytes()) {
@@ -53,16 +52,17 @@ pub fn serve(chip: &mut impl Chip, call: &Call<'_>, out: &mut [u8]) -> Answer {
     of_chip.unwrap_or_else(Answer::refusal)
 }
 
-fn hello(chip: &mut impl Chip, call: &Call<'_>, frame_max: usize) -> Result<Answer> {
+fn hello(chip: &mut impl Chip, call: &Call<'_>) -> Result<Answer> {
     let ([version], []) = (call.numbers(), call.bytes()) else { return Err(Error::CallShape) };
     if *version != PROTOCOL {
         return Err(Error::ProtocolUnknown);
     }
-    let runs = chip.runs() as u64;
+    let (runs, frame_max) = (chip.runs() as u64, chip.frame_max());
     let code = chip.rot().err().map_or(0, Error::code);
     Answer::done(&[PROTOCOL, runs, u64::from(code), frame_max as u64], 0)
 }
 
+#[inline(never)]
 fn manufacture(chip: &mut impl Chip, call: &Call<'_>) -> Result<Answer> {
     let ([], [platform_section, claim_code, class, entropy]) = (call.numbers(), call.bytes())
     else {
@@ -83,6 +83,7 @@ fn restart(chip: &mut impl Chip, call: &Call<'_>) -> Result<Answer> {
     done(chip.restart(start))
 }
 
+#[inline(never)]
 fn of_rot(rot: &mut impl RootOfTrust, call: &Call<'_>, out: &mut [u8]) -> Result<Answer> {
     match (call.operation, call.numbers(), call.bytes()) {
         (Operation::Identity, [], []) => identity(rot, out),
@@ -158,6 +159,7 @@ fn of_keys_and_owners(
     }
 }
 
+#[inline(never)]
 fn identity(rot: &impl RootOfTrust, out: &mut [u8]) -> Result<Answer> {
     let (identity, device) = (rot.identity(), rot.device());
     Filled::into(out, |filled| {
@@ -166,6 +168,7 @@ fn identity(rot: &impl RootOfTrust, out: &mut [u8]) -> Result<Answer> {
     })
 }
 
+#[inline(never)]
 fn certificate(rot: &impl RootOfTrust, place: u64, out: &mut [u8]) -> Result<Answer> {
     let place = usize::try_from(place).map_err(|_| Error::CallField)?;
     match rot.certificate(place) {
@@ -177,6 +180,7 @@ fn certificate(rot: &impl RootOfTrust, place: u64, out: &mut [u8]) -> Result<Ans
 /// Numbers: lifecycle, mode, whether it booted, epoch, boot, check-in, time floor, checkpoint size,
 /// whether the next boot is a Debug one, whether there is an owner, and an owner section. Bytes:
 /// class, platform section's digest, owner, owner section's digest, floors.
+#[inline(never)]
 fn status(rot: &impl RootOfTrust, out: &mut [u8]) -> Result<Answer> {
     let status = rot.status()?;
     let mut filled = Filled { out, length: 0 };
@@ -204,6 +208,7 @@ fn status(rot: &impl RootOfTrust, out: &mut [u8]) -> Result<Answer> {
     Answer::done(&numbers, filled.length)
 }
 
+#[inline(never)]
 fn boot(
     rot: &mut impl RootOfTrust,
     runtime: &[u8],
@@ -227,6 +232,7 @@ fn boot(
     Answer::done(&[mode as u64], 0)
 }
 
+#[inline(never)]
 fn event(rot: &impl RootOfTrust, place: u64, out: &mut [u8]) -> Result<Answer> {
     let place = usize::try_from(place).map_err(|_| Error::CallField)?;
     match rot.event(place) {
@@ -241,6 +247,7 @@ fn event(rot: &impl RootOfTrust, place: u64, out: &mut [u8]) -> Result<Answer> {
     }
 }
 
+#[inline(never)]
 fn attest(
     rot: &mut impl RootOfTrust,
     [audience, nonce, key]: [&[u8]; 3],
@@ -261,6 +268,7 @@ fn attest(
     written(rot.attest(&ask, out))
 }
 
+#[inline(never)]
 fn sign(rot: &impl RootOfTrust, kind: &[u64], message: &[u8], out: &mut [u8]) -> Result<Answer> {
     let message = match kind {
         [] => AuthMessage::CertificateVerify(message),
