@@ -26,6 +26,7 @@ pub mod failure;
 mod hash;
 pub mod id;
 pub mod key;
+pub mod lms;
 pub mod merkle;
 pub mod rollback;
 pub mod set;
