@@ -1,4 +1,5 @@
 //! SHA-2 and HMAC over parts, by sha2, for every implementation of [`crate::crypto::Crypto`] here.
+//! A hash wipes its state when it is done: what it hashed may have been a secret.
 
 use sha2::digest::Output;
 use sha2::{Digest, Sha256, Sha512};

@@ -8,8 +8,8 @@
 //! `crate::soft`, byte for byte. Nothing in it can panic. What it keeps of a secret it wipes.
 //!
 //! What it does not promise: that copies which the compiler left on the stack are wiped; the same
-//! *time* on a core that multiplies small numbers faster (the Cortex-M3 does, the M33 does not);
-//! anything against who measures power or injects faults. Verification takes steps that tell the
+//! *time* on a core that multiplies small numbers faster (a Cortex-M3 does); anything against who
+//! measures power or injects faults. Verification takes steps that tell the
 //! key, the message and the signature: all of them are public.
 //!
 //! Measured on the Cortex-M33 of QEMU's mps2-an505 (thumbv8m.main-none-eabi, opt-level "s", fat
@@ -20,7 +20,7 @@
 //! | make a key | 2.35 M | 12.63 M | 4.50 M |
 //! | sign | 2.94 M | 13.04 M | 5.66 M |
 //! | verify | 5.98 M | 13.58 M | 11.53 M |
-//! | the program's bytes | 15 344 | 30 424 | 26 948 |
+//! | the program's bytes | 15 688 | 30 720 | 27 292 |
 //! | stack to make a key, sign, verify | 1.6, 1.7, 2.5 KB | 2.6, 3.3, 5.9 KB | 1.7, 1.8, 2.6 KB |
 //!
 //! fiat-crypto's arithmetic is proven in Coq, and is straight-line code: 12 KB and twice the
