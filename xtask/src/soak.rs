@@ -1,4 +1,5 @@
 //! The drills of `cli/tests/drill` with no point left out: a power cut at every write, not at some.
+//! Before them, whether time tells a secret: statistics that want a quiet machine.
 
 use crate::step;
 use anyhow::{Context, Result, bail};
@@ -8,8 +9,10 @@ use std::path::Path;
 const SOAK: &str = "CRATON_SOAK";
 const LINE: &str =
     "cargo test --release -p craton-cli --test drill -- --nocapture --test-threads=4";
+const TIMING: &str = "cargo run --release -p craton-trust --example timing";
 
 pub fn run(root: &Path) -> Result<()> {
+    step::run(root, "soak: timing", TIMING)?;
     println!("xtask: soak: {SOAK}=1 {LINE}");
     let mut drills = step::command(root, LINE)?;
     let status =
