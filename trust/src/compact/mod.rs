@@ -9,8 +9,8 @@
 //!
 //! What it does not promise: that copies which the compiler left on the stack are wiped; the same
 //! *time* on a core that multiplies small numbers faster (a Cortex-M3 does); anything against who
-//! measures power or injects faults. Verification takes steps that tell the
-//! key, the message and the signature: all of them are public.
+//! measures power or injects faults. Verification takes steps that tell the key, the message and
+//! the signature: all of them are public.
 //!
 //! Measured on the Cortex-M33 of QEMU's mps2-an505 (thumbv8m.main-none-eabi, opt-level "s", fat
 //! LTO), a program that makes a key, signs and verifies:
