@@ -2,11 +2,11 @@
 #![forbid(unsafe_code)]
 
 use craton_trust::Digest;
-use craton_trust::crypto::{Crypto, Signature};
+use craton_trust::crypto::{Crypto, KeyedCrypto, Signature};
 use craton_trust::error::Result;
 use craton_trust::key::PublicKey;
 use craton_trust::signed::Signed;
-use craton_trust::soft::Soft;
+use craton_trust::soft::{Soft, SoftKey};
 
 /// Any key: [`Believing`] believes it.
 pub const KEY: PublicKey = PublicKey([7; 64]);
@@ -29,6 +29,14 @@ impl Crypto for Believing {
 
     fn es256_verify(&self, _: &PublicKey, _: &[&[u8]], _: &Signature) -> Result<()> {
         Ok(())
+    }
+}
+
+impl KeyedCrypto for Believing {
+    type Key = SoftKey;
+
+    fn key(&self, secret: &[u8; 32]) -> Result<SoftKey> {
+        Soft.key(secret)
     }
 }
 
