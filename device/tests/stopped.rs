@@ -224,7 +224,7 @@ fn store_4_a_damaged_set_that_runs_is_not_passed_over() {
 
 /// What a boot of the device measures as its trust store.
 fn measured(rot: &Engine<FilePlatform, Soft>) -> Option<Digest> {
-    let mut events = (0..).map_while(|place| rot.event(place));
+    let mut events = (0..).map_while(|place| rot.event(place).unwrap());
     events.find_map(|event| match event {
         Event::Measured(Measured { component: TRUST_STORE, digest }) => Some(digest),
         _ => None,

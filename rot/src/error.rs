@@ -292,6 +292,10 @@ refusals! {
     GateRefused = 3711,
         "a call names memory that is not the mailbox's",
         "Use programs of one version on both sides of the gate";
+    /// No address that a mailbox of this host can have.
+    MailboxAddress = 3712,
+        "this is no address of a mailbox on this host",
+        "Write unix:/path/of/the/socket or tcp:127.0.0.1:PORT";
 }
 
 impl core::error::Error for Error {}

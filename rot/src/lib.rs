@@ -44,7 +44,7 @@ pub const SECTION_MAX: usize = 7168;
 /// Objects come as the bytes that were signed: a root of trust believes no caller's verification.
 /// After a refusal the state is as before, except after `StateUncertain`: it is then as before or
 /// as after, and the next reset shows which. One behind a mailbox refuses everything with the
-/// mailbox's own numbers (3701-3710), too; after `MailboxUnreachable`, `MailboxSilent` and
+/// mailbox's own numbers (3701-3712), too; after `MailboxUnreachable`, `MailboxSilent` and
 /// `MailboxReset` the state is as before or as after, and `status` shows which.
 pub trait RootOfTrust {
     /// The identity: the key derived from the device secret, which only certifies.
@@ -104,7 +104,10 @@ pub trait RootOfTrust {
 
     /// The entry at `place` of this boot's log; `None` past its end. [`boot::replay`] of all of
     /// them gives what evidence quotes (ROT-9).
-    fn event(&self, place: usize) -> Option<Event>;
+    ///
+    /// # Errors
+    /// Those of a mailbox: a log cut short must not look like a whole one.
+    fn event(&self, place: usize) -> Result<Option<Event>>;
 
     /// Writes evidence into `out`. A check-in counts before its token leaves (ROT-3).
     ///

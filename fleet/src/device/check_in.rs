@@ -197,7 +197,7 @@ impl Device {
     #[must_use]
     pub fn measured_set(&self) -> Option<Digest> {
         let rot = &self.powered.as_ref()?.rot;
-        let events = (0..).map_while(|place| rot.event(place));
+        let events = (0..).map_while(|place| rot.event(place).ok().flatten());
         let measured = events.filter_map(|event| match event {
             craton_rot::Event::Measured(measured) => Some(measured),
             craton_rot::Event::Booted { .. } => None,

@@ -183,8 +183,8 @@ impl<P: Platform, C: KeyedCrypto> RootOfTrust for Engine<P, C> {
         self.measure_more(component, digest)
     }
 
-    fn event(&self, place: usize) -> Option<Event> {
-        self.booted().ok().and_then(|boot| boot.event(place))
+    fn event(&self, place: usize) -> Result<Option<Event>> {
+        Ok(self.booted().ok().and_then(|boot| boot.event(place)))
     }
 
     #[inline(never)]

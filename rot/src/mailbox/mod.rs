@@ -13,6 +13,8 @@
 //!
 //! Reading order: [`frame`], [`call`], [`post`], [`serve`], [`chip`], [`client`].
 
+#[cfg(feature = "std")]
+pub mod board;
 pub mod call;
 pub mod chip;
 #[cfg(feature = "std")]

@@ -235,7 +235,7 @@ fn boot(
 #[inline(never)]
 fn event(rot: &impl RootOfTrust, place: u64, out: &mut [u8]) -> Result<Answer> {
     let place = usize::try_from(place).map_err(|_| Error::CallField)?;
-    match rot.event(place) {
+    match rot.event(place)? {
         None => Answer::done(&[0], 0),
         Some(Event::Booted { boot, mode }) => Answer::done(&[1, boot, mode as u64], 0),
         Some(Event::Measured(measured)) => {

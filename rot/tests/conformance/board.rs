@@ -1,12 +1,11 @@
-//! A board without a board: an engine behind both halves of the mailbox, on a thread of its own.
+//! An engine behind both halves of the mailbox, on a thread of its own.
 
 use craton_rot::engine::{Manufacture, Start};
+use craton_rot::mailbox::board::Board;
 use craton_rot::mailbox::client::{Line, Mailbox, Patience};
-use craton_rot::mailbox::frame::Decoder;
-use craton_rot::mailbox::{Chip, ENTROPY_SIZE, EngineChip, FRAME_MAX, Place, Post, serve};
+use craton_rot::mailbox::{ENTROPY_SIZE, EngineChip, Place};
 use craton_rot::platform::memory::MemoryPlatform;
 use craton_trust::soft::Soft;
-use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{self, Sender};
 
@@ -33,19 +32,13 @@ pub fn chip(platform: &MemoryPlatform) -> EngineChip<InChip> {
 }
 
 /// A board that has power; it loses it with this value.
-pub struct Board(Sender<UnixStream>);
+pub struct Powered(Sender<UnixStream>);
 
-impl Board {
-    pub fn power_on(platform: &MemoryPlatform) -> Self {
+impl Powered {
+    pub fn on(platform: &MemoryPlatform) -> Self {
         let (plugs, plugged) = mpsc::channel::<UnixStream>();
-        let mut chip = chip(platform);
-        std::thread::spawn(move || {
-            let mut decoder = Decoder::new(vec![0; FRAME_MAX]);
-            let mut post = Post::new(vec![0; FRAME_MAX]);
-            for line in plugged {
-                talk(line, &mut decoder, &mut post, &mut chip);
-            }
-        });
+        let mut board = Board::new(chip(platform));
+        std::thread::spawn(move || plugged.into_iter().for_each(|line| board.talk(line)));
         Self(plugs)
     }
 
@@ -57,35 +50,14 @@ impl Board {
     }
 }
 
-/// Until the other end is unplugged.
-fn talk(
-    mut line: UnixStream,
-    decoder: &mut Decoder<Vec<u8>>,
-    post: &mut Post<Vec<u8>>,
-    chip: &mut impl Chip,
-) {
-    let mut chunk = [0; 1024];
-    while let Ok(length @ 1..) = line.read(&mut chunk) {
-        for byte in &chunk[..length] {
-            let Some(frame) = decoder.push(*byte) else { continue };
-            let mut sent = Vec::new();
-            let send = |bytes: &[u8]| sent.extend_from_slice(bytes);
-            post.take(&frame, |call, out| serve(chip, call, out), send);
-            if line.write_all(&sent).is_err() {
-                return;
-            }
-        }
-    }
-}
-
 /// A chip in memory behind a mailbox.
 pub struct InMailbox {
-    board: Board,
+    board: Powered,
 }
 
 impl Default for InMailbox {
     fn default() -> Self {
-        Self { board: Board::power_on(&MemoryPlatform::new()) }
+        Self { board: Powered::on(&MemoryPlatform::new()) }
     }
 }
 

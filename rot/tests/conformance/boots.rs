@@ -140,7 +140,7 @@ fn roll_2_versions_up_to_the_highest_ceiling_boot_and_none_above() {
 fn rot_9_the_replayed_log_is_what_evidence_quotes() {
     on_every_back_end(|bench| {
         let mut rot = owned(bench);
-        assert_eq!(rot.event(0), None);
+        assert_eq!(rot.event(0), Ok(None));
         boot(&mut *rot, &[(APP, 1), (OTHER_APP, 2)]);
         let later = ComponentId([0x77; 16]);
         rot.extend(later, Digest([8; 32])).unwrap();
@@ -148,7 +148,7 @@ fn rot_9_the_replayed_log_is_what_evidence_quotes() {
         assert_eq!(again, Err(Error::Trust(Refusal::MeasuredTwice)));
         let evidence = report(&mut *rot).unwrap();
         let claims = &authentic(&*rot, &evidence).claims;
-        let replayed = replay((0..).map_while(|place| rot.event(place))).unwrap();
+        let replayed = replay((0..).map_while(|place| rot.event(place).unwrap())).unwrap();
         assert_eq!(replayed.measured, claims.measured);
         assert_eq!(replayed.boot, Some((claims.boot, claims.mode)));
         let order: Vec<_> = claims.measured.iter().map(|m| m.component).collect();

@@ -1,7 +1,7 @@
 //! The mailbox: what a line may do to commands, and what a hostile caller may ask.
 
 use super::bench::*;
-use super::board::{Board, InMailbox, chip};
+use super::board::{InMailbox, Powered, chip};
 use super::world::*;
 use craton_rot::mailbox::call::{BYTES_MAX, NUMBERS_MAX};
 use craton_rot::mailbox::client::{Line, Mailbox, Patience, Transport};
@@ -221,7 +221,7 @@ fn mbx_2_on_a_bad_line_each_command_is_done_once() {
         .unwrap();
         engine.claim(CODE, &owner_section(false)).unwrap();
         drop(engine);
-        let board = Board::power_on(&platform);
+        let board = Powered::on(&platform);
         let mut rot = Mailbox::open(BadLine::new(board.plug(), seed), STUBBORN).unwrap();
         boot(&mut rot, &[(APP, 1)]);
         let role = rot.take_auth_role().unwrap();
@@ -396,11 +396,11 @@ fn nobody_there_is_mailbox_unreachable_and_nobody_home_mailbox_silent() {
 fn a_chip_that_was_reset_behind_its_client_is_mailbox_reset() {
     let platform = MemoryPlatform::new();
     drop(chip_made(&platform));
-    let mut board = Board::power_on(&platform);
+    let mut board = Powered::on(&platform);
     let cable = Cable(Arc::new(Mutex::new(board.plug())));
     let mut rot = Mailbox::open(cable.clone(), HASTE).unwrap();
     boot_bare(&mut rot).unwrap();
-    board = Board::power_on(&platform);
+    board = Powered::on(&platform);
     *cable.0.lock().unwrap() = board.plug();
     assert_eq!(rot.confirm(), Err(Error::MailboxReset));
     let mut rot = rot.restart(Start::Normal).unwrap();
@@ -424,7 +424,7 @@ impl Transport for Cable {
 
 #[test]
 fn a_blank_chip_says_so_and_is_manufactured_once() {
-    let board = Board::power_on(&MemoryPlatform::new());
+    let board = Powered::on(&MemoryPlatform::new());
     let mut line = Line::open(board.plug(), HASTE).unwrap();
     let about = *line.about();
     assert_eq!((about.runs, about.frame_max), (Runs::Runtime, FRAME_MAX));
@@ -438,7 +438,7 @@ fn a_blank_chip_says_so_and_is_manufactured_once() {
     let again = line.manufacture(&manufacture(&section));
     assert_eq!(again, Err(Error::AlreadyManufactured));
     assert!(Mailbox::of(line).is_ok());
-    let refused = Mailbox::open(Board::power_on(&MemoryPlatform::new()).plug(), HASTE).err();
+    let refused = Mailbox::open(Powered::on(&MemoryPlatform::new()).plug(), HASTE).err();
     assert_eq!(refused, Some(Error::NotManufactured));
 }
 

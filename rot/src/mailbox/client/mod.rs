@@ -6,9 +6,11 @@
 
 extern crate std;
 
+mod address;
 mod line;
 mod transport;
 
+pub use address::Address;
 pub use line::{About, Line, Patience};
 pub use transport::Transport;
 
@@ -125,22 +127,6 @@ impl<T: Transport> Mailbox<T> {
         room.copy_from_slice(&given);
         Ok(room)
     }
-
-    fn read_event(&self, place: usize) -> Result<Option<Event>> {
-        let (numbers, bytes) = self.ask(Operation::Event, &[place as u64], &[])?;
-        match numbers.as_slice() {
-            [0] => Ok(None),
-            [1, boot, mode] => Ok(Some(Event::Booted { boot: *boot, mode: mode_of(*mode)? })),
-            [2] => {
-                let mut fields = Fields(&bytes);
-                let component = ComponentId(fields.take()?);
-                let measured = Measured { component, digest: Digest(fields.take()?) };
-                fields.end()?;
-                Ok(Some(Event::Measured(measured)))
-            }
-            _ => Err(Error::AnswerMalformed),
-        }
-    }
 }
 
 impl<T: Transport> RootOfTrust for Mailbox<T> {
@@ -192,8 +178,20 @@ impl<T: Transport> RootOfTrust for Mailbox<T> {
         self.tell(Operation::Extend, &[], &[&component.0, &digest.0])
     }
 
-    fn event(&self, place: usize) -> Option<Event> {
-        self.read_event(place).ok().flatten()
+    fn event(&self, place: usize) -> Result<Option<Event>> {
+        let (numbers, bytes) = self.ask(Operation::Event, &[place as u64], &[])?;
+        match numbers.as_slice() {
+            [0] => Ok(None),
+            [1, boot, mode] => Ok(Some(Event::Booted { boot: *boot, mode: mode_of(*mode)? })),
+            [2] => {
+                let mut fields = Fields(&bytes);
+                let component = ComponentId(fields.take()?);
+                let measured = Measured { component, digest: Digest(fields.take()?) };
+                fields.end()?;
+                Ok(Some(Event::Measured(measured)))
+            }
+            _ => Err(Error::AnswerMalformed),
+        }
     }
 
     fn attest<'o>(&mut self, ask: &Ask<'_>, out: &'o mut [u8]) -> Result<&'o [u8]> {

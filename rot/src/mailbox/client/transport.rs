@@ -2,6 +2,7 @@
 
 extern crate std;
 
+use std::boxed::Box;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
@@ -20,6 +21,16 @@ pub trait Transport {
     /// # Errors
     /// The stream's; `UnexpectedEof` if it is closed.
     fn receive(&mut self, into: &mut [u8], limit: Duration) -> io::Result<usize>;
+}
+
+impl<T: Transport + ?Sized> Transport for Box<T> {
+    fn send(&mut self, bytes: &[u8], limit: Duration) -> io::Result<()> {
+        (**self).send(bytes, limit)
+    }
+
+    fn receive(&mut self, into: &mut [u8], limit: Duration) -> io::Result<usize> {
+        (**self).receive(into, limit)
+    }
 }
 
 macro_rules! socket {
