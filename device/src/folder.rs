@@ -1,13 +1,10 @@
-//! What more than one role knows of a device's folder, and its root of trust.
+//! What more than one role knows of a device's folder.
 
-use craton_rot::platform::file::FilePlatform;
+pub use crate::rot::ROT_FILE;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
 use std::{fs, io};
 
-/// The software root of trust: fuses, counters and flash.
-pub const ROT_FILE: &str = "rot.bin";
 /// The manufacturer's endorsement.
 pub const ENDORSEMENT_FILE: &str = "endorsement.cbor";
 
@@ -25,24 +22,4 @@ pub fn make_passage(path: &Path) -> io::Result<()> {
     }
     fs::create_dir(path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o711))
-}
-
-/// How long an earlier role may keep the root of trust.
-const LOCK_WITHIN: Duration = Duration::from_secs(45);
-
-/// Opens the root of trust, waiting for the role of an earlier boot to let go of it: after a
-/// monitor was killed, its auth role ends only when its check-in does.
-///
-/// # Errors
-/// `StorageLocked` and the file's.
-pub fn open_rot(device: &Path) -> craton_rot::Result<FilePlatform> {
-    let until = Instant::now() + LOCK_WITHIN;
-    loop {
-        match FilePlatform::open(&device.join(ROT_FILE)) {
-            Err(craton_rot::Error::StorageLocked) if Instant::now() < until => {
-                std::thread::sleep(Duration::from_millis(50));
-            }
-            opened => return opened,
-        }
-    }
 }

@@ -11,6 +11,7 @@ pub mod ipc;
 pub mod link;
 pub mod monitor;
 pub mod roles;
+pub mod rot;
 pub mod slot_file;
 pub mod stopped;
 pub mod succession;

@@ -3,15 +3,13 @@
 //! It is the same root of trust that judges, and the same check of what is installed; only the way
 //! here differs.
 
-use crate::folder::open_rot;
 use crate::installed::InstalledError;
 use crate::monitor::{self, MonitorError};
+use crate::rot::{self, Rot};
 use crate::slot_file::SlotFile;
 use crate::succession::{self, SuccessionError};
 use crate::transfer;
-use craton_rot::platform::file::FilePlatform;
-use craton_rot::{Engine, RootOfTrust as _, Start, Status};
-use craton_trust::soft::Soft;
+use craton_rot::{Start, Status};
 use craton_trust::store::SectionKind;
 use craton_trust::{CatalogId, DeviceId, Digest, SetId};
 use std::fs::File;
@@ -62,7 +60,7 @@ pub struct Challenge {
 
 /// A device that does not run, and will not while this is held.
 pub struct Stopped {
-    rot: Engine<FilePlatform, Soft>,
+    rot: Rot,
     folder: PathBuf,
     _lock: File,
 }
@@ -75,7 +73,7 @@ impl Stopped {
     pub fn open(folder: &Path) -> Result<Self, StoppedError> {
         let lock = monitor::lock(folder)?;
         // No boot, and above all not the one for which a capability may be pending (CAP-2).
-        let rot = Engine::reset(open_rot(folder)?, Soft, Start::Recovery)?;
+        let rot = rot::open(folder, Start::Recovery)?;
         Ok(Self { rot, folder: folder.to_owned(), _lock: lock })
     }
 
@@ -93,7 +91,7 @@ impl Stopped {
     /// Those of [`succession::take`]; the old section is still in force.
     pub fn succeed(&mut self, successor: &[u8]) -> Result<(SectionKind, u64), StoppedError> {
         let kept: Vec<SetId> = SlotFile::of(&self.folder).read()?.kept().collect();
-        Ok(succession::take(&mut self.rot, &self.folder, &kept, successor)?)
+        Ok(succession::take(&mut *self.rot, &self.folder, &kept, successor)?)
     }
 
     /// Opens a challenge for a capability; an open one before it is void, and so is this one once

@@ -41,7 +41,7 @@ impl SuccessionError {
 /// # Errors
 /// The root of trust's.
 pub fn in_force(
-    rot: &impl RootOfTrust,
+    rot: &dyn RootOfTrust,
     kind: SectionKind,
 ) -> craton_rot::Result<KeptSection<Vec<u8>>> {
     let mut room = vec![0u8; SECTION_MAX];
@@ -59,7 +59,7 @@ pub fn in_force(
 /// The old section is still in force: `SuccessorVersion`, `SuccessorGenesis`, `SuccessorDev`,
 /// `SuccessorOrphans`, the refusals of its signatures; `InstalledOmitted`, `DeviceIo`.
 pub fn take(
-    rot: &mut impl RootOfTrust,
+    rot: &mut dyn RootOfTrust,
     device: &Path,
     kept: &[SetId],
     successor: &[u8],

@@ -4,10 +4,9 @@
 //! is not sealed is erased by [`finish`], which the next holder of the device's folder redoes after
 //! a cut: a marker names the epoch in which the transfer began.
 
-use crate::folder::open_rot;
 use crate::installed::InstalledError;
-use craton_rot::{Engine, RootOfTrust as _, Start};
-use craton_trust::soft::Soft;
+use crate::rot;
+use craton_rot::Start;
 use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::path::Path;
@@ -39,7 +38,7 @@ pub fn finish(device: &Path) -> Result<(), TransferError> {
     if !device.join(FILE).exists() {
         return Ok(());
     }
-    let now = Engine::reset(open_rot(device)?, Soft, Start::Recovery)?.status()?.epoch;
+    let now = rot::open(device, Start::Recovery)?.status()?.epoch;
     Ok(settle(device, now)?)
 }
 

@@ -7,7 +7,7 @@ use crate::roles::{AuthAnswer, CheckedIn, CredentialBytes, PeerBytes, StatusByte
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use craton_api::device::{CHECK_IN_PATH, CheckIn, Isolation, Request, Status, Storage};
-use craton_rot::{Ask, For, RootOfTrust as _};
+use craton_rot::{Ask, For};
 use craton_trust::assignment::{Address, Assignment};
 use craton_trust::crypto::Crypto as _;
 use craton_trust::evidence::{EVIDENCE_MAX, check_in_nonce};

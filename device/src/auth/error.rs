@@ -54,14 +54,14 @@ impl AuthError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Link(_) | Self::ReplyLate | Self::ReplyOffline => Fault::Service,
-            Self::Rot(error) if is_storage(*error) => Fault::Host,
+            Self::Rot(error) if is_outage(*error) => Fault::Host,
             Self::Rot(_) | Self::Trust(_) | Self::DeviceUnowned => Fault::Judged,
         }
     }
 }
 
-/// Whether the disk refused, or did and the root of trust waits for its next reset.
-fn is_storage(error: craton_rot::Error) -> bool {
+/// Whether the disk or the board refused, or did and the root of trust waits for its next reset.
+fn is_outage(error: craton_rot::Error) -> bool {
     use craton_rot::Error as Rot;
     matches!(
         error,
@@ -70,5 +70,8 @@ fn is_storage(error: craton_rot::Error) -> bool {
             | Rot::StorageLocked
             | Rot::StateUncertain
             | Rot::ResetNeeded
+            | Rot::MailboxUnreachable
+            | Rot::MailboxSilent
+            | Rot::MailboxReset
     )
 }

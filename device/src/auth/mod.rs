@@ -14,14 +14,12 @@ mod tests;
 pub use error::AuthError;
 
 use crate::believed::Believed;
-use crate::folder::open_rot;
 use crate::ipc::{Refusal, serve};
 use crate::roles::{AuthAnswer, AuthQuestion};
+use crate::rot::{self, Rot};
 use crate::succession;
-use craton_rot::platform::file::FilePlatform;
-use craton_rot::{AuthRole, Engine, NextLayer, RootOfTrust, Start};
+use craton_rot::{AuthRole, NextLayer, Start};
 use craton_trust::evidence::Measured;
-use craton_trust::soft::Soft;
 use craton_trust::store::{KeptSection, SectionKind};
 use craton_trust::{ComponentId, Digest};
 use std::path::{Path, PathBuf};
@@ -45,7 +43,7 @@ fn refusal(error: &AuthError) -> Refusal {
 
 /// The root of trust, and the right to check in by it.
 struct Auth {
-    rot: Engine<FilePlatform, Soft>,
+    rot: Rot,
     role: AuthRole,
     folder: PathBuf,
     /// The last successor that was refused, until the monitor asks.
@@ -54,7 +52,7 @@ struct Auth {
 
 impl Auth {
     fn open(device: &Path) -> Result<Self, AuthError> {
-        let mut rot = Engine::reset(open_rot(device)?, Soft, Start::Normal)?;
+        let mut rot = rot::open(device, Start::Normal)?;
         let role = rot.take_auth_role()?;
         Ok(Self { role, rot, folder: device.to_owned(), refused: None })
     }
@@ -77,7 +75,7 @@ impl Auth {
     }
 
     fn owner_section(&self) -> Result<KeptSection<Vec<u8>>, AuthError> {
-        Ok(succession::in_force(&self.rot, SectionKind::Owner)?)
+        Ok(succession::in_force(&*self.rot, SectionKind::Owner)?)
     }
 
     fn believed(&self) -> Result<Believed, AuthError> {

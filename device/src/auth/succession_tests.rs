@@ -10,6 +10,7 @@ use craton_trust::Signed;
 use craton_trust::assignment::{Address, Assignment, Online};
 use craton_trust::cose::Kind;
 use craton_trust::crypto::{Crypto as _, Signer as _};
+use craton_trust::soft::Soft;
 use craton_trust::store::{CHAIN_MAX, Role, RoleKeysBuilder, Section, SectionBuilder};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

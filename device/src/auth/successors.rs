@@ -43,7 +43,7 @@ impl Auth {
         let mut taken = 0;
         // STORE-1; a longer chain goes on after the boot that this one makes necessary.
         for _ in 0..CHAIN_MAX {
-            let now = succession::in_force(&self.rot, kind)?.section().version;
+            let now = succession::in_force(&*self.rot, kind)?.section().version;
             let path = format!("{TRUST_STORE_PATH}{name}/{}?catalog={catalog}", now + 1);
             let successor = match link.get(&path, SECTION_MAX).await {
                 Ok(none) if none.is_empty() => break,
@@ -55,7 +55,7 @@ impl Auth {
                     break;
                 }
             };
-            match succession::take(&mut self.rot, &self.folder, kept, &successor) {
+            match succession::take(&mut *self.rot, &self.folder, kept, &successor) {
                 Ok(_) => taken += 1,
                 Err(error) => {
                     self.refused = Some(Refusal::new(error.code(), error));

@@ -6,8 +6,8 @@ use crate::ipc::Fault;
 use crate::link::LinkError;
 use crate::roles::StatusBytes;
 use crate::tests::{
-    Asked, CATALOG, LOG, ONLINE, Server, answer, catalog, files, manufacture, nobody, owned,
-    owner_section, seal,
+    Asked, Behind, CATALOG, CLAIM_CODE, LOG, ONLINE, Server, answer, catalog, files, manufacture,
+    nobody, owned, owner_section, seal,
 };
 use craton_api::device::{CHECK_IN_PATH, CheckIn, Request};
 use craton_trust::Signed;
@@ -16,6 +16,7 @@ use craton_trust::cose::Kind;
 use craton_trust::crypto::Crypto as _;
 use craton_trust::evidence::check_in_nonce;
 use craton_trust::merkle::{self, Checkpoint};
+use craton_trust::soft::Soft;
 use craton_trust::{CatalogId, DeviceId, Error, SetId};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -215,6 +216,30 @@ fn a_service_out_of_reach_is_an_outage_and_uses_up_no_check_in() {
     assert!(matches!(busy, AuthError::Link(LinkError::ServiceRefused(503, ..))), "{busy}");
     // A service that refuses everybody is an outage, too.
     assert_eq!(busy.fault(), Fault::Service);
+}
+
+#[test]
+fn a_device_behind_a_mailbox_boots_and_checks_in_like_any_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let reply = |asked: &Asked| answer(200, &signed(&online(address_of(asked)), ONLINE));
+    let server = Server::start(reply);
+    Behind::mailbox(folder.path()).manufacture();
+    let mut rot = rot::open(folder.path(), Start::Normal).unwrap();
+    rot.claim(CLAIM_CODE, &owner_section(Some(&server))).unwrap();
+    drop(rot);
+    for boot in 1..=2 {
+        let mut auth = Auth::open(folder.path()).ok().unwrap();
+        let question = AuthQuestion::Boot { runtime: [1; 32], set: None, images: Vec::new() };
+        auth.answer(question).ok().unwrap();
+        for count in 1..=2 {
+            let service = server.address.clone();
+            let question = AuthQuestion::CheckIn { service, status: STATUS, kept: None };
+            let Ok(AuthAnswer::CheckedIn(checked_in)) = auth.answer(question) else { panic!() };
+            assert_eq!(checked_in.time, TIME);
+            let status = auth.rot.status().unwrap();
+            assert_eq!((status.boot, status.check_in, status.time_floor), (boot, count, TIME));
+        }
+    }
 }
 
 #[test]

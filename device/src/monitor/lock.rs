@@ -12,7 +12,7 @@ use std::path::Path;
 /// # Errors
 /// `DeviceMissing`, `DeviceRuns`, `DeviceIo`.
 pub fn lock(folder: &Path) -> Result<std::fs::File, MonitorError> {
-    if !folder.join(crate::folder::ROT_FILE).exists() {
+    if !crate::rot::is_made(folder) {
         return Err(MonitorError::DeviceMissing(folder.to_owned()));
     }
     let path = folder.join("lock");

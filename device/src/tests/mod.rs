@@ -9,11 +9,16 @@ use crate::believed::Believed;
 use crate::folder::{ENDORSEMENT_FILE, ROT_FILE};
 use crate::installed::{self, Installed};
 use crate::link::{Link, Peer};
+use crate::rot::{self, Place};
 use crate::update::{Base, UpdateError, fetch};
 use craton_api::device::{BLOBS_PATH, SETS_PATH};
 use craton_image::package::{Package, compress, sha256};
 use craton_image::{erofs, verity};
+use craton_rot::mailbox::board::Board;
+use craton_rot::mailbox::client::Address;
+use craton_rot::mailbox::{self, EngineChip};
 use craton_rot::platform::file::FilePlatform;
+use craton_rot::platform::memory::MemoryPlatform;
 use craton_rot::{Action, Engine, Manufacture, Order, RootOfTrust as _, Start};
 use craton_trust::cose::Kind;
 use craton_trust::crypto::Signer;
@@ -26,9 +31,10 @@ use craton_trust::store::{
     KeptSection, Role, RoleKeysBuilder, SectionBuilder, SectionKind, catalog_id,
 };
 use craton_trust::suit::{Abi, Abis, Image, ImageType, Verity};
-use craton_trust::{CatalogId, ClassId, ComponentId, Digest, SetId, Signed, signed};
+use craton_trust::{CatalogId, ClassId, ComponentId, DeviceId, Digest, SetId, Signed, signed};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 
 pub const ROOT: u8 = 1;
 pub const MANUFACTURER: u8 = 2;
@@ -249,6 +255,50 @@ pub fn manufacture(folder: &Path) -> Engine<FilePlatform, Soft> {
     let endorsement = seal(Kind::Endorsement, &payload, &[MANUFACTURER]);
     std::fs::write(folder.join(ENDORSEMENT_FILE), endorsement).unwrap();
     rot
+}
+
+/// A board whose mailbox is a socket in a device's folder: an engine in memory, served by the
+/// halves of the mailbox that run on a chip.
+pub struct Behind {
+    folder: PathBuf,
+    place: Place,
+}
+
+struct InMemory(MemoryPlatform);
+
+impl mailbox::Place for InMemory {
+    type Platform = MemoryPlatform;
+    type Crypto = Soft;
+
+    fn parts(&mut self) -> (MemoryPlatform, Soft) {
+        (self.0.clone(), Soft)
+    }
+
+    fn stir(&mut self, _: &[u8; mailbox::ENTROPY_SIZE]) -> craton_rot::Result<()> {
+        Ok(())
+    }
+}
+
+impl Behind {
+    /// Gives power to a blank board.
+    pub fn mailbox(folder: &Path) -> Self {
+        let socket = folder.join("mailbox");
+        let listener = UnixListener::bind(&socket).unwrap();
+        std::thread::spawn(move || {
+            let chip = EngineChip::start(InMemory(MemoryPlatform::new()), Start::Normal);
+            Board::new(chip).listen(&listener);
+        });
+        Self { folder: folder.to_owned(), place: Place::Mailbox(Address::Unix(socket)) }
+    }
+
+    /// Manufactures it as the device of the folder.
+    pub fn manufacture(&self) -> DeviceId {
+        let (claim_code, platform) = (sha256(CLAIM_CODE), platform_section());
+        let with = Manufacture { platform_section: &platform, claim_code, class: CLASS };
+        let (rot, class) = rot::manufacture(&self.folder, &self.place, &with).unwrap();
+        assert_eq!(class, RotClass::Software, "as the engine in memory says");
+        rot.device()
+    }
 }
 
 /// A device of the owner whose service is `server`.
