@@ -1,16 +1,17 @@
-//! A virtual device: the root-of-trust engine on a file, made, endorsed and claimed here.
+//! A device of this machine: its root of trust, the engine on a file or one behind a mailbox, made,
+//! endorsed and claimed here.
 
 use crate::client::{Call, Client};
 use crate::home::{make_passage, write_secret};
 use crate::operation::Operation;
 use anyhow::{Context as _, Result};
 use craton_api::operator::{Base64, CatalogId, Device, DeviceClaim, Section};
-use craton_device::folder::{ENDORSEMENT_FILE, ROT_FILE};
-use craton_rot::platform::file::FilePlatform;
-use craton_rot::{Action, Engine, Manufacture, Order, RootOfTrust as _, Start};
+use craton_device::folder::ENDORSEMENT_FILE;
+use craton_device::rot::{self, Place, Rot};
+use craton_rot::{Action, Manufacture, Order, RotClass, Start};
 use craton_trust::cose::Kind;
 use craton_trust::crypto::{Crypto as _, Signer};
-use craton_trust::endorsement::{Endorsement, RotClass};
+use craton_trust::endorsement::Endorsement;
 use craton_trust::evidence::Lifecycle;
 use craton_trust::signed;
 use craton_trust::soft::Soft;
@@ -30,36 +31,37 @@ pub struct Made {
     pub endorsement: Vec<u8>,
 }
 
-/// Manufactures a virtual device in an empty folder and moves it to `Module1Complete`.
+/// Manufactures a device in an empty folder and moves it to `Module1Complete`; says which class of
+/// root of trust was endorsed, too.
 ///
 /// # Errors
 /// Those of the root of trust.
 pub fn manufacture(
     manufacturer: &dyn Signer,
     folder: &Path,
+    place: &Place,
     platform_section: &[u8],
-) -> Result<Made> {
+) -> Result<(Made, RotClass)> {
     make_passage(folder)?;
     let mut code = [0u8; 16];
     aws_lc_rs::rand::fill(&mut code).context("the system has no randomness")?;
     let claim_code: String = code.iter().map(|byte| format!("{byte:02x}")).collect();
     let code_digest = Soft.sha256(&[claim_code.as_bytes()]);
     let with = Manufacture { platform_section, claim_code: code_digest, class: VIRTUAL_CLASS };
-    let platform = FilePlatform::create(&folder.join(ROT_FILE))?;
-    let mut rot = Engine::manufacture(platform, Soft, &with)?;
+    let (mut rot, class) = rot::manufacture(folder, place, &with)?;
     advance(&mut rot, manufacturer)?;
     let endorsement = Endorsement {
         identity: rot.identity(),
-        rot: RotClass::Software,
+        rot: class,
         class: VIRTUAL_CLASS,
         claim_code: code_digest,
     };
     let endorsement = endorse(&endorsement, manufacturer)?;
     write_secret(&folder.join(ENDORSEMENT_FILE), &endorsement)?;
-    Ok(Made { device: rot.device(), claim_code, endorsement })
+    Ok((Made { device: rot.device(), claim_code, endorsement }, class))
 }
 
-fn advance(rot: &mut Engine<FilePlatform, Soft>, manufacturer: &dyn Signer) -> Result<()> {
+fn advance(rot: &mut Rot, manufacturer: &dyn Signer) -> Result<()> {
     let order = Order {
         device: rot.device(),
         epoch: rot.status()?.epoch,
@@ -103,8 +105,7 @@ pub async fn claim(
     made: &Made,
 ) -> Result<Device> {
     let owner = section(client, catalog, Section::Owner).await?;
-    let platform = FilePlatform::open(&folder.join(ROT_FILE))?;
-    let mut rot = Engine::reset(platform, Soft, Start::Normal)?;
+    let mut rot = rot::open(folder, Start::Normal)?;
     rot.claim(made.claim_code.as_bytes(), &owner)?;
     drop(rot);
     let body = DeviceClaim {

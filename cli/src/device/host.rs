@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use craton_device::apps::sandbox::Isolation;
 use craton_device::ipc::RoleProgram;
 use craton_device::monitor::{Device, DeviceStatus, Policy, run};
+use craton_device::rot::Place;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -126,7 +127,7 @@ pub fn show_status(home: &Home, name: &str, json: bool) -> Result<()> {
     }
     let runs = Path::new("/proc").join(status.pid.to_string()).exists();
     println!("running    {}", if runs { "yes" } else { "no (as it was when it last ran)" });
-    println!("rot        software");
+    println!("rot        {}", rot_of(&folder));
     println!("boot       {}", status.boot);
     println!("mode       {}", if status.mode.is_empty() { "normal" } else { &status.mode });
     println!("set        {}", status.set.as_deref().unwrap_or("none"));
@@ -145,6 +146,14 @@ pub fn show_status(home: &Home, name: &str, json: bool) -> Result<()> {
         println!("last error {error}");
     }
     Ok(())
+}
+
+fn rot_of(folder: &Path) -> String {
+    match Place::of(folder) {
+        Ok(Place::Engine) => "software".into(),
+        Ok(Place::Mailbox(address)) => format!("behind the mailbox {address}"),
+        Err(error) => error.to_string(),
+    }
 }
 
 fn show_isolation(isolation: Option<&Isolation>) {

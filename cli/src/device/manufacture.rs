@@ -12,7 +12,8 @@ use crate::session::{Options, Session};
 use crate::virtual_device::{self, Made};
 use anyhow::Result;
 use craton_api::operator::{Base64, Device, DeviceClaim, DeviceId, Section};
-use craton_device::folder::{ENDORSEMENT_FILE, ROT_FILE};
+use craton_device::folder::ENDORSEMENT_FILE;
+use craton_device::rot;
 use craton_trust::Signed;
 use craton_trust::endorsement::Endorsement;
 use craton_trust::soft::Soft;
@@ -27,6 +28,14 @@ const CLAIM_CODE_FILE: &str = "claim-code";
 pub struct Manufacture {
     #[command(flatten)]
     place: Place,
+    /// Its root of trust: `engine`, or a board's mailbox, unix:/SOCKET or tcp:127.0.0.1:PORT
+    #[arg(
+        long,
+        value_name = "ENGINE|ADDRESS",
+        default_value = "engine",
+        value_parser = super::rot_place
+    )]
+    rot: rot::Place,
     #[command(flatten)]
     unlock: Unlock,
 }
@@ -62,7 +71,7 @@ struct Shown {
 /// `DeviceExists`, those of the root of trust and of the keys, and the service's refusals.
 pub async fn manufacture(with: &Manufacture, options: &Options) -> Result<()> {
     let device = with.place.folder(&Home::of_user()?);
-    if device.join(ROT_FILE).exists() {
+    if rot::is_made(&device) {
         return Err(CliError::DeviceExists(device).into());
     }
     let session = &mut Session::open(options).await?;
@@ -72,13 +81,13 @@ pub async fn manufacture(with: &Manufacture, options: &Options) -> Result<()> {
     let (client, catalog) = session.client().await?;
     publish::publish_runtime(client, catalog, &publisher).await?;
     let platform = virtual_device::section(client, catalog, Section::Platform).await?;
-    let made = virtual_device::manufacture(&manufacturer, &device, &platform)?;
+    let (made, class) = virtual_device::manufacture(&manufacturer, &device, &with.rot, &platform)?;
     let claim_code_file = device.join(CLAIM_CODE_FILE);
     write_secret(&claim_code_file, made.claim_code.as_bytes())?;
     let shown = Shown { device: made.device.to_string(), folder: device, claim_code_file };
     let fields = [
         ("device", shown.device.clone()),
-        ("rot", "software".into()),
+        ("rot", class.name().into()),
         ("folder", shown.folder.display().to_string()),
         ("claim code", format!("in {}", shown.claim_code_file.display())),
     ];

@@ -14,6 +14,7 @@ use crate::home::Home;
 use crate::session::{Options, Session};
 use anyhow::Result;
 use clap::Subcommand;
+use craton_device::rot;
 use std::path::PathBuf;
 
 /// What is done with devices.
@@ -66,7 +67,7 @@ impl Here {
             (Some(folder), _) => folder.clone(),
             (None, name) => Home::of_user()?.device(name.as_deref().unwrap_or_default()),
         };
-        let made = folder.join(craton_device::folder::ROT_FILE).exists();
+        let made = rot::is_made(&folder);
         if made { Ok(folder) } else { Err(CliError::DeviceNotMade(folder).into()) }
     }
 }
@@ -117,6 +118,14 @@ impl Place {
     }
 }
 
+/// A root of trust as `--rot` names it.
+fn rot_place(text: &str) -> Result<rot::Place, craton_rot::Error> {
+    match text {
+        "engine" => Ok(rot::Place::Engine),
+        address => address.parse().map(rot::Place::Mailbox),
+    }
+}
+
 /// Does it.
 ///
 /// # Errors
@@ -143,7 +152,7 @@ pub fn run(command: Command, options: &Options) -> Result<()> {
 
 fn run_here(with: Run) -> Result<()> {
     let folder = with.place.folder(&Home::of_user()?);
-    if !folder.join(craton_device::folder::ROT_FILE).exists() {
+    if !rot::is_made(&folder) {
         return Err(CliError::DeviceNotMade(folder).into());
     }
     let service = match with.service {

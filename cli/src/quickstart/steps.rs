@@ -18,6 +18,7 @@ use craton_api::operator::{
 };
 use craton_cloud::app::check_in::Policy;
 use craton_cloud::{Config, Service};
+use craton_device::rot::Place;
 use craton_image::package::Package;
 use craton_trust::soft::SoftKey;
 use rustix::fs::{FlockOperation, flock};
@@ -230,7 +231,7 @@ async fn make_device(stage: &mut Stage) -> Result<((), String)> {
     let folder = stage.home.device("lamp-1");
     let section = craton_api::operator::Section::Platform;
     let platform = virtual_device::section(client, catalog, section).await?;
-    let made = virtual_device::manufacture(&manufacturer, &folder, &platform)?;
+    let (made, _) = virtual_device::manufacture(&manufacturer, &folder, &Place::Engine, &platform)?;
     virtual_device::claim(client, catalog, Some(GROUP), &folder, &made).await?;
     let (service, _) = stage.service.addresses();
     let log = std::fs::File::create(stage.folder.join("device.log"))?;

@@ -2,7 +2,7 @@
 
 use super::world::{Running, Service, User, build_sample, until};
 
-fn ship(user: &User, version: u32, more: &str) -> String {
+pub fn ship(user: &User, version: u32, more: &str) -> String {
     build_sample(user, &format!("v{version}"));
     user.does(&format!("image pack @v{version}/app --version {version}.0.0 --out @out"));
     user.does(&format!("image sign @out/blink-{version}.0.0.unsigned"));

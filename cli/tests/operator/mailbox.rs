@@ -1,0 +1,66 @@
+//! A device whose root of trust is behind a mailbox: the commands are those of any other.
+
+use super::development::ship;
+use super::world::{Running, Service, User, until};
+use craton_rot::mailbox::board::Board;
+use craton_rot::mailbox::{ENTROPY_SIZE, EngineChip, Place};
+use craton_rot::platform::memory::MemoryPlatform;
+use craton_rot::{Result, Start};
+use craton_trust::soft::Soft;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+struct InMemory(MemoryPlatform);
+
+impl Place for InMemory {
+    type Platform = MemoryPlatform;
+    type Crypto = Soft;
+
+    fn parts(&mut self) -> (MemoryPlatform, Soft) {
+        (self.0.clone(), Soft)
+    }
+
+    fn stir(&mut self, _: &[u8; ENTROPY_SIZE]) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Gives power to a blank board whose mailbox is this socket.
+fn power_on(socket: &Path) {
+    let listener = UnixListener::bind(socket).unwrap();
+    std::thread::spawn(move || {
+        let chip = EngineChip::start(InMemory(MemoryPlatform::new()), Start::Normal);
+        Board::new(chip).listen(&listener);
+    });
+}
+
+#[test]
+fn a_device_behind_a_mailbox_is_made_claimed_run_updated_and_asked_when_it_stands() {
+    let user = User::new();
+    let _service = Service::start(&user);
+    user.does("login --data @service");
+    user.does("catalog create shed --dev");
+    user.does("product create Lamp");
+    let address = format!("unix:{}", user.path("mailbox").display());
+    let manufacture = format!("device manufacture --folder @lamp --rot {address}");
+    user.refused(&manufacture, 3701);
+    power_on(&user.path("mailbox"));
+    assert!(user.does(&manufacture).contains("software"), "as the engine in memory says");
+    user.refused(&manufacture, 6202);
+    user.refused("device manufacture --folder @other --rot nowhere", 3712);
+    user.does("device claim --folder @lamp --group Lamp/Development");
+    let devices = user.json("device list");
+    let id = devices["items"][0]["id"].as_str().unwrap().to_owned();
+    let show = format!("device show {id}");
+    let running = Running::start(&user, "lamp");
+    until("the claim", &user, &show, |device| device["state"] == "claimed");
+    let first = ship(&user, 1, "");
+    user.does(&format!("deployment create Lamp/Development {first}"));
+    until("the first update", &user, &show, |device| {
+        device["attested_set"] == first.as_str() && device["trial"] == "confirmed"
+    });
+    drop(running);
+    user.does("device capability challenge --folder @lamp --out @challenge");
+    let challenge = std::fs::read_to_string(user.path("challenge")).unwrap();
+    assert!(challenge.contains(&id), "{challenge}");
+}
