@@ -295,7 +295,7 @@ refusals! {
     /// No address that a mailbox of this host can have.
     MailboxAddress = 3712,
         "this is no address of a mailbox on this host",
-        "Write unix:/path/of/the/socket or tcp:127.0.0.1:PORT";
+        "Write unix:/path/of/the/socket, tcp:127.0.0.1:PORT or tty:/dev/LINE";
 }
 
 impl core::error::Error for Error {}

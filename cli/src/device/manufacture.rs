@@ -28,7 +28,7 @@ const CLAIM_CODE_FILE: &str = "claim-code";
 pub struct Manufacture {
     #[command(flatten)]
     place: Place,
-    /// Its root of trust: `engine`, or a board's mailbox, unix:/SOCKET or tcp:127.0.0.1:PORT
+    /// Its root of trust: `engine`, or a mailbox: unix:/SOCKET, tcp:127.0.0.1:PORT, tty:/DEVICE
     #[arg(
         long,
         value_name = "ENGINE|ADDRESS",

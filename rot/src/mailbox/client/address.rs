@@ -1,10 +1,11 @@
-//! Where a mailbox is: `unix:/path/of/a/socket` or `tcp:127.0.0.1:port`.
+//! Where a mailbox is: `unix:/path/of/a/socket`, `tcp:127.0.0.1:port`, or `tty:/dev/a-serial-line`.
 //!
 //! TCP is for this host only: what goes over a line is not encrypted, and whoever reads along has
 //! what was unsealed, and the right to check in.
 
 extern crate std;
 
+use super::serial::Serial;
 use super::transport::Transport;
 use crate::error::{Error, Result};
 use std::boxed::Box;
@@ -21,6 +22,8 @@ pub enum Address {
     Unix(PathBuf),
     /// A port of this host.
     Tcp(SocketAddr),
+    /// A serial line.
+    Tty(PathBuf),
 }
 
 impl Address {
@@ -33,6 +36,7 @@ impl Address {
         Ok(match self {
             Self::Unix(path) => Box::new(UnixStream::connect(path).map_err(unreachable)?),
             Self::Tcp(address) => Box::new(TcpStream::connect(address).map_err(unreachable)?),
+            Self::Tty(path) => Box::new(Serial::open(path).map_err(unreachable)?),
         })
     }
 }
@@ -43,11 +47,12 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self> {
         let address = match text.split_once(':') {
             Some(("unix", path)) if path.starts_with('/') => Some(Self::Unix(path.into())),
+            Some(("tty", path)) if path.starts_with('/') => Some(Self::Tty(path.into())),
             Some(("tcp", address)) => address.parse().ok().map(Self::Tcp),
             _ => None,
         };
         let here = |address: &Self| match address {
-            Self::Unix(_) => true,
+            Self::Unix(_) | Self::Tty(_) => true,
             Self::Tcp(address) => address.ip().is_loopback(),
         };
         address.filter(here).ok_or(Error::MailboxAddress)
@@ -59,6 +64,7 @@ impl fmt::Display for Address {
         match self {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::Tcp(address) => write!(f, "tcp:{address}"),
+            Self::Tty(path) => write!(f, "tty:{}", path.display()),
         }
     }
 }
@@ -70,14 +76,18 @@ mod tests {
 
     #[test]
     fn an_address_is_a_socket_or_a_port_of_this_host_or_mailbox_address() {
-        for good in ["unix:/run/board/rot", "tcp:127.0.0.1:4444", "tcp:[::1]:4444"] {
+        for good in
+            ["unix:/run/board/rot", "tcp:127.0.0.1:4444", "tcp:[::1]:4444", "tty:/dev/ttyS9"]
+        {
             assert_eq!(good.parse::<Address>().unwrap().to_string(), good);
         }
         let bad = ["", "unix:", "unix:rot", "/run/rot", "tcp:host:1", "tcp:127.0.0.1", "tcp:1:2"];
         for bad in bad.into_iter().chain(["tcp:192.0.2.1:4444", "udp:127.0.0.1:4444"]) {
             assert_eq!(bad.parse::<Address>(), Err(Error::MailboxAddress), "{bad}");
         }
-        let nowhere = Address::Unix("/nowhere/at/all".into()).connect();
-        assert_eq!(nowhere.err(), Some(Error::MailboxUnreachable));
+        for nowhere in ["unix:/nowhere/at/all", "tty:/dev/null"] {
+            let nowhere = nowhere.parse::<Address>().unwrap().connect();
+            assert_eq!(nowhere.err(), Some(Error::MailboxUnreachable));
+        }
     }
 }

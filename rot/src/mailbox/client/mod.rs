@@ -8,6 +8,7 @@ extern crate std;
 
 mod address;
 mod line;
+pub mod serial;
 mod transport;
 
 pub use address::Address;
