@@ -4,8 +4,8 @@
 use crate::home::Home;
 use crate::session::Options;
 use crate::{
-    audit, catalog, delta, deployment, device, device_group, failure, image, image_set, key, login,
-    product, quickstart, service, symbols, token, trust_store, up,
+    audit, board, catalog, delta, deployment, device, device_group, failure, image, image_set, key,
+    login, product, quickstart, service, symbols, token, trust_store, up,
 };
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -38,6 +38,12 @@ enum Command {
         /// Where the dashboard is (loopback)
         #[arg(long, default_value = "127.0.0.1:7080")]
         dashboard: SocketAddr,
+        /// The device's root of trust: in its own process, or on a virtual board
+        #[arg(long, value_enum, default_value_t)]
+        rot: quickstart::RotKind,
+        /// The built firmware of that board
+        #[arg(long, value_name = "FOLDER", default_value = board::FIRMWARE)]
+        firmware: PathBuf,
     },
     /// Start the service
     Up(Up),
@@ -70,6 +76,9 @@ enum Command {
     /// Devices that run here, and devices that the service lists
     #[command(subcommand)]
     Device(device::Command),
+    /// Virtual boards, whose root of trust is a chip of its own
+    #[command(subcommand)]
+    Board(board::Command),
     /// What went wrong on devices
     #[command(subcommand)]
     Failure(failure::Command),
@@ -131,8 +140,9 @@ impl Arguments {
     pub fn run(self) -> Result<()> {
         let with = &self.options;
         match self.command {
-            Command::Quickstart { keep, listen, dashboard } => {
-                let with = quickstart::Quickstart { keep, listen, dashboard };
+            Command::Quickstart { keep, listen, dashboard, rot, firmware } => {
+                let firmware = (rot == quickstart::RotKind::Firmware).then_some(firmware);
+                let with = quickstart::Quickstart { keep, listen, dashboard, firmware };
                 let home = Home::of_user()?;
                 runtime()?.block_on(quickstart::run(&with, &home))
             }
@@ -147,6 +157,7 @@ impl Arguments {
             Command::ImageSet(command) => runtime()?.block_on(image_set::run(command, with)),
             Command::Deployment(command) => runtime()?.block_on(deployment::run(command, with)),
             Command::Device(command) => device::run(command, with),
+            Command::Board(command) => runtime()?.block_on(board::run(&command, with)),
             Command::Failure(command) => runtime()?.block_on(failure::run(command, with)),
             Command::Symbols(command) => runtime()?.block_on(symbols::run(command, with)),
             Command::Audit(command) => runtime()?.block_on(audit::run(command, with)),

@@ -232,6 +232,12 @@ pub enum CliError {
     /// A quickstart holds its folder.
     #[error("E6305: another quickstart runs in {0}. Stop it first: Ctrl-C in its terminal")]
     QuickstartRuns(PathBuf),
+    /// A board's socket has too long a path.
+    #[error("E6306: {0} is too long a path for a socket. Choose a folder nearer to the root")]
+    BoardPath(PathBuf),
+    /// Nobody built the firmware.
+    #[error("E6307: there is no firmware in {0}. Build it: cargo xtask firmware")]
+    FirmwareMissing(PathBuf),
     /// A step took too long.
     #[error("E6304: {what} did not happen in {seconds} s. The device's log says why")]
     StepLate {
@@ -294,6 +300,8 @@ impl CliError {
             Self::QuickstartBusy(..) => 6303,
             Self::QuickstartRuns(_) => 6305,
             Self::StepLate { .. } => 6304,
+            Self::BoardPath(_) => 6306,
+            Self::FirmwareMissing(_) => 6307,
         }
     }
 

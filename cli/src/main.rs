@@ -4,6 +4,7 @@
 mod args;
 mod audit;
 mod believed;
+mod board;
 mod catalog;
 mod client;
 mod delta;

@@ -5,6 +5,8 @@ use craton_rot::platform::{FUSES_SIZE, SECTOR_SIZE, SECTORS};
 /// The PSRAM, which stands for fuses and flash. It outlives the emulator if a file is behind it.
 /// Anyone with that file may change it: what is believed is copied out of it first.
 pub const FLASH: usize = 0x8000_0000;
+/// Bytes of the PSRAM.
+pub const PSRAM_SIZE: usize = 16 * 1024 * 1024;
 /// Bytes of it that have a meaning.
 pub const FLASH_SIZE: usize = SLOT - FLASH + SLOT_SIZE;
 /// The fuses, alone in the first sector. The device secret comes first.

@@ -11,6 +11,17 @@ mod ui;
 pub use steps::run;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Where the device's root of trust is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum RotKind {
+    /// The engine, in the device's own process.
+    #[default]
+    Engine,
+    /// The firmware, on a virtual board.
+    Firmware,
+}
 
 /// What quickstart is told.
 #[derive(Clone, Debug)]
@@ -21,4 +32,6 @@ pub struct Quickstart {
     pub listen: SocketAddr,
     /// Where the dashboard is.
     pub dashboard: SocketAddr,
+    /// The built firmware, for a device whose root of trust is on a virtual board.
+    pub firmware: Option<PathBuf>,
 }

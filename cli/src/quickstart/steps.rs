@@ -3,6 +3,7 @@
 use super::Quickstart;
 use super::build::{BLINK, Built, Sample, build};
 use super::ui::Steps;
+use crate::board::Board;
 use crate::client::{Access, Client};
 use crate::error::CliError;
 use crate::home::{Home, Profile, make_passage};
@@ -43,6 +44,8 @@ struct Stage {
     client: Client,
     catalog: CatalogId,
     device: Option<(DeviceId, Running)>,
+    firmware: Option<PathBuf>,
+    board: Option<Board>,
 }
 
 impl Stage {
@@ -96,9 +99,9 @@ pub async fn run(with: &Quickstart, home: &Home) -> Result<()> {
     } else if let Ok(group) = &outcome {
         summary(&steps, &stage, group);
     }
-    let Stage { service, device, client, .. } = stage;
+    let Stage { service, device, board, client, .. } = stage;
     drop(client);
-    tokio::task::block_in_place(|| drop(device));
+    tokio::task::block_in_place(|| drop((device, board)));
     service.shutdown().await;
     if !with.keep && outcome.is_ok() {
         std::fs::remove_dir_all(&folder)?;
@@ -174,7 +177,8 @@ async fn begin(steps: &mut Steps, with: &Quickstart, folder: &Path) -> Result<St
         token: access.token,
         catalog: Some(catalog.to_string()),
     })?;
-    Ok(Stage { home, folder: folder.to_owned(), service, client, catalog, device: None })
+    let (folder, firmware) = (folder.to_owned(), with.firmware.clone());
+    Ok(Stage { home, folder, service, client, catalog, device: None, firmware, board: None })
 }
 
 /// The first token, and the key that is pinned: read from the data folder, which only its owner
@@ -231,7 +235,16 @@ async fn make_device(stage: &mut Stage) -> Result<((), String)> {
     let folder = stage.home.device("lamp-1");
     let section = craton_api::operator::Section::Platform;
     let platform = virtual_device::section(client, catalog, section).await?;
-    let (made, _) = virtual_device::manufacture(&manufacturer, &folder, &Place::Engine, &platform)?;
+    let place = match &stage.firmware {
+        None => Place::Engine,
+        Some(firmware) => {
+            let board = stage.folder.join("board");
+            Board::make(&board, firmware, &runtime)?;
+            let board = stage.board.insert(Board::power_on(&board, firmware)?);
+            Place::Mailbox(board.address().parse()?)
+        }
+    };
+    let (made, rot) = virtual_device::manufacture(&manufacturer, &folder, &place, &platform)?;
     virtual_device::claim(client, catalog, Some(GROUP), &folder, &made).await?;
     let (service, _) = stage.service.addresses();
     let log = std::fs::File::create(stage.folder.join("device.log"))?;
@@ -249,7 +262,8 @@ async fn make_device(stage: &mut Stage) -> Result<((), String)> {
     stage.device = Some((id, Running(child)));
     let device = until(stage, "the first check-in", |device| device.last_seen_s.is_some()).await?;
     let isolation = device.isolation.as_deref().unwrap_or("idle");
-    let said = format!("{:.8}…, rot: software, attested ({isolation})", id.to_string());
+    let (id, rot) = (id.to_string(), rot.name());
+    let said = format!("{id:.8}…, rot: {rot}, attested ({isolation})");
     Ok(((), said))
 }
 

@@ -1,0 +1,260 @@
+//! `craton board`: a virtual board, so that a device has its root of trust on a chip of its own.
+//!
+//! The board is QEMU with the firmware that `cargo xtask firmware` built; a file is its fuses and
+//! flash, which outlive it. It begins blank: its first owner's manufacture gives it an identity.
+
+use crate::error::CliError;
+use crate::home::make_passage;
+use crate::keys::Unlock;
+use crate::output::Output;
+use crate::session::{Options, Session};
+use crate::up;
+use anyhow::{Context as _, Result};
+use clap::Subcommand;
+use craton_image::package::Package;
+use craton_trust::crypto::Signer;
+use craton_trust::suit::{Abis, Image, ImageType};
+use craton_trust::{ComponentId, Digest};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command as Process, Stdio};
+use std::time::{Duration, Instant};
+
+/// The component of the root of trust's own program.
+const ROOT_OF_TRUST: ComponentId = ComponentId(*b"craton/rot-fw-v1");
+/// Where `cargo xtask firmware` leaves it.
+pub const FIRMWARE: &str = "target/firmware";
+/// The board's fuses and flash.
+const FLASH_FILE: &str = "flash.bin";
+/// Its mailbox.
+const MAILBOX: &str = "mailbox";
+/// What its ROM says.
+const LOG_FILE: &str = "board.log";
+const QEMU: &str = "qemu-system-arm";
+/// The longest path of a socket (`sockaddr_un`, Linux).
+const SOCKET_PATH_MAX: usize = 107;
+/// How long a board may take to open its mailbox.
+const OPENS_WITHIN: Duration = Duration::from_secs(30);
+
+/// What is done with boards.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Give a virtual board power until Ctrl-C; the first time it is made, blank
+    Run {
+        /// The board's folder
+        folder: PathBuf,
+        /// The built firmware
+        #[arg(long, value_name = "FOLDER", default_value = FIRMWARE)]
+        firmware: PathBuf,
+        #[command(flatten)]
+        unlock: Unlock,
+    },
+}
+
+/// Where things are in a board's flash, as the firmware's build says.
+#[derive(Deserialize)]
+struct Layout {
+    machine: String,
+    flash_size: u64,
+    fuses_size: u64,
+    seed_at: u64,
+    seed_size: usize,
+    slot_at: u64,
+    slot_size: usize,
+}
+
+/// A virtual board that has power.
+pub struct Board {
+    qemu: Child,
+    mailbox: PathBuf,
+}
+
+impl Drop for Board {
+    fn drop(&mut self) {
+        let _ = self.qemu.kill();
+        let _ = self.qemu.wait();
+        let _ = fs::remove_file(&self.mailbox);
+    }
+}
+
+impl Board {
+    /// Makes a blank board in a folder, with the firmware in its slot as `publisher` signs it.
+    ///
+    /// # Errors
+    /// `FirmwareMissing`, those of files, and the signer's.
+    pub fn make(folder: &Path, firmware: &Path, publisher: &dyn Signer) -> Result<()> {
+        let layout = layout(firmware)?;
+        make_passage(folder)?;
+        let program = fs::read(firmware.join("rot.bin"))?;
+        let package = Package::sign(program, &about()?, &[publisher])?;
+        let fresh = folder.join("flash.new");
+        let bytes = package.to_bytes();
+        anyhow::ensure!(
+            bytes.len() + 4 <= layout.slot_size,
+            "the firmware is larger than its slot"
+        );
+        let length = u32::try_from(bytes.len())?.to_le_bytes();
+        let file = File::create(&fresh)?;
+        let erased = vec![0xff; usize::try_from(layout.flash_size)?];
+        file.write_all_at(&erased, 0)?;
+        let unburned = vec![0; usize::try_from(layout.fuses_size)?];
+        file.write_all_at(&unburned, 0)?;
+        file.write_all_at(&[&length[..], &bytes].concat(), layout.slot_at)?;
+        file.sync_all()?;
+        Ok(fs::rename(&fresh, folder.join(FLASH_FILE))?)
+    }
+
+    /// Gives a made board power, and waits until its mailbox is there.
+    ///
+    /// # Errors
+    /// `FirmwareMissing`, `ToolMissing`, `BoardPath`, `StepLate`; those of files.
+    pub fn power_on(folder: &Path, firmware: &Path) -> Result<Self> {
+        let layout = layout(firmware)?;
+        let folder = fs::canonicalize(folder)?;
+        let mailbox = folder.join(MAILBOX);
+        if mailbox.as_os_str().len() > SOCKET_PATH_MAX {
+            return Err(CliError::BoardPath(mailbox).into());
+        }
+        let flash = folder.join(FLASH_FILE);
+        reseed(&flash, &layout)?;
+        let _ = fs::remove_file(&mailbox);
+        let memory = format!(
+            "memory-backend-file,id=flash,size={},mem-path={},share=on",
+            layout.flash_size,
+            escaped(&flash)
+        );
+        let mut qemu = Process::new(QEMU);
+        qemu.args(["-M", &format!("{},memory-backend=flash", layout.machine)]);
+        qemu.args(["-object", &memory, "-display", "none", "-monitor", "none", "-serial"]);
+        qemu.arg(format!("file:{}", escaped(&folder.join(LOG_FILE)))).arg("-serial");
+        qemu.arg(format!("unix:{},server=on,wait=off", escaped(&mailbox)));
+        qemu.arg("-kernel").arg(firmware.join("rom"));
+        qemu.stdin(Stdio::null()).stdout(Stdio::null());
+        let started = qemu.spawn().map_err(|source| CliError::ToolMissing {
+            tool: QEMU,
+            mend: "Install it: apt install qemu-system-arm",
+            source,
+        });
+        let mut board = Self { qemu: started?, mailbox };
+        let until = Instant::now() + OPENS_WITHIN;
+        while !board.mailbox.exists() {
+            if let Some(status) = board.qemu.try_wait()? {
+                let mend = "What it said stands above";
+                let said = status.to_string();
+                return Err(CliError::ToolFailed { tool: QEMU, mend, said }.into());
+            }
+            if Instant::now() > until {
+                let (what, seconds) = ("the board's mailbox".to_owned(), OPENS_WITHIN.as_secs());
+                return Err(CliError::StepLate { what, seconds }.into());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(board)
+    }
+
+    /// Where its mailbox is, as `craton device manufacture --rot` wants it.
+    pub fn address(&self) -> String {
+        format!("unix:{}", self.mailbox.display())
+    }
+}
+
+/// A comma ends a value of QEMU's options; two are one.
+fn escaped(path: &Path) -> String {
+    path.display().to_string().replace(',', ",,")
+}
+
+fn layout(firmware: &Path) -> Result<Layout> {
+    let path = firmware.join("board.json");
+    let text = fs::read(&path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => CliError::FirmwareMissing(firmware.to_owned()).into(),
+        _ => anyhow::Error::new(error).context(path.display().to_string()),
+    })?;
+    serde_json::from_slice(&text).with_context(|| path.display().to_string())
+}
+
+/// Power brings fresh randomness: the board has no source of its own.
+fn reseed(flash: &Path, layout: &Layout) -> Result<()> {
+    let mut seed = vec![0; layout.seed_size];
+    aws_lc_rs::rand::fill(&mut seed).context("the system has no randomness")?;
+    let file = OpenOptions::new().write(true).open(flash);
+    let file = file.with_context(|| flash.display().to_string())?;
+    Ok(file.write_all_at(&seed, layout.seed_at)?)
+}
+
+/// What the firmware says of itself; its digest and size are filled in by the signature.
+fn about() -> Result<Image<'static>> {
+    let none = Abis::new(&[])?;
+    Ok(Image {
+        component: ROOT_OF_TRUST,
+        image_type: ImageType::RootOfTrust,
+        vendor: *b"craton/runtime-1",
+        class: crate::virtual_device::VIRTUAL_CLASS,
+        sequence: 1,
+        security_version: 1,
+        name: "craton-rot",
+        version: env!("CARGO_PKG_VERSION"),
+        payload: Digest([0; 32]),
+        payload_size: 0,
+        verity: None,
+        provides: none,
+        depends: none,
+        sbom: Digest([0; 32]),
+        support_until: 1_924_992_000,
+    })
+}
+
+#[derive(Serialize)]
+struct Shown {
+    folder: PathBuf,
+    mailbox: String,
+}
+
+/// Does it.
+///
+/// # Errors
+/// Those of [`Board`]; those of the catalog's keys for a board that is made.
+pub async fn run(command: &Command, options: &Options) -> Result<()> {
+    let Command::Run { folder, firmware, unlock } = command;
+    if !folder.join(FLASH_FILE).exists() {
+        let session = &mut Session::open(options).await?;
+        let publisher = session.folder().await?.key("platform-publisher", unlock)?;
+        Board::make(folder, firmware, &publisher)?;
+    }
+    let board = Board::power_on(folder, firmware)?;
+    let shown = Shown { folder: folder.clone(), mailbox: board.address() };
+    let out = Output::new(options.json);
+    out.one(&shown, &[("board", folder.display().to_string()), ("mailbox", board.address())]);
+    out.next(&[&format!("craton device manufacture NAME --rot {}", board.address())]);
+    up::stopped().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(folder: &Path, firmware: &Path) -> Option<CliError> {
+        Board::power_on(folder, firmware).err().and_then(|error| error.downcast().ok())
+    }
+
+    #[test]
+    fn a_board_needs_built_firmware_firmware_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let said = refusal(folder.path(), &folder.path().join("none"));
+        assert!(matches!(said, Some(CliError::FirmwareMissing(_))));
+    }
+
+    #[test]
+    fn a_board_whose_socket_no_system_could_name_is_refused_board_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = br#"{"machine": "m", "flash_size": 1, "fuses_size": 1, "seed_at": 0,
+            "seed_size": 1, "slot_at": 0, "slot_size": 1}"#;
+        fs::write(folder.path().join("board.json"), layout).unwrap();
+        let deep = folder.path().join("b".repeat(SOCKET_PATH_MAX));
+        fs::create_dir(&deep).unwrap();
+        let said = refusal(&deep, folder.path());
+        assert!(matches!(said, Some(CliError::BoardPath(_))));
+    }
+}
