@@ -140,6 +140,10 @@ refusals! {
     AudienceMismatch = 1706,
     /// A component is measured twice.
     MeasuredTwice = 1707,
+    /// What a TPM signed is no quote of the one shape that we ask for.
+    QuoteShape = 1708,
+    /// The quote is over other claims, or other registers.
+    QuoteOther = 1709,
     /// The slot is not in the state that this step needs.
     SlotState = 1801,
     /// This set failed its trial here before.

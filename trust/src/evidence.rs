@@ -21,7 +21,7 @@ pub const PROFILE: &str = "tag:craton.dev,2026:evidence/1";
 /// The largest evidence, chain included, bytes.
 pub const EVIDENCE_MAX: usize = 8192;
 /// The largest claims, bytes: every list full. It bounds the stack of a microcontroller that signs.
-const CLAIMS_MAX: usize = 2304;
+pub(crate) const CLAIMS_MAX: usize = 2304;
 /// The most measured components.
 pub const MEASURED_MAX: usize = 20;
 
@@ -220,7 +220,7 @@ impl Claims {
         out.get(..length).ok_or(Error::BufferTooSmall)
     }
 
-    fn encode<'o>(&self, out: &'o mut [u8]) -> Result<&'o [u8]> {
+    pub(crate) fn encode<'o>(&self, out: &'o mut [u8]) -> Result<&'o [u8]> {
         let mut writer = Writer::new(out);
         let mut ueid = [1u8; 33];
         ueid[1..].copy_from_slice(&self.device.0);
@@ -245,7 +245,7 @@ impl Claims {
         out.get(..length).ok_or(Error::BufferTooSmall)
     }
 
-    fn parse(bytes: &[u8]) -> Result<Self> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
         let mut reader = Reader::new(bytes)?;
         reader.map(12)?;
         reader.key(KEY_CNF)?;

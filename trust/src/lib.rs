@@ -28,6 +28,8 @@ pub mod id;
 pub mod key;
 pub mod lms;
 pub mod merkle;
+pub mod quote;
+pub mod quoted;
 pub mod rollback;
 pub mod set;
 pub mod signed;

@@ -8,9 +8,10 @@ use craton_trust::capability::Capability;
 use craton_trust::cbor::{self, Reader};
 use craton_trust::endorsement::Endorsement;
 use craton_trust::error::{Error, Result};
-use craton_trust::evidence::{self, Purpose};
+use craton_trust::evidence::{self, Claims, Purpose};
 use craton_trust::failure::Failure;
 use craton_trust::merkle::{self, Checkpoint, PATH_MAX};
+use craton_trust::quoted;
 use craton_trust::rollback::Floors;
 use craton_trust::set::ImageSet;
 use craton_trust::slots::Slots;
@@ -21,7 +22,7 @@ use craton_trust::store::{
 use craton_trust::suit::{self, FOOTER_SIZE, Footer, Image};
 use craton_trust::{CatalogId, ClassId, DeviceId, Digest, PublicKey, Signed, Verified, dice};
 
-pub const OBJECTS: [&str; 17] = [
+pub const OBJECTS: [&str; 18] = [
     "assignment",
     "capability",
     "cbor",
@@ -36,6 +37,7 @@ pub const OBJECTS: [&str; 17] = [
     "image-set",
     "inclusion",
     "package",
+    "quote",
     "slots",
     "successor",
     "trust-store",
@@ -62,13 +64,20 @@ pub fn verdict(object: &str, bytes: &[u8], expect: &Expect) -> Result<()> {
         "endorsement" => {
             Endorsement::verify(&Soft, &section(expect).section(), &Signed::parse(bytes)?).map(drop)
         }
-        "evidence" => evidence(bytes, expect),
+        "evidence" => {
+            let authentic = evidence::verify(&Soft, &key(expect, "identity"), bytes)?;
+            check(&authentic.claims, expect)
+        }
         "failure" => Failure::parse(bytes).map(drop),
         "footer" => footer(bytes, expect),
         "image" => image(bytes, expect).map(drop),
         "image-set" => image_set(bytes, expect),
         "inclusion" => inclusion(bytes),
         "package" => package(bytes, expect),
+        "quote" => {
+            let quoted = quoted::verify(&Soft, &key(expect, "identity"), bytes)?;
+            check(&quoted.authentic.claims, expect)
+        }
         "slots" => Slots::parse(bytes).map(drop),
         "successor" => successor(bytes, expect),
         "trust-store" => store::accept_genesis(&Soft, &Signed::parse(bytes)?).map(drop),
@@ -143,14 +152,13 @@ fn assignment(bytes: &[u8], expect: &Expect) -> Result<()> {
     Ok(())
 }
 
-fn evidence(bytes: &[u8], expect: &Expect) -> Result<()> {
-    let authentic = evidence::verify(&Soft, &key(expect, "identity"), bytes)?;
+fn check(claims: &Claims, expect: &Expect) -> Result<()> {
     let purpose = match expect.number("purpose") {
         1 => Purpose::CheckIn,
         _ => Purpose::Report,
     };
     let nonce = Digest(expect.array("nonce"));
-    authentic.claims.check(&nonce, purpose, &CatalogId(expect.array("audience")))
+    claims.check(&nonce, purpose, &CatalogId(expect.array("audience")))
 }
 
 fn footer(bytes: &[u8], expect: &Expect) -> Result<()> {

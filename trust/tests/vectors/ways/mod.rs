@@ -5,6 +5,7 @@ mod bytes;
 mod chain;
 mod image;
 mod log;
+mod quote;
 mod set;
 mod store;
 
@@ -28,6 +29,7 @@ pub fn all() -> Vec<Vector> {
         log::checkpoints(),
         log::inclusions(),
         log::consistencies(),
+        quote::evidence(),
         set::vectors(),
         store::genesis(),
         store::encodings(),
