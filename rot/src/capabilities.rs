@@ -17,10 +17,19 @@ pub enum Limit {
     FusesAreErasable,
     /// What one command brings must fit one message of a mailbox.
     MessagesAreBounded,
+    /// Whoever has the account of the process has evidence made, and signs with the device-auth
+    /// key; he does not read it.
+    HostUsesKeys,
+    /// A virtual TPM that is put back to a snapshot takes counters and floors back with it.
+    SnapshotRollsBack,
+    /// Secrets and the counter's value pass between processor and TPM in plain.
+    BusIsReadable,
+    /// Evidence is a quote: no chain of certificates leads from the identity to a layer.
+    NoLayerCertificate,
 }
 
 /// How many limits there are.
-const LIMITS: usize = 6;
+const LIMITS: usize = 10;
 
 /// Every limit, in the order of its bit.
 const ALL: [Limit; LIMITS] = [
@@ -30,6 +39,10 @@ const ALL: [Limit; LIMITS] = [
     Limit::NextLayerMeasuresItself,
     Limit::FusesAreErasable,
     Limit::MessagesAreBounded,
+    Limit::HostUsesKeys,
+    Limit::SnapshotRollsBack,
+    Limit::BusIsReadable,
+    Limit::NoLayerCertificate,
 ];
 
 /// Every subset, at the place of its bits: limits come over a mailbox as a number, and are a
@@ -78,6 +91,10 @@ impl Limit {
             Self::NextLayerMeasuresItself => "the runtime measures itself",
             Self::FusesAreErasable => "its fuses can be set back by the host",
             Self::MessagesAreBounded => "a command must fit one message of its mailbox",
+            Self::HostUsesKeys => "the host can have evidence made and sign with the auth key",
+            Self::SnapshotRollsBack => "a virtual TPM can be put back to a snapshot",
+            Self::BusIsReadable => "what passes between processor and TPM can be read and changed",
+            Self::NoLayerCertificate => "no certificate of its layer: evidence is a quote",
         }
     }
 }

@@ -1,15 +1,16 @@
 //! Evidence, and the device-auth key.
 
+use super::device_auth::{DeviceAuth, Kept};
 use super::ladder::derive_from;
 use super::{Engine, lifecycle};
 use crate::RootOfTrust as _;
 use crate::auth::{Ask, AuthMessage, AuthRole, For, check_certificate_verify};
 use crate::error::{Error, Result};
 use crate::platform::Platform;
-use craton_trust::PublicKey;
 use craton_trust::cose::{self, Kind, SIGN1_SIZE};
-use craton_trust::crypto::{KeyedCrypto, Signature, Signer as _};
+use craton_trust::crypto::{KeyedCrypto, Signature};
 use craton_trust::evidence::{Claims, Lifecycle};
+use craton_trust::{Digest, PublicKey, quoted};
 
 /// Each fails once in 2³²: more than a few never happen.
 const CANDIDATES_MAX: u8 = 8;
@@ -41,8 +42,14 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
             floors: self.state.floors.clone(),
             measured: self.booted()?.measured.clone(),
         };
-        let chain = [self.layer.certificate()];
-        Ok(claims.sign(&self.crypto, &self.attester, &chain, out)?)
+        let Some(vault) = self.platform.vault() else {
+            let chain = [self.layer.certificate()];
+            return Ok(claims.sign(&self.crypto, &self.attester, &chain, out)?);
+        };
+        let genesis = &self.state.platform.genesis;
+        let layer = self.layer.certified(&self.platform, &self.crypto, genesis)?;
+        let quote = |qualifying: &Digest| vault.quote(qualifying);
+        quoted::write(&self.crypto, &claims, &layer, quote, out)
     }
 
     fn refuse_check_in(&self, role: &AuthRole, ask: &Ask<'_>, lifecycle: Lifecycle) -> Result<()> {
@@ -60,13 +67,17 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
 
     /// The device-auth key: derived, so that it survives a restart without being stored; numbered,
     /// so that a fresh one is one write away; of this boot's mode, owner and epoch only.
-    fn device_auth_key(&self) -> Result<C::Key> {
+    fn device_auth_key(&self) -> Result<DeviceAuth<'_, C>> {
         let root = &self.booted()?.client_root;
         let number = self.state.client_key.to_be_bytes();
+        if let Some(vault) = self.platform.vault() {
+            let seed = derive_from(&self.crypto, root, &[&number, &[0]]);
+            return Kept::new(vault, &self.crypto, seed).map(DeviceAuth::Kept);
+        }
         for candidate in 0..CANDIDATES_MAX {
             let secret = derive_from(&self.crypto, root, &[&number, &[candidate]]);
             if let Ok(key) = self.crypto.key(&secret.0) {
-                return Ok(key);
+                return Ok(DeviceAuth::Derived(key));
             }
         }
         Err(Error::Trust(craton_trust::Error::KeyInvalid))
@@ -88,7 +99,7 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         match message {
             AuthMessage::CertificateVerify(content) => {
                 check_certificate_verify(content)?; // ROT-8
-                Ok(self.device_auth_key()?.sign(&[content])?)
+                self.device_auth_key()?.signed(|key| key.sign(&[content]))
             }
             AuthMessage::Tagged(Kind::Evidence | Kind::DiceCertificate, _) => {
                 Err(Error::MessageKind)
@@ -96,7 +107,8 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
             AuthMessage::Tagged(kind, payload) => {
                 let key = self.device_auth_key()?;
                 let mut room = [0u8; SIGN1_SIZE];
-                let sign1 = cose::sign(&self.crypto, &key, *kind, &[payload], &mut room)?;
+                let sign1 =
+                    key.signed(|key| cose::sign(&self.crypto, key, *kind, &[payload], &mut room))?;
                 let raw = sign1.last_chunk::<64>().ok_or(Error::RoomTooSmall)?;
                 Ok(*raw)
             }

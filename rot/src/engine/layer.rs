@@ -15,8 +15,8 @@ use crate::error::{Error, Result};
 use crate::platform::{Platform, Row};
 use crate::secret::Secret;
 use craton_trust::cbor::{Reader, Writer};
-use craton_trust::crypto::{KeyedCrypto, Signer as _};
-use craton_trust::dice::{self, CERTIFICATE_MAX, Cdi, Inputs, Mode};
+use craton_trust::crypto::{Crypto, KeyedCrypto, Signer as _};
+use craton_trust::dice::{self, CERTIFICATE_MAX, Cdi, Certified, Inputs, Mode};
 use craton_trust::{Digest, PublicKey};
 
 /// The most bytes of a handover.
@@ -56,6 +56,19 @@ impl Layer0 {
         derived
     }
 
+    /// What the identity says of this layer, where it does not certify it but quotes.
+    pub(super) fn certified(
+        &self,
+        platform: &impl Platform,
+        crypto: &impl Crypto,
+        genesis: &Digest,
+    ) -> Result<Certified> {
+        let Inputs { code, configuration, authority, .. } =
+            inputs(platform, crypto, genesis, &self.implementation, self.mode)?;
+        Ok(Certified { code, configuration, authority, mode: self.mode, subject: self.identity })
+    }
+
+    /// The certificate; nothing where the chip keeps the identity.
     pub(super) fn certificate(&self) -> &[u8] {
         self.certificate.get(..self.certificate_length).unwrap_or(&[])
     }
@@ -131,24 +144,24 @@ fn derive(
     let mut uds = Secret::<32>::zero();
     platform.fuses(Row::Uds, &mut uds.0)?;
     let first = dice::Layer::of_uds(&uds.0);
-    let identity = first.private_key(crypto, |secret| crypto.key(secret))?;
-    let inputs = Inputs {
-        code: crypto.sha512(&[&implementation.0]),
-        configuration: configuration(platform)?,
-        authority: crypto.sha512(&[&genesis.0]),
-        mode: mode as u8,
-        hidden: [0; 64],
-    };
+    let inputs = inputs(platform, crypto, genesis, &implementation, mode)?;
     let own = first.next(crypto, &inputs);
     let (attester, subject) = own.private_key(crypto, |secret| {
         let key = crypto.key(secret)?;
         Ok((Cdi(*secret), key.public_key()))
     })?;
     let mut certificate = [0u8; CERTIFICATE_MAX];
-    let certified = dice::certify(crypto, &identity, &inputs, &subject, &mut certificate)?;
-    let certificate_length = certified.len();
+    let (identity, certificate_length) = match platform.vault() {
+        // It vouches for this layer in every quote.
+        Some(vault) => (vault.identity(&uds)?, 0),
+        None => {
+            let identity = first.private_key(crypto, |secret| crypto.key(secret))?;
+            let made = dice::certify(crypto, &identity, &inputs, &subject, &mut certificate)?;
+            (identity.public_key(), made.len())
+        }
+    };
     Ok(Layer0 {
-        identity: identity.public_key(),
+        identity,
         mode,
         implementation,
         program,
@@ -156,6 +169,22 @@ fn derive(
         sealing: Secret::new(own.seal.0),
         certificate,
         certificate_length,
+    })
+}
+
+fn inputs(
+    platform: &impl Platform,
+    crypto: &impl Crypto,
+    genesis: &Digest,
+    implementation: &Digest,
+    mode: Mode,
+) -> Result<Inputs> {
+    Ok(Inputs {
+        code: crypto.sha512(&[&implementation.0]),
+        configuration: configuration(platform)?,
+        authority: crypto.sha512(&[&genesis.0]),
+        mode: mode as u8,
+        hidden: [0; 64],
     })
 }
 

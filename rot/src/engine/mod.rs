@@ -5,6 +5,7 @@
 
 mod attest;
 mod boot;
+mod device_auth;
 mod journal;
 mod ladder;
 mod layer;
@@ -128,7 +129,7 @@ impl<P: Platform, C: KeyedCrypto> RootOfTrust for Engine<P, C> {
     }
 
     fn certificate(&self, place: usize) -> Option<&[u8]> {
-        (place == 0).then(|| self.layer.certificate())
+        (place == 0).then(|| self.layer.certificate()).filter(|it| !it.is_empty())
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -283,6 +283,7 @@ pub(super) fn finish_erase(
         return Ok(());
     }
     state.erasing = false;
+    platform.forget();
     let written = write_state(platform, crypto, journal, state);
     state.erasing = written.is_err();
     written

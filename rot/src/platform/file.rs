@@ -49,24 +49,7 @@ impl FilePlatform {
     /// `StorageMissing`, `StorageLinked`, `StorageForbidden`, `StorageLocked`, `StorageExposed`,
     /// `StorageDamaged`, `StorageFailed`.
     pub fn open(path: &Path) -> Result<Self> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
-        let linked = || fs::symlink_metadata(path).is_ok_and(|about| about.is_symlink());
-        let file = options.open(path).map_err(|error| match environment(error) {
-            Error::StorageFailed if linked() => Error::StorageLinked,
-            other => other,
-        })?;
-        file.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => Error::StorageLocked,
-            TryLockError::Error(error) => environment(error),
-        })?;
-        let about = file.metadata().map_err(environment)?;
-        if about.permissions().mode() & 0o077 != 0 {
-            return Err(Error::StorageExposed);
-        }
-        if about.len() != FILE_SIZE {
-            return Err(Error::StorageDamaged);
-        }
+        let file = open_locked(path, FILE_SIZE)?;
         let (generation, fuses) = newest_fuses(&file)?;
         Ok(Self { file, fuses, generation, uds_locked: false })
     }
@@ -80,18 +63,7 @@ impl FilePlatform {
             Err(Error::StorageMissing) => {}
             opened => return opened,
         }
-        let folder = match path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        fs::create_dir_all(folder).map_err(environment)?;
-        let unfinished = unfinished_beside(path)?;
-        let made = make_blank(&unfinished);
-        // Linking refuses an existing name: a race between two makers has one winner.
-        let linked = made.and_then(|()| fs::hard_link(&unfinished, path).map_err(environment));
-        let _ = fs::remove_file(&unfinished);
-        linked?;
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(environment)?;
+        make_whole(path, &blank_image())?;
         Self::open(path)
     }
 
@@ -114,6 +86,42 @@ impl FilePlatform {
     }
 }
 
+/// Opens a file of this size that only its user may read, for this process alone.
+pub(crate) fn open_locked(path: &Path, size: u64) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+    let linked = || fs::symlink_metadata(path).is_ok_and(|about| about.is_symlink());
+    let file = options.open(path).map_err(|error| match environment(error) {
+        Error::StorageFailed if linked() => Error::StorageLinked,
+        other => other,
+    })?;
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => Error::StorageLocked,
+        TryLockError::Error(error) => environment(error),
+    })?;
+    let about = file.metadata().map_err(environment)?;
+    if about.permissions().mode() & 0o077 != 0 {
+        return Err(Error::StorageExposed);
+    }
+    if about.len() == size { Ok(file) } else { Err(Error::StorageDamaged) }
+}
+
+/// Makes a file that never exists half-made.
+pub(crate) fn make_whole(path: &Path, image: &[u8]) -> Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(folder).map_err(environment)?;
+    let unfinished = unfinished_beside(path)?;
+    let made = write_new(&unfinished, image);
+    // Linking refuses an existing name: a race between two makers has one winner.
+    let linked = made.and_then(|()| fs::hard_link(&unfinished, path).map_err(environment));
+    let _ = fs::remove_file(&unfinished);
+    linked?;
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(environment)
+}
+
 /// A name beside `path` that nobody can have put something under.
 fn unfinished_beside(path: &Path) -> Result<PathBuf> {
     let mut unguessed = [0u8; 16];
@@ -121,11 +129,16 @@ fn unfinished_beside(path: &Path) -> Result<PathBuf> {
     Ok(path.with_extension(format!("{:032x}.new", u128::from_be_bytes(unguessed))))
 }
 
-fn make_blank(path: &Path) -> Result<()> {
+fn write_new(path: &Path, image: &[u8]) -> Result<()> {
     let mut options = OpenOptions::new();
     // What exists, be it a link to elsewhere, is never written through.
     let file = options.write(true).create_new(true).mode(0o600);
     let file = file.open(path).map_err(environment)?;
+    file.write_all_at(image, 0).map_err(environment)?;
+    file.sync_all().map_err(environment)
+}
+
+fn blank_image() -> vec::Vec<u8> {
     let mut image = vec![0u8; FLASH_PLACE as usize];
     for (generation, place) in COPY_PLACES.iter().enumerate() {
         let copy = fuses_copy(generation as u64, &Secret::zero());
@@ -135,8 +148,7 @@ fn make_blank(path: &Path) -> Result<()> {
         }
     }
     image.resize(FILE_SIZE as usize, 0xff);
-    file.write_all_at(&image, 0).map_err(environment)?;
-    file.sync_all().map_err(environment)
+    image
 }
 
 fn fuses_copy(generation: u64, fuses: &Secret<FUSES_SIZE>) -> Secret<COPY_SIZE> {
@@ -167,7 +179,7 @@ fn newest_fuses(file: &File) -> Result<(u64, Secret<FUSES_SIZE>)> {
     newest.ok_or(Error::StorageDamaged)
 }
 
-fn environment(error: io::Error) -> Error {
+pub(crate) fn environment(error: io::Error) -> Error {
     match error.kind() {
         ErrorKind::NotFound => Error::StorageMissing,
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Error::StorageForbidden,

@@ -8,6 +8,10 @@ pub mod memory;
 
 use crate::capabilities::Capabilities;
 use crate::error::Result;
+use crate::secret::Secret;
+use craton_trust::crypto::Signature;
+use craton_trust::quoted::SignedQuote;
+use craton_trust::{Digest, PublicKey};
 
 /// Bytes of one sector: the unit that is erased at once.
 pub const SECTOR_SIZE: usize = 8192;
@@ -131,4 +135,41 @@ pub trait Platform {
 
     /// What this platform is, and what it cannot do.
     fn capabilities(&self) -> Capabilities;
+
+    /// From the next sync on nobody may read what was overwritten before it, in copies that he kept
+    /// of this chip's storage neither. A chip whose storage nobody copies has nothing to do.
+    fn forget(&mut self) {}
+
+    /// Keys that this chip keeps to itself; without them the engine derives its own.
+    fn vault(&self) -> Option<&dyn Vault> {
+        None
+    }
+}
+
+/// Keys that never leave a chip. They take the place of the identity, the attestation key and the
+/// device-auth keys that the engine derives; what is sealed stays the engine's.
+pub trait Vault {
+    /// Makes the identity usable until the next reset; it is bound to the device secret.
+    ///
+    /// # Errors
+    /// The chip's.
+    fn identity(&self, uds: &Secret) -> Result<PublicKey>;
+
+    /// A quote by the identity, qualified by a digest.
+    ///
+    /// # Errors
+    /// The chip's.
+    fn quote(&self, qualifying: &Digest) -> Result<SignedQuote>;
+
+    /// The device-auth key of a seed.
+    ///
+    /// # Errors
+    /// The chip's.
+    fn client_key(&self, seed: &Secret) -> Result<PublicKey>;
+
+    /// Signs a digest by the device-auth key of a seed.
+    ///
+    /// # Errors
+    /// The chip's.
+    fn client_sign(&self, seed: &Secret, message: &Digest) -> Result<Signature>;
 }
