@@ -112,6 +112,26 @@ refusals! {
     StorageLinked = 3112,
         "the root of trust's file is a symbolic link, and its secrets would go where that points",
         "Name the file itself; if nobody of yours made the link, find out who did";
+    /// No TPM at the other end.
+    TpmUnreachable = 3151,
+        "the TPM could not be reached, or did not answer",
+        "See if it is there, and if this user may use it (group tss)";
+    /// A response code that is not success.
+    TpmRefused = 3152,
+        "the TPM refused a command",
+        "See its state with tpm2_getcap properties-variable; then restart the device";
+    /// Bytes that are no response.
+    TpmResponseBroken = 3153,
+        "the TPM answered with bytes that are no response to the command",
+        "Update its firmware, or use another TPM";
+    /// The indices are another's.
+    TpmOccupied = 3154,
+        "the TPM holds the root of trust of another file",
+        "Use that file, or discard that root of trust first";
+    /// No approval fits.
+    BootNotApproved = 3155,
+        "no approval of the platform's publisher is for what this machine booted",
+        "Boot a release that was approved, or have this one approved";
     /// Nothing was manufactured here yet.
     NotManufactured = 3201,
         "this root of trust is not manufactured",

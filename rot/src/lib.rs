@@ -2,8 +2,8 @@
 //!
 //! What is true of this crate: a chip's secret is read only during reset (ROT-1); no command takes
 //! a counter value (ROT-4); every change of state is one write that commits (ROT-7); it allocates
-//! nothing beside the platforms of the `std` feature, and has no `unsafe`. What a back-end cannot
-//! do it says itself ([`RootOfTrust::capabilities`]).
+//! nothing beside the platforms of the features `std` and `tpm`, and has no `unsafe`. What a
+//! back-end cannot do it says itself ([`RootOfTrust::capabilities`]).
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -19,6 +19,8 @@ pub mod mailbox;
 pub mod order;
 pub mod platform;
 pub mod secret;
+#[cfg(feature = "tpm")]
+pub mod tpm2;
 
 pub use auth::{Ask, AuthMessage, AuthRole, For};
 pub use boot::{Event, NextLayer, Status};

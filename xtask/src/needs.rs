@@ -29,6 +29,16 @@ const NEEDS: &[Need] = &[
         package: "qemu-system-arm",
         check: "the root of trust's ROM boots and refuses on an emulated chip",
     },
+    Need {
+        program: "swtpm",
+        package: "swtpm",
+        check: "the root of trust in a TPM passes the same suite as every other",
+    },
+    Need {
+        program: "tpm2_checkquote",
+        package: "tpm2-tools",
+        check: "a second implementation reads the quotes, keys and indices that we make in a TPM",
+    },
     Need { program: "strip", package: "binutils", check: "samples are packed without symbols" },
 ];
 

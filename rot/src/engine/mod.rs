@@ -18,6 +18,8 @@ mod sealing;
 mod sections;
 mod state;
 
+#[cfg(feature = "tpm")]
+pub(crate) use ladder::derive_from;
 pub use layer::{HANDOVER_MAX, Layer0};
 pub use manufacture::{Manufacture, provision};
 pub use reset::{DESCRIPTOR, Start, implementation};

@@ -12,4 +12,7 @@ mod power_cut;
 mod rom;
 mod sealing;
 mod steps;
+mod swtpm;
+mod tpm;
+mod tpm_cut;
 mod world;

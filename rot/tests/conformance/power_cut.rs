@@ -31,7 +31,7 @@ thread_local! {
 }
 
 /// All of a device that must be as before a command or as after it; counts are checked apart.
-fn lasting(status: Status) -> Status {
+pub fn lasting(status: Status) -> Status {
     Status { boot: 0, check_in: 0, booted: false, mode: Mode::Normal, ..status }
 }
 

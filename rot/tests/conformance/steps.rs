@@ -8,7 +8,7 @@ use craton_trust::crypto::{Crypto as _, Signer as _};
 use craton_trust::dice::Mode;
 use craton_trust::evidence::{Authentic, EVIDENCE_MAX, Lifecycle, Measured};
 use craton_trust::soft::Soft;
-use craton_trust::{CatalogId, ComponentId, Digest, Verified};
+use craton_trust::{CatalogId, ComponentId, Digest, evidence, quoted};
 
 pub type Rot = Box<dyn RootOfTrust>;
 
@@ -99,8 +99,13 @@ pub fn report(rot: &mut dyn RootOfTrust) -> craton_rot::Result<Vec<u8>> {
     rot.attest(&ask, &mut room).map(<[u8]>::to_vec)
 }
 
-pub fn authentic(rot: &dyn RootOfTrust, evidence: &[u8]) -> Verified<Authentic> {
-    craton_trust::evidence::verify(&Soft, &rot.identity(), evidence).unwrap()
+/// What the evidence says, by the scheme of the back-end's class.
+pub fn authentic(rot: &dyn RootOfTrust, evidence: &[u8]) -> Authentic {
+    let identity = rot.identity();
+    match rot.capabilities().class {
+        RotClass::Tpm => quoted::verify(&Soft, &identity, evidence).unwrap().authentic.clone(),
+        _ => (*evidence::verify(&Soft, &identity, evidence).unwrap()).clone(),
+    }
 }
 
 pub fn advance(rot: &mut dyn RootOfTrust, to: Lifecycle) -> craton_rot::Result<()> {

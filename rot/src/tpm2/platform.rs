@@ -1,0 +1,452 @@
+//! The TPM as a chip for the engine: its fuses and flash are a file that counts only together with
+//! the TPM ([`super::state`]), and its keys stay in the TPM ([`super::keys`]).
+//!
+//! In the TPM lie a counter and two slots for a secret, in the owner's range. One slot holds the
+//! secret under which the record that counts is sealed; the other is zero. Erasing is a fresh
+//! secret in the free slot, a record under it, and zeros over the old one: whatever copies of older
+//! records somebody keeps, nothing opens them.
+//!
+//! Why everything is the owner's (TPM-4): TPM2_Clear, or whoever undefines the slots, takes the
+//! secrets, and with them the device secret that the identity is made of. An identity in the
+//! endorsement hierarchy alone would survive, and could be manufactured a second time, with floors,
+//! counters and lifecycle of a blank device. An identity must not outlive its state.
+
+use super::command::Tpm;
+use super::keys::Keys;
+use super::policy::{Approval, approved_by, of_registers};
+use super::state::{Bound, Ground, RECORD_OVERHEAD, Slots};
+use super::template;
+use super::transport::Transport;
+use crate::capabilities::{Capabilities, Limit, RotClass};
+use crate::engine::{Engine, Manufacture, Start};
+use crate::error::{Error, Result};
+use crate::platform::file::{environment, make_whole, open_locked};
+use crate::platform::{FUSES_SIZE, Platform, Row, SECTOR_SIZE, SECTORS, Sector, Vault};
+use crate::secret::Secret;
+use craton_trust::crypto::KeyedCrypto;
+use craton_trust::crypto::Signature;
+use craton_trust::quote::Selection;
+use craton_trust::quoted::SignedQuote;
+use craton_trust::soft::Soft;
+use craton_trust::store::{Role, Section};
+use craton_trust::{Digest, PublicKey, Signed};
+use std::cell::RefCell;
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::vec::Vec;
+use zeroize::Zeroize as _;
+
+/// The registers that evidence quotes beside those of the approval: what the firmware measured.
+const BOOT_REGISTERS: Selection = Selection(0xff);
+/// Index of the counter, and of the two slots: in the owner's range (registry of reserved handles,
+/// §2.2).
+pub const COUNTER: u32 = 0x0184_3c01;
+pub const SLOTS: [u32; 2] = [0x0184_3c02, 0x0184_3c03];
+
+const BODY_SIZE: usize = FUSES_SIZE + SECTORS * SECTOR_SIZE;
+const RECORD_SIZE: usize = BODY_SIZE + RECORD_OVERHEAD;
+/// Each record begins in a block of its own.
+const RECORD_PLACES: [u64; 2] = [0, (RECORD_SIZE as u64).next_multiple_of(4096)];
+/// Bytes of the file.
+pub const FILE_SIZE: u64 = 2 * RECORD_PLACES[1];
+
+/// What a back-end in a TPM cannot do. Its program runs in the host that it speaks for.
+pub const LIMITS: &[Limit] = &[
+    Limit::SecretReadableByHost,
+    Limit::HostUsesKeys,
+    Limit::SnapshotRollsBack,
+    Limit::BusIsReadable,
+    Limit::ProgramNotMeasured,
+    Limit::NextLayerMeasuresItself,
+    Limit::FusesAreErasable,
+    Limit::NoLayerCertificate,
+];
+
+/// File and TPM, which only together are a state.
+struct Chip {
+    tpm: Tpm,
+    file: File,
+}
+
+/// A chip in a TPM and a file, locked for this process as long as the value lives.
+pub struct TpmPlatform {
+    chip: RefCell<Chip>,
+    approvals: Vec<Approval>,
+    keys: RefCell<Keys>,
+    body: Vec<u8>,
+    slots: Slots,
+    bound: Result<Bound>,
+    uds_locked: bool,
+    forgets: bool,
+}
+
+impl TpmPlatform {
+    /// Opens a chip; the state is read by its reset.
+    ///
+    /// # Errors
+    /// Those of the file as of [`crate::platform::file`]; `TpmUnreachable` and the like.
+    pub fn open(transport: Transport, path: &Path, approvals: &[Approval]) -> Result<Self> {
+        let file = open_locked(path, FILE_SIZE)?;
+        Ok(Self::of(Tpm::new(transport)?, file, approvals))
+    }
+
+    fn of(tpm: Tpm, file: File, approvals: &[Approval]) -> Self {
+        let quoted = approvals.iter().fold(BOOT_REGISTERS.0, |all, a| all | a.selection.0);
+        Self {
+            chip: RefCell::new(Chip { tpm, file }),
+            approvals: approvals.to_vec(),
+            keys: RefCell::new(Keys::new(Selection(quoted))),
+            body: std::vec![0; BODY_SIZE],
+            slots: [const { Secret::zero() }; 2],
+            bound: Err(Error::NotManufactured),
+            uds_locked: false,
+            forgets: false,
+        }
+    }
+
+    /// Makes a blank chip and opens it; an existing one is opened as it is, and one whose making
+    /// was cut is made anew.
+    ///
+    /// # Errors
+    /// As [`TpmPlatform::open`]; `TpmOccupied` if the TPM has a chip of another file,
+    /// `BootNotApproved` if no approval is by a publisher of the platform, or for this boot.
+    pub fn create(
+        transport: Transport,
+        path: &Path,
+        approvals: &[Approval],
+        platform_section: &[u8],
+    ) -> Result<Self> {
+        let by = approver(approvals, platform_section)?;
+        let mut tpm = Tpm::new(transport)?;
+        let file = match open_locked(path, FILE_SIZE) {
+            Err(Error::StorageMissing) => {
+                if tpm.public_of(COUNTER)?.is_some() {
+                    return Err(Error::TpmOccupied);
+                }
+                make_whole(path, &std::vec![0; FILE_SIZE as usize])?;
+                open_locked(path, FILE_SIZE)?
+            }
+            opened => opened?,
+        };
+        let mut made = Self::of(tpm, file, approvals);
+        let chip = made.chip.get_mut();
+        if chip.is_blank()? {
+            // Its file exists since the TPM was free: what is there now, a cut making left.
+            chip.define(&by)?;
+            chip.make(approvals)?;
+        }
+        Ok(made)
+    }
+
+    /// Takes the chip out of the TPM: nothing opens its file any more.
+    ///
+    /// # Errors
+    /// The TPM's.
+    pub fn discard(transport: Transport) -> Result<()> {
+        let mut tpm = Tpm::new(transport)?;
+        SLOTS.into_iter().chain([COUNTER]).try_for_each(|index| tpm.undefine(index))
+    }
+
+    fn start(&mut self) -> Result<Bound> {
+        let chip = self.chip.get_mut();
+        for (slot, secret) in SLOTS.into_iter().zip(&mut self.slots) {
+            chip.tpm.public_of(slot)?.ok_or(Error::NotManufactured)?;
+            let session = chip.approved(&self.approvals)?;
+            chip.tpm.read_secret(slot, session, &mut secret.0)?;
+        }
+        let (bound, body) = Bound::start(chip, &self.slots)?;
+        if body.len() != BODY_SIZE {
+            return Err(Error::StorageDamaged);
+        }
+        self.body.zeroize();
+        self.body = body;
+        chip.clear_slot(1 - bound.slot, &mut self.slots, &self.approvals)?;
+        Ok(bound)
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        let bound = self.bound.as_mut().map_err(|error| *error)?;
+        let chip = self.chip.get_mut();
+        let mut slot = bound.slot;
+        if self.forgets {
+            slot = 1 - slot;
+            let fresh = chip.secret()?;
+            let session = chip.approved(&self.approvals)?;
+            let (index, place) = slot_of(slot, &mut self.slots)?;
+            chip.tpm.write_secret(index, session, &fresh.0)?;
+            *place = fresh;
+        }
+        bound.commit(chip, &self.slots, slot, &self.body)?;
+        if self.forgets {
+            self.forgets = false;
+            // Recovery: each start redoes it.
+            chip.clear_slot(1 - slot, &mut self.slots, &self.approvals)?;
+        }
+        Ok(())
+    }
+
+    fn place(sector: Sector, offset: usize, length: usize) -> Result<core::ops::Range<usize>> {
+        if offset.saturating_add(length) > SECTOR_SIZE {
+            return Err(Error::StorageFull);
+        }
+        let at = FUSES_SIZE + sector as usize * SECTOR_SIZE + offset;
+        Ok(at..at + length)
+    }
+}
+
+/// The one key whose approvals open the state: of the platform's publisher, who need be one only.
+fn approver(approvals: &[Approval], platform_section: &[u8]) -> Result<PublicKey> {
+    let section = Section::parse(Signed::parse(platform_section)?.unchecked_payload())?;
+    let publisher = section.role(Role::Publisher);
+    let by = approvals.first().ok_or(Error::BootNotApproved)?.by;
+    let right = publisher.threshold == 1
+        && publisher.keys().contains(&by)
+        && approvals.iter().all(|approval| approval.by == by);
+    if right { Ok(by) } else { Err(Error::BootNotApproved) }
+}
+
+impl Chip {
+    /// Whether no record was ever written: then the making was cut.
+    fn is_blank(&mut self) -> Result<bool> {
+        let records = [self.read(false)?, self.read(true)?];
+        Ok(records.iter().flatten().all(|byte| *byte == 0))
+    }
+
+    /// The first secret and the first record: all but the second slot is chance.
+    fn make(&mut self, approvals: &[Approval]) -> Result<()> {
+        let slots = [self.secret()?, Secret::zero()];
+        for (index, secret) in SLOTS.into_iter().zip(&slots) {
+            let session = self.approved(approvals)?;
+            self.tpm.write_secret(index, session, &secret.0)?;
+        }
+        self.tpm.increment(COUNTER)?;
+        let mut blank = std::vec![0u8; FUSES_SIZE];
+        blank.resize(BODY_SIZE, 0xff);
+        Bound::first(self, &slots, &blank) // the write that commits
+    }
+
+    fn define(&mut self, by: &PublicKey) -> Result<()> {
+        let policy = approved_by(&Soft, by).0;
+        for index in SLOTS {
+            self.tpm.undefine(index)?;
+            self.tpm.define(&template::secret(index, &policy))?;
+        }
+        self.tpm.undefine(COUNTER)?;
+        self.tpm.define(&template::counter(COUNTER))
+    }
+
+    /// A policy session that entitles to a slot once: by an approval of this boot (TPM-2).
+    fn approved(&mut self, approvals: &[Approval]) -> Result<u32> {
+        for approval in approvals {
+            let registers = self.tpm.registers(approval.selection)?;
+            if approval.covers(&Soft, &registers) {
+                return self.authorize(approval, &of_registers(&Soft, &registers));
+            }
+        }
+        Err(Error::BootNotApproved)
+    }
+
+    fn authorize(&mut self, approval: &Approval, policy: &Digest) -> Result<u32> {
+        let session = self.tpm.start_policy()?;
+        let message = super::command::approved_message(&Soft, policy);
+        let empty = approval.selection == Selection(0);
+        let pcr =
+            if empty { Ok(()) } else { self.tpm.policy_registers(session, approval.selection) };
+        let done = pcr.and_then(|()| {
+            let (by, signature) = (&approval.by, &approval.signature);
+            self.tpm.policy_authorize(session, by, policy, &message, signature)
+        });
+        match done {
+            Ok(()) => Ok(session),
+            Err(error) => {
+                let _ = self.tpm.flush(session);
+                Err(error)
+            }
+        }
+    }
+
+    /// A secret of both sources of chance.
+    fn secret(&mut self) -> Result<Secret> {
+        let mut secret = Secret::zero();
+        self.random(&mut secret.0)?;
+        Ok(secret)
+    }
+
+    fn random(&mut self, out: &mut [u8]) -> Result<()> {
+        getrandom::fill(out).map_err(|_| Error::RandomFailed)?;
+        self.tpm.mix_random(out)
+    }
+
+    /// Zeros over the slot that nothing counts under any more.
+    fn clear_slot(&mut self, slot: usize, slots: &mut Slots, approvals: &[Approval]) -> Result<()> {
+        let (index, secret) = slot_of(slot, slots)?;
+        if secret.0 == [0; 32] {
+            return Ok(());
+        }
+        let session = self.approved(approvals)?;
+        self.tpm.write_secret(index, session, &[0; 32])?;
+        *secret = Secret::zero();
+        Ok(())
+    }
+}
+
+fn slot_of(slot: usize, slots: &mut Slots) -> Result<(u32, &mut Secret)> {
+    let index = SLOTS.get(slot).ok_or(Error::StorageFailed)?;
+    Ok((*index, slots.get_mut(slot).ok_or(Error::StorageFailed)?))
+}
+
+impl Ground for Chip {
+    fn counter(&mut self) -> Result<u64> {
+        self.tpm.counter(COUNTER)
+    }
+
+    fn raise(&mut self) -> Result<()> {
+        self.tpm.increment(COUNTER)
+    }
+
+    fn read(&mut self, second: bool) -> Result<Vec<u8>> {
+        let mut record = std::vec![0; RECORD_SIZE];
+        let place = RECORD_PLACES[usize::from(second)];
+        self.file.read_exact_at(&mut record, place).map_err(environment)?;
+        Ok(record)
+    }
+
+    fn write(&mut self, second: bool, record: &[u8]) -> Result<()> {
+        let place = RECORD_PLACES[usize::from(second)];
+        self.file.write_all_at(record, place).map_err(environment)?;
+        self.file.sync_data().map_err(environment)
+    }
+
+    fn nonce(&mut self) -> Result<[u8; 12]> {
+        let mut nonce = [0; 12];
+        self.random(&mut nonce)?;
+        Ok(nonce)
+    }
+}
+
+impl Platform for TpmPlatform {
+    fn reset(&mut self) {
+        let chip = self.chip.get_mut();
+        self.keys.get_mut().let_go(&mut chip.tpm);
+        (self.uds_locked, self.forgets) = (false, false);
+        self.bound = self.start();
+    }
+
+    fn fuses(&self, row: Row, into: &mut [u8]) -> Result<()> {
+        self.bound.as_ref().map_err(|error| *error)?;
+        if row == Row::Uds && self.uds_locked {
+            return Err(Error::UdsLocked);
+        }
+        let (at, length) = row.place();
+        let bits = self.body.get(at..at + length).filter(|bits| bits.len() == into.len());
+        into.copy_from_slice(bits.ok_or(Error::StorageFailed)?);
+        Ok(())
+    }
+
+    fn burn(&mut self, row: Row, bits: &[u8]) -> Result<()> {
+        let (at, length) = row.place();
+        let place = self.body.get_mut(at..at + length).filter(|place| place.len() == bits.len());
+        let place = place.ok_or(Error::StorageFailed)?;
+        place.iter_mut().zip(bits).for_each(|(old, new)| *old |= new);
+        self.commit()
+    }
+
+    fn lock_uds(&mut self) {
+        self.uds_locked = true;
+    }
+
+    fn read(&self, sector: Sector, offset: usize, into: &mut [u8]) -> Result<()> {
+        self.bound.as_ref().map_err(|error| *error)?;
+        let place = Self::place(sector, offset, into.len())?;
+        into.copy_from_slice(self.body.get(place).ok_or(Error::StorageFailed)?);
+        Ok(())
+    }
+
+    fn erase(&mut self, sector: Sector) -> Result<()> {
+        self.program(sector, 0, &[0xff; SECTOR_SIZE])
+    }
+
+    fn program(&mut self, sector: Sector, offset: usize, bytes: &[u8]) -> Result<()> {
+        let place = Self::place(sector, offset, bytes.len())?;
+        self.body.get_mut(place).ok_or(Error::StorageFailed)?.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        self.commit()
+    }
+
+    fn random(&mut self, out: &mut [u8]) -> Result<()> {
+        self.chip.get_mut().random(out)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { class: RotClass::Tpm, limits: LIMITS }
+    }
+
+    fn forget(&mut self) {
+        self.forgets = true;
+    }
+
+    fn vault(&self) -> Option<&dyn Vault> {
+        Some(self)
+    }
+}
+
+impl Vault for TpmPlatform {
+    fn identity(&self, uds: &Secret) -> Result<PublicKey> {
+        self.keys.borrow_mut().identity(&mut self.chip.borrow_mut().tpm, uds)
+    }
+
+    fn quote(&self, qualifying: &Digest) -> Result<SignedQuote> {
+        self.keys.borrow_mut().quote(&mut self.chip.borrow_mut().tpm, qualifying)
+    }
+
+    fn client_key(&self, seed: &Secret) -> Result<PublicKey> {
+        self.keys.borrow_mut().client_key(&mut self.chip.borrow_mut().tpm, seed)
+    }
+
+    fn client_sign(&self, seed: &Secret, message: &Digest) -> Result<Signature> {
+        self.keys.borrow_mut().client_sign(&mut self.chip.borrow_mut().tpm, seed, message)
+    }
+}
+
+impl Drop for TpmPlatform {
+    fn drop(&mut self) {
+        self.body.zeroize();
+    }
+}
+
+impl<C: KeyedCrypto> Engine<TpmPlatform, C> {
+    /// Opens the chip in a TPM and the file at `path`, resets it and starts the engine on it.
+    ///
+    /// # Errors
+    /// As [`TpmPlatform::open`] and [`Engine::reset`].
+    pub fn open_in_tpm(
+        transport: Transport,
+        path: &Path,
+        approvals: &[Approval],
+        crypto: C,
+        start: Start,
+    ) -> Result<Self> {
+        Self::reset(TpmPlatform::open(transport, path, approvals)?, crypto, start)
+    }
+
+    /// Makes a chip in a TPM and a file, manufactures it and starts the engine on it. A making that
+    /// was interrupted is finished by doing it again with the same values.
+    ///
+    /// # Errors
+    /// As [`TpmPlatform::create`] and [`Engine::manufacture`].
+    pub fn create_in_tpm(
+        transport: Transport,
+        path: &Path,
+        approvals: &[Approval],
+        crypto: C,
+        with: &Manufacture<'_>,
+    ) -> Result<Self> {
+        let section = with.platform_section;
+        let chip = TpmPlatform::create(transport, path, approvals, section)?;
+        Self::manufacture(chip, crypto, with)
+    }
+}

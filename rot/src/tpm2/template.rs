@@ -1,0 +1,128 @@
+//! The keys and indices that we make in a TPM, as their public areas (part 2, §12.2, §13.5).
+
+use super::wire::Structure;
+use crate::error::{Error, Result};
+use craton_trust::PublicKey;
+use craton_trust::crypto::Crypto;
+use craton_trust::quote::Fields;
+use std::vec::Vec;
+
+/// A TPM's name of an object or index: what a policy or a credential means by it.
+pub type Name = [u8; 34];
+
+pub const SHA256: u16 = 0x000b;
+const ECC: u16 = 0x0023;
+const NULL: u16 = 0x0010;
+const ECDSA: u16 = 0x0018;
+const P256: u16 = 0x0003;
+
+/// TPMA_OBJECT: never leaves this TPM nor its parent, made there of its own chance.
+const BOUND: u32 = 1 << 1 | 1 << 4 | 1 << 5;
+const USER_WITH_AUTH: u32 = 1 << 6;
+const NO_LOCKOUT: u32 = 1 << 10;
+const RESTRICTED: u32 = 1 << 16;
+const SIGNS: u32 = 1 << 18;
+
+/// TPMA_NV.
+const AUTH_WRITE: u32 = 1 << 2;
+const POLICY_WRITE: u32 = 1 << 3;
+const COUNTER: u32 = 1 << 4;
+const AUTH_READ: u32 = 1 << 18;
+const POLICY_READ: u32 = 1 << 19;
+const NV_NO_LOCKOUT: u32 = 1 << 25;
+/// What a TPM adds once an index was written.
+pub const NV_WRITTEN: u32 = 1 << 29;
+
+/// An ECDSA key on P-256. `unique` tells one primary key from another.
+fn signing_key(attributes: u32, policy: &[u8], unique: &[u8]) -> Vec<u8> {
+    let area = Structure::default().u16(ECC).u16(SHA256).u32(BOUND | SIGNS | attributes);
+    let area = area.sized(policy).u16(NULL).u16(ECDSA).u16(SHA256).u16(P256).u16(NULL);
+    area.sized(unique).sized(&[]).0
+}
+
+/// The identity: restricted, and only its policy entitles to it.
+#[must_use]
+pub fn identity(policy: &[u8; 32], unique: &[u8; 32]) -> Vec<u8> {
+    signing_key(RESTRICTED | NO_LOCKOUT, policy, unique)
+}
+
+/// A device-auth key: its authorization value entitles to it.
+#[must_use]
+pub fn device_auth(unique: &[u8; 32]) -> Vec<u8> {
+    signing_key(USER_WITH_AUTH | NO_LOCKOUT, &[], unique)
+}
+
+/// A key of somebody else, to verify by.
+#[must_use]
+pub fn verifying_key(key: &PublicKey) -> Vec<u8> {
+    let area = Structure::default().u16(ECC).u16(SHA256).u32(USER_WITH_AUTH | SIGNS);
+    let area = area.sized(&[]).u16(NULL).u16(ECDSA).u16(SHA256).u16(P256).u16(NULL);
+    let (x, y) = key.0.split_at(32);
+    area.sized(x).sized(y).0
+}
+
+/// The point of a public area of [`signing_key`]'s form.
+///
+/// # Errors
+/// `TpmResponseBroken` for another form.
+pub fn point(area: &[u8]) -> Result<PublicKey> {
+    let read = |fields: &mut Fields<'_>| -> craton_trust::error::Result<PublicKey> {
+        fields.take(8)?;
+        fields.sized(64)?;
+        fields.take(10)?;
+        let mut point = [0u8; 64];
+        point.chunks_exact_mut(32).try_for_each(|half| number(fields, half))?;
+        Ok(PublicKey(point))
+    };
+    read(&mut Fields::new(area)).map_err(|_| Error::TpmResponseBroken)
+}
+
+/// Reads a number that may come without its leading zeros.
+pub fn number(fields: &mut Fields<'_>, into: &mut [u8]) -> craton_trust::error::Result<()> {
+    let digits = fields.sized(into.len())?;
+    let skip = into.len() - digits.len();
+    into.iter_mut().skip(skip).zip(digits).for_each(|(place, digit)| *place = *digit);
+    Ok(())
+}
+
+/// The name of a public area: its hash's number, and the hash.
+#[must_use]
+pub fn name(crypto: &impl Crypto, area: &[u8]) -> Name {
+    let mut name = [0u8; 34];
+    name[..2].copy_from_slice(&SHA256.to_be_bytes());
+    name[2..].copy_from_slice(&crypto.sha256(&[area]).0);
+    name
+}
+
+/// TPMS_NV_PUBLIC of an index.
+fn index(handle: u32, attributes: u32, policy: &[u8], size: u16) -> Vec<u8> {
+    let area = Structure::default().u32(handle).u16(SHA256).u32(attributes | NV_NO_LOCKOUT);
+    area.sized(policy).u16(size).0
+}
+
+/// A counter, which anybody with the TPM may raise and nobody can set back.
+#[must_use]
+pub fn counter(handle: u32) -> Vec<u8> {
+    index(handle, AUTH_READ | AUTH_WRITE | COUNTER, &[], 8)
+}
+
+/// A secret, which only its policy lets read or overwrite.
+#[must_use]
+pub fn secret(handle: u32, policy: &[u8; 32]) -> Vec<u8> {
+    index(handle, POLICY_READ | POLICY_WRITE, policy, 32)
+}
+
+/// Whether an index of this public area was written.
+#[must_use]
+pub fn is_written(area: &[u8]) -> bool {
+    area.get(6..10).is_some_and(|attributes| attributes[0] & (NV_WRITTEN >> 24) as u8 != 0)
+}
+
+/// The same public area as it is before the first write.
+#[must_use]
+pub fn unwritten(mut area: Vec<u8>) -> Vec<u8> {
+    if let Some(first) = area.get_mut(6) {
+        *first &= !((NV_WRITTEN >> 24) as u8);
+    }
+    area
+}
