@@ -49,7 +49,8 @@ pub const SECTION_MAX: usize = 7168;
 /// mailbox's own numbers (3701-3712), too; after `MailboxUnreachable`, `MailboxSilent` and
 /// `MailboxReset` the state is as before or as after, and `status` shows which.
 pub trait RootOfTrust {
-    /// The identity: the key derived from the device secret, which only certifies.
+    /// The identity: the key that the device secret is behind. It certifies the next layer, or
+    /// vouches for it in a quote, and does nothing else.
     fn identity(&self) -> PublicKey;
 
     /// The device: the digest of its identity.

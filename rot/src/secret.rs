@@ -21,6 +21,12 @@ impl<const N: usize> Secret<N> {
 }
 
 impl<const N: usize> Secret<N> {
+    /// The bytes, for who encloses or compares them.
+    #[must_use]
+    pub const fn bytes(&self) -> &[u8; N] {
+        &self.0
+    }
+
     fn wipe(&mut self) {
         self.0.zeroize();
     }

@@ -77,6 +77,12 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         &mut self.platform
     }
 
+    /// The chip, for what it is asked beside the engine.
+    #[cfg(feature = "tpm")]
+    pub(crate) fn platform(&self) -> &P {
+        &self.platform
+    }
+
     /// Makes `next` the state: one write that commits (ROT-7).
     fn commit(&mut self, next: State) -> Result<()> {
         let written = write_state(&mut self.platform, &self.crypto, &mut self.journal, &next);

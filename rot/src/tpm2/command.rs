@@ -139,9 +139,18 @@ impl Tpm {
 
     /// TPM2_CreatePrimary in the owner's hierarchy; `auth` will entitle to the key.
     pub fn create_primary(&mut self, area: &[u8], auth: &[u8]) -> Result<Loaded> {
+        self.create_in(OWNER, area, auth)
+    }
+
+    /// TPM2_CreatePrimary of the endorsement key.
+    pub fn create_endorsement(&mut self) -> Result<Loaded> {
+        self.create_in(ENDORSEMENT, &template::endorsement(), &[])
+    }
+
+    fn create_in(&mut self, hierarchy: u32, area: &[u8], auth: &[u8]) -> Result<Loaded> {
         let sensitive = Structure::default().sized(auth).sized(&[]).0;
         let parameters = Structure::default().sized(&sensitive).sized(area).sized(&[]).u32(0);
-        let answer = self.ask(0x131, &[OWNER], &[WITHOUT], &parameters.0, true)?;
+        let answer = self.ask(0x131, &[hierarchy], &[WITHOUT], &parameters.0, true)?;
         let Answer { handle, parameters } = answer.map_err(refused)?;
         let handle = handle.ok_or(Error::TpmResponseBroken)?;
         let public = Fields::new(&parameters).sized(usize::MAX).map_err(broken)?;

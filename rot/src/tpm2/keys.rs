@@ -6,6 +6,7 @@
 //! stored, and who has the TPM but not the state does not get it.
 
 use super::command::{Loaded, Tpm};
+use super::enrol::Enclosed;
 use super::policy::{QUOTE, quotes_only};
 use super::template;
 use crate::engine::derive_from;
@@ -16,6 +17,7 @@ use craton_trust::quote::{Quote, Selection};
 use craton_trust::quoted::SignedQuote;
 use craton_trust::soft::Soft;
 use craton_trust::{Digest, PublicKey};
+use zeroize::Zeroize as _;
 
 /// How often a quote is tried whose registers move while they are read.
 const QUOTES_MAX: u32 = 8;
@@ -60,6 +62,24 @@ impl Keys {
     /// The name of the identity, which is loaded.
     pub fn loaded_identity(&self) -> Result<Loaded> {
         self.identity.ok_or(Error::NotManufactured)
+    }
+
+    /// What was enclosed for the identity and this TPM's endorsement key (TPM-5).
+    pub fn activate(&mut self, tpm: &mut Tpm, enclosed: &Enclosed) -> Result<Secret> {
+        let identity = self.loaded_identity()?.handle;
+        let endorsement = tpm.create_endorsement()?.handle;
+        let session = tpm.start_policy().and_then(|session| {
+            tpm.policy_endorsement(session)?;
+            Ok(session)
+        });
+        let opened = session.and_then(|session| {
+            tpm.activate(identity, endorsement, session, &enclosed.blob, &enclosed.seed)
+        });
+        tpm.flush(endorsement)?;
+        let mut opened = opened?;
+        let secret = opened.as_slice().try_into().map(Secret::new);
+        opened.as_mut_slice().zeroize();
+        secret.map_err(|_| Error::TpmResponseBroken)
     }
 
     /// A quote by the identity, and the registers that it is over.

@@ -10,6 +10,7 @@
 //! [`platform::LIMITS`]: the engine runs in the host that it speaks for.
 
 pub mod command;
+pub mod enrol;
 mod keys;
 pub mod platform;
 pub mod policy;
@@ -19,5 +20,5 @@ pub mod transport;
 pub mod wire;
 
 pub use platform::TpmPlatform;
-pub use policy::Approval;
+pub use policy::BootApproval;
 pub use transport::Transport;

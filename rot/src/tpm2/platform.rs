@@ -1,20 +1,23 @@
 //! The TPM as a chip for the engine: its fuses and flash are a file that counts only together with
 //! the TPM ([`super::state`]), and its keys stay in the TPM ([`super::keys`]).
 //!
-//! In the TPM lie a counter and two slots for a secret, in the owner's range. One slot holds the
-//! secret under which the record that counts is sealed; the other is zero. Erasing is a fresh
-//! secret in the free slot, a record under it, and zeros over the old one: whatever copies of older
-//! records somebody keeps, nothing opens them.
+//! In the TPM lie a counter and two secrets, in the owner's range. Under one of them the record
+//! that counts is sealed; the other is zero. Erasing is a fresh secret in the free place, a record
+//! under it, and zeros over the old one: whatever copies of older records somebody keeps, nothing
+//! opens them.
 //!
-//! Why everything is the owner's (TPM-4): TPM2_Clear, or whoever undefines the slots, takes the
+//! Why everything is the owner's (TPM-4): TPM2_Clear, or whoever undefines the indices, takes the
 //! secrets, and with them the device secret that the identity is made of. An identity in the
 //! endorsement hierarchy alone would survive, and could be manufactured a second time, with floors,
-//! counters and lifecycle of a blank device. An identity must not outlive its state.
+//! counters and lifecycle of a blank device. An identity must not outlive its state. For the same
+//! reason nobody compares attributes or policy of the indices: who puts others in their place does
+//! not know the device secret, and what he makes is another device.
 
 use super::command::Tpm;
+use super::enrol::Enclosed;
 use super::keys::Keys;
-use super::policy::{Approval, approved_by, of_registers};
-use super::state::{Bound, Ground, RECORD_OVERHEAD, Slots};
+use super::policy::{BootApproval, approved_by, of_registers};
+use super::state::{Bound, Ground, RECORD_OVERHEAD, Secrets};
 use super::template;
 use super::transport::Transport;
 use crate::capabilities::{Capabilities, Limit, RotClass};
@@ -39,10 +42,10 @@ use zeroize::Zeroize as _;
 
 /// The registers that evidence quotes beside those of the approval: what the firmware measured.
 const BOOT_REGISTERS: Selection = Selection(0xff);
-/// Index of the counter, and of the two slots: in the owner's range (registry of reserved handles,
-/// §2.2).
+/// Index of the counter, in the owner's range (registry of reserved handles, §2.2).
 pub const COUNTER: u32 = 0x0184_3c01;
-pub const SLOTS: [u32; 2] = [0x0184_3c02, 0x0184_3c03];
+/// Indices of the two secrets.
+pub const SECRETS: [u32; 2] = [0x0184_3c02, 0x0184_3c03];
 
 const BODY_SIZE: usize = FUSES_SIZE + SECTORS * SECTOR_SIZE;
 const RECORD_SIZE: usize = BODY_SIZE + RECORD_OVERHEAD;
@@ -72,10 +75,10 @@ struct Chip {
 /// A chip in a TPM and a file, locked for this process as long as the value lives.
 pub struct TpmPlatform {
     chip: RefCell<Chip>,
-    approvals: Vec<Approval>,
+    approvals: Vec<BootApproval>,
     keys: RefCell<Keys>,
     body: Vec<u8>,
-    slots: Slots,
+    secrets: Secrets,
     bound: Result<Bound>,
     uds_locked: bool,
     forgets: bool,
@@ -86,19 +89,19 @@ impl TpmPlatform {
     ///
     /// # Errors
     /// Those of the file as of [`crate::platform::file`]; `TpmUnreachable` and the like.
-    pub fn open(transport: Transport, path: &Path, approvals: &[Approval]) -> Result<Self> {
+    pub fn open(transport: Transport, path: &Path, approvals: &[BootApproval]) -> Result<Self> {
         let file = open_locked(path, FILE_SIZE)?;
         Ok(Self::of(Tpm::new(transport)?, file, approvals))
     }
 
-    fn of(tpm: Tpm, file: File, approvals: &[Approval]) -> Self {
+    fn of(tpm: Tpm, file: File, approvals: &[BootApproval]) -> Self {
         let quoted = approvals.iter().fold(BOOT_REGISTERS.0, |all, a| all | a.selection.0);
         Self {
             chip: RefCell::new(Chip { tpm, file }),
             approvals: approvals.to_vec(),
             keys: RefCell::new(Keys::new(Selection(quoted))),
             body: std::vec![0; BODY_SIZE],
-            slots: [const { Secret::zero() }; 2],
+            secrets: [const { Secret::zero() }; 2],
             bound: Err(Error::NotManufactured),
             uds_locked: false,
             forgets: false,
@@ -114,7 +117,7 @@ impl TpmPlatform {
     pub fn create(
         transport: Transport,
         path: &Path,
-        approvals: &[Approval],
+        approvals: &[BootApproval],
         platform_section: &[u8],
     ) -> Result<Self> {
         let by = approver(approvals, platform_section)?;
@@ -145,43 +148,43 @@ impl TpmPlatform {
     /// The TPM's.
     pub fn discard(transport: Transport) -> Result<()> {
         let mut tpm = Tpm::new(transport)?;
-        SLOTS.into_iter().chain([COUNTER]).try_for_each(|index| tpm.undefine(index))
+        SECRETS.into_iter().chain([COUNTER]).try_for_each(|index| tpm.undefine(index))
     }
 
     fn start(&mut self) -> Result<Bound> {
         let chip = self.chip.get_mut();
-        for (slot, secret) in SLOTS.into_iter().zip(&mut self.slots) {
-            chip.tpm.public_of(slot)?.ok_or(Error::NotManufactured)?;
+        for (index, secret) in SECRETS.into_iter().zip(&mut self.secrets) {
+            chip.tpm.public_of(index)?.ok_or(Error::NotManufactured)?;
             let session = chip.approved(&self.approvals)?;
-            chip.tpm.read_secret(slot, session, &mut secret.0)?;
+            chip.tpm.read_secret(index, session, &mut secret.0)?;
         }
-        let (bound, body) = Bound::start(chip, &self.slots)?;
+        let (bound, body) = Bound::start(chip, &self.secrets)?;
         if body.len() != BODY_SIZE {
             return Err(Error::StorageDamaged);
         }
         self.body.zeroize();
         self.body = body;
-        chip.clear_slot(1 - bound.slot, &mut self.slots, &self.approvals)?;
+        chip.clear_secret(1 - bound.which, &mut self.secrets, &self.approvals)?;
         Ok(bound)
     }
 
     fn commit(&mut self) -> Result<()> {
         let bound = self.bound.as_mut().map_err(|error| *error)?;
         let chip = self.chip.get_mut();
-        let mut slot = bound.slot;
+        let mut which = bound.which;
         if self.forgets {
-            slot = 1 - slot;
+            which = 1 - which;
             let fresh = chip.secret()?;
             let session = chip.approved(&self.approvals)?;
-            let (index, place) = slot_of(slot, &mut self.slots)?;
+            let (index, place) = secret_of(which, &mut self.secrets)?;
             chip.tpm.write_secret(index, session, &fresh.0)?;
             *place = fresh;
         }
-        bound.commit(chip, &self.slots, slot, &self.body)?;
+        bound.commit(chip, &self.secrets, which, &self.body)?;
         if self.forgets {
             self.forgets = false;
             // Recovery: each start redoes it.
-            chip.clear_slot(1 - slot, &mut self.slots, &self.approvals)?;
+            chip.clear_secret(1 - which, &mut self.secrets, &self.approvals)?;
         }
         Ok(())
     }
@@ -196,7 +199,7 @@ impl TpmPlatform {
 }
 
 /// The one key whose approvals open the state: of the platform's publisher, who need be one only.
-fn approver(approvals: &[Approval], platform_section: &[u8]) -> Result<PublicKey> {
+fn approver(approvals: &[BootApproval], platform_section: &[u8]) -> Result<PublicKey> {
     let section = Section::parse(Signed::parse(platform_section)?.unchecked_payload())?;
     let publisher = section.role(Role::Publisher);
     let by = approvals.first().ok_or(Error::BootNotApproved)?.by;
@@ -213,22 +216,22 @@ impl Chip {
         Ok(records.iter().flatten().all(|byte| *byte == 0))
     }
 
-    /// The first secret and the first record: all but the second slot is chance.
-    fn make(&mut self, approvals: &[Approval]) -> Result<()> {
-        let slots = [self.secret()?, Secret::zero()];
-        for (index, secret) in SLOTS.into_iter().zip(&slots) {
+    /// The first secret, zeros in the second place, and the first record.
+    fn make(&mut self, approvals: &[BootApproval]) -> Result<()> {
+        let secrets = [self.secret()?, Secret::zero()];
+        for (index, secret) in SECRETS.into_iter().zip(&secrets) {
             let session = self.approved(approvals)?;
             self.tpm.write_secret(index, session, &secret.0)?;
         }
         self.tpm.increment(COUNTER)?;
         let mut blank = std::vec![0u8; FUSES_SIZE];
         blank.resize(BODY_SIZE, 0xff);
-        Bound::first(self, &slots, &blank) // the write that commits
+        Bound::first(self, &secrets, &blank) // the write that commits
     }
 
     fn define(&mut self, by: &PublicKey) -> Result<()> {
         let policy = approved_by(&Soft, by).0;
-        for index in SLOTS {
+        for index in SECRETS {
             self.tpm.undefine(index)?;
             self.tpm.define(&template::secret(index, &policy))?;
         }
@@ -236,8 +239,8 @@ impl Chip {
         self.tpm.define(&template::counter(COUNTER))
     }
 
-    /// A policy session that entitles to a slot once: by an approval of this boot (TPM-2).
-    fn approved(&mut self, approvals: &[Approval]) -> Result<u32> {
+    /// A policy session that entitles to a secret once: by an approval of this boot (TPM-2).
+    fn approved(&mut self, approvals: &[BootApproval]) -> Result<u32> {
         for approval in approvals {
             let registers = self.tpm.registers(approval.selection)?;
             if approval.covers(&Soft, &registers) {
@@ -247,7 +250,7 @@ impl Chip {
         Err(Error::BootNotApproved)
     }
 
-    fn authorize(&mut self, approval: &Approval, policy: &Digest) -> Result<u32> {
+    fn authorize(&mut self, approval: &BootApproval, policy: &Digest) -> Result<u32> {
         let session = self.tpm.start_policy()?;
         let message = super::command::approved_message(&Soft, policy);
         let empty = approval.selection == Selection(0);
@@ -278,9 +281,14 @@ impl Chip {
         self.tpm.mix_random(out)
     }
 
-    /// Zeros over the slot that nothing counts under any more.
-    fn clear_slot(&mut self, slot: usize, slots: &mut Slots, approvals: &[Approval]) -> Result<()> {
-        let (index, secret) = slot_of(slot, slots)?;
+    /// Zeros over a secret that nothing counts under any more.
+    fn clear_secret(
+        &mut self,
+        which: usize,
+        secrets: &mut Secrets,
+        approvals: &[BootApproval],
+    ) -> Result<()> {
+        let (index, secret) = secret_of(which, secrets)?;
         if secret.0 == [0; 32] {
             return Ok(());
         }
@@ -291,9 +299,9 @@ impl Chip {
     }
 }
 
-fn slot_of(slot: usize, slots: &mut Slots) -> Result<(u32, &mut Secret)> {
-    let index = SLOTS.get(slot).ok_or(Error::StorageFailed)?;
-    Ok((*index, slots.get_mut(slot).ok_or(Error::StorageFailed)?))
+fn secret_of(which: usize, secrets: &mut Secrets) -> Result<(u32, &mut Secret)> {
+    let index = SECRETS.get(which).ok_or(Error::StorageFailed)?;
+    Ok((*index, secrets.get_mut(which).ok_or(Error::StorageFailed)?))
 }
 
 impl Ground for Chip {
@@ -419,6 +427,26 @@ impl Drop for TpmPlatform {
 }
 
 impl<C: KeyedCrypto> Engine<TpmPlatform, C> {
+    /// The TPM's endorsement key, for whom a secret can be enclosed ([`super::enrol`]).
+    ///
+    /// # Errors
+    /// The TPM's.
+    pub fn endorsement_key(&self) -> Result<PublicKey> {
+        let chip = &mut self.platform().chip.borrow_mut();
+        let loaded = chip.tpm.create_endorsement()?;
+        chip.tpm.flush(loaded.handle)?;
+        Ok(loaded.key)
+    }
+
+    /// Opens what was enclosed for this identity in this TPM (TPM-5).
+    ///
+    /// # Errors
+    /// `TpmRefused` if it was enclosed for another; the TPM's.
+    pub fn activate(&self, enclosed: &Enclosed) -> Result<Secret> {
+        let chip = self.platform();
+        chip.keys.borrow_mut().activate(&mut chip.chip.borrow_mut().tpm, enclosed)
+    }
+
     /// Opens the chip in a TPM and the file at `path`, resets it and starts the engine on it.
     ///
     /// # Errors
@@ -426,7 +454,7 @@ impl<C: KeyedCrypto> Engine<TpmPlatform, C> {
     pub fn open_in_tpm(
         transport: Transport,
         path: &Path,
-        approvals: &[Approval],
+        approvals: &[BootApproval],
         crypto: C,
         start: Start,
     ) -> Result<Self> {
@@ -441,7 +469,7 @@ impl<C: KeyedCrypto> Engine<TpmPlatform, C> {
     pub fn create_in_tpm(
         transport: Transport,
         path: &Path,
-        approvals: &[Approval],
+        approvals: &[BootApproval],
         crypto: C,
         with: &Manufacture<'_>,
     ) -> Result<Self> {

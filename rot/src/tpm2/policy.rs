@@ -2,9 +2,16 @@
 //!
 //! Rule TPM-2: the secrets under which the state is kept open to a boot that the platform's
 //! publisher approved, and to no other. The policy of an index never changes; what it stands for is
-//! an [`Approval`], so that data survives an update: the publisher of the next release approves the
-//! registers that it leaves. Who approves nothing but the empty set of registers says that any
+//! a [`BootApproval`], so that data survives an update: the publisher of the next release approves
+//! the registers that it leaves. Who approves nothing but the empty set of registers says that any
 //! program on that machine may open the state.
+//!
+//! Why the platform's publisher: he signs what may run as the runtime, and an approval says what
+//! may run below it. An owner's key would not do, because owners change and the device secret
+//! stays; the manufacturer's signs facts of one device. The role must be content with one of its
+//! keys: this policy counts no threshold. An approval cannot be taken back, so that a release that
+//! was approved once opens the state for ever: what it boots is judged by the floors, and it
+//! measures itself.
 //!
 //! Off-spec for SIG-1: what a TPM verifies here is no COSE structure but the policy's digest and a
 //! reference, which stands for the `external_aad`. As a Sig_structure the message would have to
@@ -29,7 +36,7 @@ pub const POLICY_AUTHORIZE: u32 = 0x16a;
 pub const QUOTE: u32 = 0x158;
 
 /// The largest encoded approval, bytes.
-pub const APPROVAL_MAX: usize = 160;
+pub const BOOT_APPROVAL_MAX: usize = 160;
 
 /// The policy of the identity: TPM2_Quote, and no other command.
 #[must_use]
@@ -66,7 +73,7 @@ fn extended(crypto: &impl Crypto, from: &Digest, code: u32, more: &[&[u8]]) -> D
 
 /// A publisher's word that a boot which leaves these registers may open the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Approval {
+pub struct BootApproval {
     /// The publisher's key.
     pub by: PublicKey,
     /// Which registers; their values are in what was signed.
@@ -75,7 +82,7 @@ pub struct Approval {
     pub signature: Signature,
 }
 
-impl Approval {
+impl BootApproval {
     /// Approves what leaves these registers.
     ///
     /// # Errors
@@ -120,7 +127,7 @@ impl Approval {
     /// `BufferTooSmall`.
     pub fn encode<'o>(
         &self,
-        out: &'o mut [u8; APPROVAL_MAX],
+        out: &'o mut [u8; BOOT_APPROVAL_MAX],
     ) -> craton_trust::error::Result<&'o [u8]> {
         let mut writer = Writer::new(out);
         writer.array(4)?.u64(1)?;

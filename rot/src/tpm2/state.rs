@@ -24,7 +24,7 @@ use aes_gcm::{Aes256Gcm, KeyInit as _};
 use std::vec::Vec;
 
 const MAGIC: &[u8; 8] = b"craton\x01t";
-/// Magic, number, slot of the key, nonce.
+/// Magic, number, which secret, nonce.
 const HEAD_SIZE: usize = 8 + 8 + 1 + 12;
 const TAG_SIZE: usize = 16;
 /// What a record has beside its body, bytes.
@@ -33,7 +33,7 @@ pub const RECORD_OVERHEAD: usize = HEAD_SIZE + TAG_SIZE;
 const COMMITS_AT_START: u32 = 2;
 
 /// The two secrets in the TPM under one of which a record is sealed.
-pub type Slots = [Secret; 2];
+pub type Secrets = [Secret; 2];
 
 /// A counter that nobody can set back, a place for two records, and chance.
 pub trait Ground {
@@ -53,8 +53,8 @@ pub trait Ground {
 pub struct Bound {
     number: u64,
     second: bool,
-    /// Which of the slots it is sealed under.
-    pub slot: usize,
+    /// Which of the secrets it is sealed under.
+    pub which: usize,
     /// Whether a write failed: nobody knows what counts.
     broken: bool,
 }
@@ -64,22 +64,22 @@ impl Bound {
     ///
     /// # Errors
     /// `StorageDamaged` if no record counts; `StorageFailed` and the TPM's.
-    pub fn start(ground: &mut impl Ground, slots: &Slots) -> Result<(Self, Vec<u8>)> {
-        Self::start_committing(ground, slots, COMMITS_AT_START)
+    pub fn start(ground: &mut impl Ground, secrets: &Secrets) -> Result<(Self, Vec<u8>)> {
+        Self::start_committing(ground, secrets, COMMITS_AT_START)
     }
 
     fn start_committing(
         ground: &mut impl Ground,
-        slots: &Slots,
+        secrets: &Secrets,
         commits: u32,
     ) -> Result<(Self, Vec<u8>)> {
         let number = ground.counter()?;
         for second in [false, true] {
             let record = ground.read(second)?;
-            if let Some((slot, body)) = open(&record, number, slots) {
-                let mut bound = Self { number, second, slot, broken: false };
+            if let Some((which, body)) = open(&record, number, secrets) {
+                let mut bound = Self { number, second, which, broken: false };
                 for _ in 0..commits {
-                    bound.commit(ground, slots, slot, &body)?;
+                    bound.commit(ground, secrets, which, &body)?;
                 }
                 return Ok((bound, body));
             }
@@ -91,21 +91,21 @@ impl Bound {
     ///
     /// # Errors
     /// `StorageFailed` and the TPM's.
-    pub fn first(ground: &mut impl Ground, slots: &Slots, body: &[u8]) -> Result<()> {
+    pub fn first(ground: &mut impl Ground, secrets: &Secrets, body: &[u8]) -> Result<()> {
         let number = ground.counter()?;
-        let record = seal(number, slots, 0, ground.nonce()?, body)?;
+        let record = seal(number, secrets, 0, ground.nonce()?, body)?;
         ground.write(false, &record)
     }
 
-    /// Makes `body` the state, sealed under `slot`.
+    /// Makes `body` the state, sealed under `which`.
     ///
     /// # Errors
     /// `ResetNeeded` after an earlier failure; `StateUncertain`: the next start shows what counts.
     pub fn commit(
         &mut self,
         ground: &mut impl Ground,
-        slots: &Slots,
-        slot: usize,
+        secrets: &Secrets,
+        which: usize,
         body: &[u8],
     ) -> Result<()> {
         if self.broken {
@@ -113,24 +113,30 @@ impl Bound {
         }
         self.broken = true;
         let number = self.number.checked_add(1).ok_or(Error::StorageDamaged)?;
-        let record = seal(number, slots, slot, ground.nonce()?, body)?;
+        let record = seal(number, secrets, which, ground.nonce()?, body)?;
         ground.write(!self.second, &record)?;
         // The write that commits is the counter's.
         ground.raise().map_err(|_| Error::StateUncertain)?;
         if ground.counter() != Ok(number) {
             return Err(Error::StateUncertain);
         }
-        *self = Self { number, second: !self.second, slot, broken: false };
+        *self = Self { number, second: !self.second, which, broken: false };
         Ok(())
     }
 }
 
-fn seal(number: u64, slots: &Slots, slot: usize, nonce: [u8; 12], body: &[u8]) -> Result<Vec<u8>> {
-    let key = slots.get(slot).ok_or(Error::StorageFailed)?;
+fn seal(
+    number: u64,
+    secrets: &Secrets,
+    which: usize,
+    nonce: [u8; 12],
+    body: &[u8],
+) -> Result<Vec<u8>> {
+    let key = secrets.get(which).ok_or(Error::StorageFailed)?;
     let mut record = Vec::with_capacity(RECORD_OVERHEAD + body.len());
     record.extend_from_slice(MAGIC);
     record.extend_from_slice(&number.to_be_bytes());
-    record.push(slot as u8);
+    record.push(which as u8);
     record.extend_from_slice(&nonce);
     record.extend_from_slice(body);
     let (head, text) = record.split_at_mut(HEAD_SIZE);
@@ -142,18 +148,18 @@ fn seal(number: u64, slots: &Slots, slot: usize, nonce: [u8; 12], body: &[u8]) -
 }
 
 /// Slot and body of a record of this number; `None` for anything else.
-fn open(record: &[u8], number: u64, slots: &Slots) -> Option<(usize, Vec<u8>)> {
+fn open(record: &[u8], number: u64, secrets: &Secrets) -> Option<(usize, Vec<u8>)> {
     let (head, rest) = record.split_at_checked(HEAD_SIZE)?;
     let (text, tag) = rest.split_last_chunk::<TAG_SIZE>()?;
     let right = head.starts_with(MAGIC) && head.get(8..16)? == number.to_be_bytes();
-    let slot = usize::from(*head.get(16)?);
+    let which = usize::from(*head.get(16)?);
     let nonce: [u8; 12] = head.get(17..)?.try_into().ok()?;
-    let key = slots.get(slot).filter(|_| right)?;
+    let key = secrets.get(which).filter(|_| right)?;
     let mut body = text.to_vec();
     let cipher = Aes256Gcm::new(&key.0.into());
     let opened =
         cipher.decrypt_inout_detached(&nonce.into(), head, body.as_mut_slice().into(), tag.into());
-    opened.ok().map(|()| (slot, body))
+    opened.ok().map(|()| (which, body))
 }
 
 #[cfg(test)]

@@ -15,12 +15,21 @@ const ECC: u16 = 0x0023;
 const NULL: u16 = 0x0010;
 const ECDSA: u16 = 0x0018;
 const P256: u16 = 0x0003;
+const AES: u16 = 0x0006;
+const CFB: u16 = 0x0043;
+/// Policy A of the profile: TPM2_PolicySecret of the endorsement hierarchy.
+const BY_ENDORSEMENT: [u8; 32] = [
+    0x83, 0x71, 0x97, 0x67, 0x44, 0x84, 0xb3, 0xf8, 0x1a, 0x90, 0xcc, 0x8d, 0x46, 0xa5, 0xd7, 0x24,
+    0xfd, 0x52, 0xd7, 0x6e, 0x06, 0x52, 0x0b, 0x64, 0xf2, 0xa1, 0xda, 0x1b, 0x33, 0x14, 0x69, 0xaa,
+];
 
 /// TPMA_OBJECT: never leaves this TPM nor its parent, made there of its own chance.
 const BOUND: u32 = 1 << 1 | 1 << 4 | 1 << 5;
 const USER_WITH_AUTH: u32 = 1 << 6;
 const NO_LOCKOUT: u32 = 1 << 10;
+const ADMIN_WITH_POLICY: u32 = 1 << 7;
 const RESTRICTED: u32 = 1 << 16;
+const DECRYPTS: u32 = 1 << 17;
 const SIGNS: u32 = 1 << 18;
 
 /// TPMA_NV.
@@ -35,15 +44,37 @@ pub const NV_WRITTEN: u32 = 1 << 29;
 
 /// An ECDSA key on P-256. `unique` tells one primary key from another.
 fn signing_key(attributes: u32, policy: &[u8], unique: &[u8]) -> Vec<u8> {
+    key_area(attributes, policy, unique, &[])
+}
+
+fn key_area(attributes: u32, policy: &[u8], x: &[u8], y: &[u8]) -> Vec<u8> {
     let area = Structure::default().u16(ECC).u16(SHA256).u32(BOUND | SIGNS | attributes);
     let area = area.sized(policy).u16(NULL).u16(ECDSA).u16(SHA256).u16(P256).u16(NULL);
-    area.sized(unique).sized(&[]).0
+    area.sized(x).sized(y).0
+}
+
+/// The endorsement key of P-256 as its maker means it (TCG EK Credential Profile, template L-2):
+/// the same in every start, and the one that a certificate in the TPM is for.
+#[must_use]
+pub fn endorsement() -> Vec<u8> {
+    let attributes = BOUND | ADMIN_WITH_POLICY | RESTRICTED | DECRYPTS;
+    let area = Structure::default().u16(ECC).u16(SHA256).u32(attributes);
+    let area = area.sized(&BY_ENDORSEMENT).u16(AES).u16(128).u16(CFB).u16(NULL);
+    area.u16(P256).u16(NULL).sized(&[0; 32]).sized(&[0; 32]).0
 }
 
 /// The identity: restricted, and only its policy entitles to it.
 #[must_use]
 pub fn identity(policy: &[u8; 32], unique: &[u8; 32]) -> Vec<u8> {
     signing_key(RESTRICTED | NO_LOCKOUT, policy, unique)
+}
+
+/// The public area that an identity of this point has to have.
+#[must_use]
+pub fn identity_of(point: &PublicKey) -> Vec<u8> {
+    let policy = super::policy::quotes_only(&craton_trust::soft::Soft);
+    let (x, y) = point.0.split_at(32);
+    key_area(RESTRICTED | NO_LOCKOUT, &policy.0, x, y)
 }
 
 /// A device-auth key: its authorization value entitles to it.
@@ -61,7 +92,7 @@ pub fn verifying_key(key: &PublicKey) -> Vec<u8> {
     area.sized(x).sized(y).0
 }
 
-/// The point of a public area of [`signing_key`]'s form.
+/// The point of a public area of ours.
 ///
 /// # Errors
 /// `TpmResponseBroken` for another form.
@@ -69,7 +100,12 @@ pub fn point(area: &[u8]) -> Result<PublicKey> {
     let read = |fields: &mut Fields<'_>| -> craton_trust::error::Result<PublicKey> {
         fields.take(8)?;
         fields.sized(64)?;
-        fields.take(10)?;
+        // Symmetric algorithm, and its size and mode if there is one; scheme, and its hash.
+        for details in [4, 2] {
+            let none = fields.u16()? == NULL;
+            fields.take(if none { 0 } else { details })?;
+        }
+        fields.take(4)?;
         let mut point = [0u8; 64];
         point.chunks_exact_mut(32).try_for_each(|half| number(fields, half))?;
         Ok(PublicKey(point))

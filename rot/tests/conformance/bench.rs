@@ -6,7 +6,7 @@ use super::swtpm::Swtpm;
 use super::world::*;
 use craton_rot::platform::file::FilePlatform;
 use craton_rot::platform::memory::MemoryPlatform;
-use craton_rot::tpm2::{Approval, Transport};
+use craton_rot::tpm2::{BootApproval, Transport};
 use craton_rot::{Engine, Manufacture, RotClass, Start};
 use craton_trust::Digest;
 use craton_trust::quoted::Registers;
@@ -81,10 +81,10 @@ impl InTpm {
 }
 
 /// What the platform's publisher approves: the registers of a TPM that nothing extended.
-pub fn approvals() -> [Approval; 1] {
+pub fn approvals() -> [BootApproval; 1] {
     let mut registers = Registers::none();
     (0..8).for_each(|register| registers.push(register, Digest([0; 32])).unwrap());
-    [Approval::sign(&Soft, &key(PLATFORM_PUBLISHER), &registers).unwrap()]
+    [BootApproval::sign(&Soft, &key(PLATFORM_PUBLISHER), &registers).unwrap()]
 }
 
 impl Bench for InTpm {

@@ -2,17 +2,19 @@
 
 use super::bench::*;
 use super::world::*;
+use craton_rot::secret::Secret;
 use craton_rot::tpm2::command::Tpm;
-use craton_rot::tpm2::platform::{COUNTER, SLOTS};
+use craton_rot::tpm2::enrol::{Enclosed, enclose};
+use craton_rot::tpm2::platform::{COUNTER, SECRETS};
 use craton_rot::tpm2::policy::quotes_only;
 use craton_rot::tpm2::wire::{Right, Structure, command};
-use craton_rot::tpm2::{Approval, TpmPlatform, template};
+use craton_rot::tpm2::{BootApproval, TpmPlatform, template};
 use craton_rot::{Action, Engine, Error, Manufacture, RootOfTrust, Start};
 use craton_trust::crypto::{Crypto as _, Signer as _};
 use craton_trust::quote::Selection;
 use craton_trust::quoted::Registers;
 use craton_trust::soft::Soft;
-use craton_trust::{Digest, evidence, quoted};
+use craton_trust::{Digest, PublicKey, evidence, quoted};
 use std::process::Command;
 
 type InTpmRot = Engine<TpmPlatform>;
@@ -21,7 +23,7 @@ fn open(bench: &InTpm) -> craton_rot::Result<InTpmRot> {
     open_with(bench, &approvals())
 }
 
-fn open_with(bench: &InTpm, approvals: &[Approval]) -> craton_rot::Result<InTpmRot> {
+fn open_with(bench: &InTpm, approvals: &[BootApproval]) -> craton_rot::Result<InTpmRot> {
     let file = bench.0.file();
     unlocked(|| Engine::open_in_tpm(bench.way(), &file, approvals, Soft, Start::Normal))
 }
@@ -86,7 +88,7 @@ fn tpm_2_another_boot_does_not_open_the_state_boot_not_approved() {
     extend(bench, 4);
     assert_eq!(open(bench).err(), Some(Error::BootNotApproved));
     // The publisher approves that release: what was sealed before is there.
-    let next = Approval::sign(&Soft, &key(PLATFORM_PUBLISHER), &registers(bench)).unwrap();
+    let next = BootApproval::sign(&Soft, &key(PLATFORM_PUBLISHER), &registers(bench)).unwrap();
     let [old] = approvals();
     let mut rot = open_with(bench, &[old, next]).unwrap();
     boot(&mut rot, &[(APP, 1)]);
@@ -98,13 +100,13 @@ fn tpm_2_a_strangers_approval_opens_nothing_tpm_refused() {
     let bench = &mut InTpm::new();
     drop(running(bench));
     extend(bench, 4);
-    let by_stranger = Approval::sign(&Soft, &key(STRANGER), &registers(bench)).unwrap();
+    let by_stranger = BootApproval::sign(&Soft, &key(STRANGER), &registers(bench)).unwrap();
     assert_eq!(open_with(bench, &[by_stranger]).err(), Some(Error::TpmRefused));
-    let forged = Approval { by: key(PLATFORM_PUBLISHER).public_key(), ..by_stranger };
+    let forged = BootApproval { by: key(PLATFORM_PUBLISHER).public_key(), ..by_stranger };
     assert_eq!(open_with(bench, &[forged]).err(), Some(Error::BootNotApproved));
     let bench = &mut InTpm::new();
     let section = platform_section(false);
-    let stranger = [Approval::sign(&Soft, &key(STRANGER), &registers(bench)).unwrap()];
+    let stranger = [BootApproval::sign(&Soft, &key(STRANGER), &registers(bench)).unwrap()];
     let (way, file) = (bench.way(), bench.0.file());
     let refused = TpmPlatform::create(way, &file, &stranger, &section).err();
     assert_eq!(refused, Some(Error::BootNotApproved));
@@ -117,11 +119,11 @@ fn tpm_2_no_authorization_value_reads_or_overwrites_a_secret() {
     drop(running(bench));
     let read = Structure::default().u16(32).u16(0).0;
     let write = Structure::default().sized(&[9; 32]).u16(0).0;
-    for (slot, (code, parameters)) in
-        SLOTS.into_iter().flat_map(|slot| [(slot, (0x14e, &read)), (slot, (0x137, &write))])
+    for (index, (code, parameters)) in
+        SECRETS.into_iter().flat_map(|index| [(index, (0x14e, &read)), (index, (0x137, &write))])
     {
-        for by in [slot, 0x4000_0001] {
-            let sent = command(code, &[by, slot], &[Right::Password(&[])], parameters);
+        for by in [index, 0x4000_0001] {
+            let sent = command(code, &[by, index], &[Right::Password(&[])], parameters);
             assert_ne!(send(bench, &sent)[6..10], [0; 4], "{code:x} by {by:x}");
         }
     }
@@ -182,7 +184,7 @@ fn rot_10_an_erase_takes_old_disks_along() {
     let rot = running(bench);
     drop(rot);
     let (file, old) = (bench.0.file(), std::fs::read(bench.0.file()).unwrap());
-    let slot = |bench: &InTpm, slot: u32| {
+    let secret_at = |bench: &InTpm, index: u32| {
         let mut tpm = Tpm::new(bench.way()).unwrap();
         let [approval] = approvals();
         let session = tpm.start_policy().unwrap();
@@ -192,17 +194,17 @@ fn rot_10_an_erase_takes_old_disks_along() {
         let (by, signature) = (&approval.by, &approval.signature);
         tpm.policy_authorize(session, by, &policy, &message, signature).unwrap();
         let mut secret = [1; 32];
-        tpm.read_secret(slot, session, &mut secret).unwrap();
+        tpm.read_secret(index, session, &mut secret).unwrap();
         secret
     };
-    let before = SLOTS.map(|index| slot(bench, index));
+    let before = SECRETS.map(|index| secret_at(bench, index));
     let in_force = before.iter().position(|secret| *secret != [0; 32]).unwrap();
     assert_eq!(before[1 - in_force], [0; 32]);
     let mut rot = open(bench).unwrap();
     let erase = order(rot.device(), 1, Action::NewEpoch(None), OWNER_ROOT);
     rot.new_epoch(&erase, None).unwrap();
     drop(rot);
-    let after = SLOTS.map(|index| slot(bench, index));
+    let after = SECRETS.map(|index| secret_at(bench, index));
     assert_eq!(after[in_force], [0; 32]);
     assert!(after[1 - in_force] != [0; 32] && !before.contains(&after[1 - in_force]));
     assert_eq!(open(bench).unwrap().status().unwrap().epoch, 2);
@@ -248,8 +250,8 @@ fn tpm2_tools_read_indices_and_keys_as_we_meant_them() {
     drop(rot);
     let counter = tool(bench, "tpm2_nvreadpublic", &[&format!("0x{COUNTER:x}")]);
     assert!(counter.contains("authwrite|nt=0x1|authread|no_da|written"), "{counter}");
-    for slot in SLOTS {
-        let secret = tool(bench, "tpm2_nvreadpublic", &[&format!("0x{slot:x}")]);
+    for index in SECRETS {
+        let secret = tool(bench, "tpm2_nvreadpublic", &[&format!("0x{index:x}")]);
         assert!(secret.contains("policywrite|policyread|no_da|written"), "{secret}");
         let policy = craton_rot::tpm2::policy::approved_by(&Soft, &approvals()[0].by);
         let policy: String = policy.0.iter().map(|byte| format!("{byte:02X}")).collect();
@@ -264,6 +266,18 @@ fn tpm2_tools_read_indices_and_keys_as_we_meant_them() {
         let x: String = key.0[..32].iter().map(|byte| format!("{byte:02x}")).collect();
         assert!(area.contains(attributes) && area.contains(&x), "{area}");
     }
+}
+
+#[test]
+fn tpm2_tools_make_the_same_endorsement_key() {
+    let bench = &mut InTpm::new();
+    let ours = Tpm::new(bench.way()).unwrap().create_endorsement().unwrap();
+    drop(Tpm::new(bench.way()));
+    let path = |name: &str| bench.0.folder.path().join(name).display().to_string();
+    let (context, area) = (path("context"), path("public"));
+    tool(bench, "tpm2_createek", &["-G", "ecc", "-c", &context, "-u", &area]);
+    let theirs = std::fs::read(area).unwrap();
+    assert!(theirs.windows(32).any(|x| x == &ours.key.0[..32]));
 }
 
 #[test]
@@ -291,4 +305,52 @@ fn tpm2_checkquote_believes_our_evidence_for_its_qualifying_data_only() {
     let good = check(&read.quote.qualifying);
     assert!(good.status.success(), "{}", String::from_utf8_lossy(&good.stderr));
     assert!(!check(&Digest([1; 32])).status.success());
+}
+
+#[test]
+fn tpm_5_a_secret_opens_in_its_tpm_for_its_identity_only_tpm_refused() {
+    let bench = &mut InTpm::new();
+    let section = platform_section(false);
+    let rot = create(bench, &manufacture(&section)).unwrap();
+    let (endorsement, identity) = (rot.endorsement_key().unwrap(), rot.identity());
+    let (secret, chance) = (Secret::new([0x5a; 32]), Secret::new([0x77; 32]));
+    let good = enclose(&endorsement, &identity, &secret, &chance).unwrap();
+    assert!(rot.activate(&good).ok().unwrap().bytes() == secret.bytes());
+    assert_eq!(rot.endorsement_key(), Ok(endorsement), "the same each time");
+    let refused = |enclosed: Enclosed| rot.activate(&enclosed).err() == Some(Error::TpmRefused);
+    let (other, own) = (InTpm::new(), key(1).public_key());
+    let elsewhere = create(&other, &manufacture(&section)).unwrap();
+    let of_other = elsewhere.endorsement_key().unwrap();
+    assert!(refused(enclose(&of_other, &identity, &secret, &chance).unwrap()));
+    assert!(refused(enclose(&endorsement, &elsewhere.identity(), &secret, &chance).unwrap()));
+    assert!(refused(enclose(&endorsement, &own, &secret, &chance).unwrap()), "made by the host");
+    for at in [0, good.blob.len() - 1] {
+        let mut broken = good.clone();
+        broken.blob[at] ^= 1;
+        assert!(refused(broken));
+    }
+    let invalid = Error::Trust(craton_trust::Error::KeyInvalid);
+    let none = enclose(&PublicKey([1; 64]), &identity, &secret, &chance);
+    assert_eq!(none.err(), Some(invalid));
+    assert_eq!(enclose(&endorsement, &identity, &secret, &Secret::zero()).err(), Some(invalid));
+}
+
+#[test]
+fn tpm_5_a_key_of_the_tpm_that_signs_more_than_quotes_is_not_enrolled() {
+    let bench = &mut InTpm::new();
+    let mut tpm = Tpm::new(bench.way()).unwrap();
+    let endorsement = tpm.create_endorsement().unwrap();
+    let (secret, chance) = (Secret::new([0x5a; 32]), Secret::new([0x77; 32]));
+    let policy = quotes_only(&Soft).0;
+    let (free, right) = (template::device_auth(&[1; 32]), template::identity(&policy, &[1; 32]));
+    for (area, is_right) in [(free, false), (right, true)] {
+        let key = tpm.create_primary(&area, &[]).unwrap();
+        let enclosed = enclose(&endorsement.key, &key.key, &secret, &chance).unwrap();
+        let session = tpm.start_policy().unwrap();
+        tpm.policy_endorsement(session).unwrap();
+        let Enclosed { blob, seed } = enclosed;
+        let opened = tpm.activate(key.handle, endorsement.handle, session, &blob, &seed);
+        assert_eq!(opened.is_ok(), is_right, "{opened:?}");
+        tpm.flush(key.handle).unwrap();
+    }
 }

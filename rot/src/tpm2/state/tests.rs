@@ -62,7 +62,7 @@ impl Life<'_> {
     }
 }
 
-fn slots() -> Slots {
+fn secrets() -> Secrets {
     [Secret::new([1; 32]), Secret::zero()]
 }
 
@@ -82,13 +82,13 @@ impl Ground for Life<'_> {
             return Ok(Vec::new());
         }
         // What is shown is whatever the holder kept under a number that counts.
-        seal(self.world.counter, &slots(), 0, [0; 12], &self.shown.to_be_bytes())
+        seal(self.world.counter, &secrets(), 0, [0; 12], &self.shown.to_be_bytes())
     }
 
     fn write(&mut self, _: bool, record: &[u8]) -> Result<()> {
         let lasts = self.step()?;
         let number = u64::from_be_bytes(record[8..16].try_into().unwrap());
-        let (_, body) = open(record, number, &slots()).unwrap();
+        let (_, body) = open(record, number, &secrets()).unwrap();
         self.world.kept.insert((number, u32::from_be_bytes(body.try_into().unwrap())));
         if lasts { Ok(()) } else { Err(Error::StorageFailed) }
     }
@@ -112,7 +112,7 @@ struct Tally {
 /// A life: a start on the shown state, and then as many commits as the power allows.
 fn live(world: &mut World, shown: u32, steps: u32, lands: bool, commits: u32, tally: &mut Tally) {
     let mut life = Life { world, shown, steps_left: steps, lands };
-    let Ok((mut bound, body)) = Bound::start_committing(&mut life, &slots(), commits) else {
+    let Ok((mut bound, body)) = Bound::start_committing(&mut life, &secrets(), commits) else {
         return;
     };
     tally.starts += 1;
@@ -123,8 +123,8 @@ fn live(world: &mut World, shown: u32, steps: u32, lands: bool, commits: u32, ta
     life.world.seen = state;
     while life.steps_left > 0 || life.lands {
         let next = life.world.child(state);
-        if bound.commit(&mut life, &slots(), 0, &next.to_be_bytes()).is_err() {
-            let again = bound.commit(&mut life, &slots(), 0, &state.to_be_bytes());
+        if bound.commit(&mut life, &secrets(), 0, &next.to_be_bytes()).is_err() {
+            let again = bound.commit(&mut life, &secrets(), 0, &state.to_be_bytes());
             assert_eq!(again, Err(Error::ResetNeeded), "{LEFT}, and a write went on");
             return;
         }
@@ -179,16 +179,16 @@ fn tpm_1_a_start_that_commits_less_is_shown_to_go_back() {
 
 #[test]
 fn a_record_that_was_changed_or_is_of_another_number_does_not_count() {
-    let record = seal(7, &slots(), 0, [3; 12], b"body").unwrap();
-    assert_eq!(open(&record, 7, &slots()), Some((0, b"body".to_vec())));
-    assert_eq!(open(&record, 8, &slots()), None);
+    let record = seal(7, &secrets(), 0, [3; 12], b"body").unwrap();
+    assert_eq!(open(&record, 7, &secrets()), Some((0, b"body".to_vec())));
+    assert_eq!(open(&record, 8, &secrets()), None);
     for bit in 0..record.len() * 8 {
         let mut broken = record.clone();
         broken[bit / 8] ^= 1 << (bit % 8);
         let number = u64::from_be_bytes(broken[8..16].try_into().unwrap());
-        assert_eq!(open(&broken, number, &slots()), None, "{bit}");
+        assert_eq!(open(&broken, number, &secrets()), None, "{bit}");
     }
     for length in 0..record.len() {
-        assert_eq!(open(&record[..length], 7, &slots()), None, "{length}");
+        assert_eq!(open(&record[..length], 7, &secrets()), None, "{length}");
     }
 }
