@@ -7,7 +7,9 @@
 //! publisher signed, an admitted set, and exactly that set's images; ATT-3 a device is what its
 //! endorsement says, at least as good as its product demands; ATT-4 no production certificate
 //! outside mode Normal; ATT-5 the root of trust's own layer agrees with the platform, the
-//! endorsement and the claims; ATT-6 nothing measured is below a floor that the device claims.
+//! endorsement and the claims; ATT-6 nothing measured is below a floor that the device claims;
+//! ATT-7 which scheme counts is the endorsement's word: a TPM's identity is believed by its quotes
+//! and by nothing else, and nobody else by a quote.
 //!
 //! Not compared: which program the root of trust is (the layer's code, the implementation id). No
 //! list of good ones is published yet.
@@ -25,6 +27,7 @@ use craton_trust::crypto::Crypto as _;
 use craton_trust::dice::Mode;
 use craton_trust::endorsement::RotClass;
 use craton_trust::evidence::{self, Authentic, IMAGE_SET, Lifecycle, Purpose, check_in_nonce};
+use craton_trust::quoted::{self, Registers};
 use craton_trust::{CatalogId, ClassId, ComponentId, DeviceId, Digest, PublicKey, SetId};
 
 /// What the service knows of a device before it checks in.
@@ -69,9 +72,17 @@ pub struct Asked {
 pub struct Appraised {
     catalog: CatalogId,
     authentic: Authentic,
+    registers: Option<Registers>,
 }
 
 impl Appraised {
+    /// What the firmware and the loader measured into a TPM. No reference value of ours says what
+    /// is right there: it is what this device shows, and no more.
+    #[must_use]
+    pub fn registers(&self) -> Option<&Registers> {
+        self.registers.as_ref()
+    }
+
     /// Its catalog.
     #[must_use]
     pub fn catalog(&self) -> CatalogId {
@@ -136,7 +147,7 @@ pub fn appraise(
     evidence: &[u8],
     references: &impl References,
 ) -> Result<Appraised, AttestError> {
-    let authentic = evidence::verify(&AwsLc, &known.identity, evidence)?;
+    let (authentic, registers) = verify(known, evidence)?;
     let claims = &authentic.claims;
     let nonce = check_in_nonce(&AwsLc, &known.catalog, &asked.freshness, &asked.request);
     claims.check(&nonce, Purpose::CheckIn, &known.catalog)?;
@@ -158,7 +169,19 @@ pub fn appraise(
     }
     check_layer(&authentic, known)?;
     measured::check(claims, references)?;
-    Ok(Appraised { catalog: known.catalog, authentic: (*authentic).clone() })
+    Ok(Appraised { catalog: known.catalog, authentic, registers })
+}
+
+/// By the scheme of the endorsed class (ATT-7).
+fn verify(
+    known: &Known,
+    evidence: &[u8],
+) -> Result<(Authentic, Option<Registers>), craton_trust::Error> {
+    if known.rot == RotClass::Tpm {
+        let quoted = quoted::verify(&AwsLc, &known.identity, evidence)?;
+        return Ok((quoted.authentic.clone(), Some(quoted.registers)));
+    }
+    Ok(((*evidence::verify(&AwsLc, &known.identity, evidence)?).clone(), None))
 }
 
 /// What the root of trust's certificate says of itself against what others say of it (ATT-5). The

@@ -6,8 +6,9 @@ use super::*;
 use craton_trust::Error;
 use craton_trust::cose::Kind;
 use craton_trust::crypto::Signer as _;
-use craton_trust::dice::{self, Inputs, Layer};
+use craton_trust::dice::{self, Certified, Inputs, Layer};
 use craton_trust::evidence::{Claims, Measured, Measurements, TRUST_STORE};
+use craton_trust::quoted::SignedQuote;
 use craton_trust::rollback::Floors;
 use craton_trust::set::{self, ImageSetBuilder, Member};
 use craton_trust::signed::seal;
@@ -155,6 +156,26 @@ fn device() -> Device {
     Device { identity, inputs, claims, known, asked }
 }
 
+/// The evidence that a TPM with this identity gives.
+fn quote(device: &Device) -> Vec<u8> {
+    let Inputs { code, configuration, authority, .. } = device.inputs;
+    let (mode, subject) = (device.claims.mode, device.identity.public_key());
+    let layer = Certified { code, configuration, authority, mode, subject };
+    let mut registers = Registers::none();
+    registers.push(7, Digest([7; 32])).unwrap();
+    let quote = |qualifying: &Digest| {
+        let head = [&[0xff, 0x54, 0x43, 0x47, 0x80, 0x18, 0, 34][..], &[7; 34], &[0, 32]].concat();
+        let (clock, selection) = ([0; 25], registers.selection.encode());
+        let digest = registers.digest(&Soft).0;
+        let parts = [&head[..], &qualifying.0, &clock, &selection, &[0, 32], &digest];
+        let attest = parts.concat();
+        let signature = device.identity.sign(&[&attest])?;
+        SignedQuote::new(&attest, signature, registers)
+    };
+    let mut out = vec![0u8; evidence::EVIDENCE_MAX];
+    quoted::write(&Soft, &device.claims, &layer, quote, &mut out).unwrap().to_vec()
+}
+
 fn evidence(device: &Device) -> Vec<u8> {
     let inputs = Inputs { mode: device.claims.mode as u8, ..device.inputs };
     let next = Layer::of_uds(&[9; 32]).next(&Soft, &inputs);
@@ -286,6 +307,44 @@ fn att_6_refuses_what_runs_below_its_own_floor_as_below_own_floor() {
 #[test]
 fn att_3_refuses_a_worse_root_of_trust_as_rot_class_below() {
     assert_eq!(refused(|d| d.known.least_rot = RotClass::Tpm), AttestError::RotClassBelow);
+}
+
+#[test]
+fn att_7_a_tpm_is_believed_by_its_quotes_and_nobody_else_by_one() {
+    let mut device = device();
+    let by = |device: &Device, evidence: &[u8]| {
+        appraise(&device.known, &device.asked, evidence, &Published)
+    };
+    let (token, quote) = (evidence(&device), quote(&device));
+    assert!(by(&device, &token).is_ok_and(|appraised| appraised.registers().is_none()));
+    assert!(by(&device, &quote).is_err());
+    device.known.rot = RotClass::Tpm;
+    let appraised = by(&device, &quote).unwrap();
+    assert_eq!((appraised.counters(), appraised.client_key()), ((3, 1), PublicKey([6; 64])));
+    let shown = appraised.registers().unwrap().iter().collect::<Vec<_>>();
+    assert_eq!(shown, [(7, &Digest([7; 32]))]);
+    // Who had the TPM's key sign a certificate for a key of his own would be believed by this.
+    assert!(by(&device, &token).is_err());
+}
+
+#[test]
+fn att_7_what_is_refused_of_a_token_is_refused_of_a_quote() {
+    let refused = |change: fn(&mut Device)| {
+        let mut device = device();
+        device.known.rot = RotClass::Tpm;
+        change(&mut device);
+        appraise(&device.known, &device.asked, &quote(&device), &Published).unwrap_err()
+    };
+    assert_eq!(refused(|d| d.known.last = Some((3, 1))), AttestError::CountersStale);
+    assert_eq!(refused(|d| d.known.least_rot = RotClass::Silicon), AttestError::RotClassBelow);
+    assert_eq!(refused(|d| d.inputs.authority = [3; 64]), AttestError::PlatformForeign);
+    assert_eq!(refused(|d| d.known.class = ClassId([5; 16])), AttestError::ClassOther);
+    let debug = AttestError::ModeNotNormal(Mode::Debug);
+    assert_eq!(refused(|d| d.claims.mode = Mode::Debug), debug);
+    let nonce = AttestError::Evidence(Error::NonceMismatch);
+    assert_eq!(refused(|d| d.asked.freshness = [0; 32]), nonce);
+    let unmeasured = AttestError::RuntimeUnmeasured;
+    assert_eq!(refused(|d| d.claims.measured = list(&[STORE])), unmeasured);
 }
 
 #[test]
