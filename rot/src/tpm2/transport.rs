@@ -128,6 +128,24 @@ mod tests {
     }
 
     #[test]
+    fn a_response_may_come_in_pieces_and_over_tcp() {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let emulator = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut command = [0; 7];
+            stream.read_exact(&mut command).unwrap();
+            for piece in [&b"\x80\x01\x00"[..], b"\x00\x00\x0c\x00\x00\x00\x00a", b"b"] {
+                stream.write_all(piece).unwrap();
+            }
+            command
+        });
+        let response = Transport::tcp(address).unwrap().exchange(b"command");
+        assert_eq!(response.unwrap(), b"\x80\x01\x00\x00\x00\x0c\x00\x00\x00\x00ab");
+        assert_eq!(&emulator.join().unwrap(), b"command");
+    }
+
+    #[test]
     fn a_tpm_that_is_not_there_or_elsewhere_is_tpm_unreachable() {
         let unreachable = Some(Error::TpmUnreachable);
         assert_eq!(Transport::device(Path::new("/nonexistent/tpm")).err(), unreachable);
