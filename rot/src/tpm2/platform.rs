@@ -204,7 +204,7 @@ fn approver(approvals: &[BootApproval], platform_section: &[u8]) -> Result<Publi
     let publisher = section.role(Role::Publisher);
     let by = approvals.first().ok_or(Error::BootNotApproved)?.by;
     let right = publisher.threshold == 1
-        && publisher.keys().contains(&by)
+        && publisher.contains(&by)
         && approvals.iter().all(|approval| approval.by == by);
     if right { Ok(by) } else { Err(Error::BootNotApproved) }
 }
