@@ -283,7 +283,10 @@ impl<'b> Section<'b> {
             let from = end + RoleSize::HEAD_SIZE;
             end = from + size.keys_size();
             let place = room.get_mut(from..end).ok_or(Error::BufferTooSmall)?;
-            place.copy_from_slice(keys.keys.as_flattened());
+            // They are as long as each other, which the compiler cannot see: copying them as
+            // slices would be a panic site.
+            let bytes = place.iter_mut().zip(keys.keys.as_flattened());
+            bytes.for_each(|(place, byte)| *place = *byte);
         }
         Ok(self.with_roles(sizes, room.get(..end).ok_or(Error::BufferTooSmall)?))
     }

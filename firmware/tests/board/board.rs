@@ -54,10 +54,15 @@ fn programs() -> &'static Path {
 pub const PROGRAM_ROM: &str = "rom";
 pub const PROGRAM_RUNTIME: &str = "runtime";
 
+/// A built program.
+pub fn elf(program: &str) -> Vec<u8> {
+    std::fs::read(programs().join(program)).unwrap()
+}
+
 /// The address of the one symbol of a program whose path ends in `name`.
 pub fn address(program: &str, name: &str) -> usize {
-    let elf = std::fs::read(programs().join(program)).unwrap();
-    let file = object::File::parse(&*elf).unwrap();
+    let bytes = elf(program);
+    let file = object::File::parse(&*bytes).unwrap();
     let is = |symbol: &object::Symbol<'_, '_>| {
         let path: String = name.split("::").map(|part| format!("{}{part}", part.len())).collect();
         symbol.name().is_ok_and(|found| found == name || found.contains(&path))

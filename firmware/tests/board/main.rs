@@ -13,6 +13,7 @@ mod figures;
 mod manufacturing;
 #[path = "../../../rot/tests/conformance/owners.rs"]
 mod owners;
+mod panics;
 mod rom;
 mod runtime;
 #[path = "../../../rot/tests/conformance/sealing.rs"]
