@@ -16,6 +16,8 @@ const STEPS: [(&str, &str); 4] = [
     ("firmware: tests", "cargo test --release --locked"),
 ];
 
+/// What [`build`] builds, below the workspace.
+pub const BUILT: &str = "target/firmware";
 const BUILD: [(&str, &str); 2] = [
     (
         "firmware: programs",
@@ -35,18 +37,21 @@ pub fn build(root: &Path) -> Result<()> {
     BUILD.iter().try_for_each(|(name, line)| step::run(&folder, name, line))
 }
 
-/// Checks `firmware/` and boots it on an emulated chip. Without the emulator or the target it says
+/// Checks `firmware/`, boots it on an emulated chip, and builds what a virtual board needs; whether
+/// it did. Without the emulator or the target it says
 /// what it leaves out; the run that decides a merge does not start without the emulator (`needs`).
-pub fn check(root: &Path) -> Result<()> {
+pub fn check(root: &Path) -> Result<bool> {
     if !needs::present("qemu-system-arm") {
         println!("xtask: NOT CHECKED: firmware/: install qemu-system-arm");
-        return Ok(());
+        return Ok(false);
     }
     let line = format!("rustup target add {TARGET}");
     if let Err(why) = step::run(root, "target of the firmware", &line) {
         println!("xtask: NOT CHECKED: firmware/: {why:#}");
-        return Ok(());
+        return Ok(false);
     }
     let folder = root.join("firmware");
-    STEPS.iter().try_for_each(|(name, line)| step::run(&folder, name, line))
+    STEPS.iter().try_for_each(|(name, line)| step::run(&folder, name, line))?;
+    build(root)?;
+    Ok(true)
 }

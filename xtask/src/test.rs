@@ -16,9 +16,12 @@ pub fn run(root: &Path, unasked: bool) -> Result<()> {
     licences::check(root)?;
     step::run(root, "clippy", CLIPPY)?;
     generated::run(root, generated::Mode::Check)?;
-    firmware::check(root)?;
+    let firmware = firmware::check(root)?;
     println!("xtask: tests: {TEST}");
     let mut tests = step::command(root, TEST)?;
+    if firmware {
+        tests.env("CRATON_FIRMWARE", root.join(firmware::BUILT));
+    }
     // Becomes cargo: its exit status is ours, and nothing is printed after it.
     let why = tests.exec();
     Err(why).with_context(|| format!("{TEST}: did not start"))
