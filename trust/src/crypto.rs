@@ -26,6 +26,17 @@ pub trait Crypto {
     fn es256_verify(&self, key: &PublicKey, parts: &[&[u8]], signature: &Signature) -> Result<()>;
 }
 
+/// What also tells the number that a signature is compared with, for who compares it twice.
+pub trait Es256Point: Crypto {
+    /// The x of the signature's point, modulo the order of the group: `r` of a right signature, and
+    /// any other number otherwise.
+    ///
+    /// # Errors
+    /// `KeyInvalid` if the key is no point of the curve, `SignatureInvalid` for numbers that no
+    /// signature has.
+    fn es256_x(&self, key: &PublicKey, digest: &Digest, signature: &Signature) -> Result<[u8; 32]>;
+}
+
 /// What signs with one key that it keeps to itself.
 pub trait Signer {
     /// The key that verifies.

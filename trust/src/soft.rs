@@ -1,6 +1,6 @@
 //! The algorithms in portable Rust: p256 and sha2. What a device without an accelerator uses.
 
-use crate::crypto::{Crypto, KeyedCrypto, Signature, Signer};
+use crate::crypto::{Crypto, Es256Point, KeyedCrypto, Signature, Signer};
 use crate::error::{Error, Result};
 use crate::hash;
 use crate::id::Digest;
@@ -31,6 +31,17 @@ impl Crypto for Soft {
         let signature = signature.map_err(|_| Error::SignatureInvalid)?;
         let digest = self.sha256(parts);
         point.verify_prehash(&digest.0, &signature).map_err(|_| Error::SignatureInvalid)
+    }
+}
+
+impl Es256Point for Soft {
+    /// Its library tells a verdict alone: the x is `r` of a right signature, and 0 otherwise.
+    fn es256_x(&self, key: &PublicKey, digest: &Digest, signature: &Signature) -> Result<[u8; 32]> {
+        let point = VerifyingKey::from_sec1_bytes(&key.to_sec1()).map_err(|_| Error::KeyInvalid)?;
+        let parsed = p256::ecdsa::Signature::from_slice(signature);
+        let parsed = parsed.map_err(|_| Error::SignatureInvalid)?;
+        let right = point.verify_prehash(&digest.0, &parsed).is_ok();
+        Ok(signature.first_chunk().filter(|_| right).copied().unwrap_or([0; 32]))
     }
 }
 

@@ -394,6 +394,14 @@ pub fn unchecked_parse<'b>(
     Ok((ImageId(digest.0), Image::parse(manifest)?))
 }
 
+/// The digest that an envelope's signatures are over, believed by nobody yet.
+///
+/// # Errors
+/// Those of the encoding.
+pub fn unchecked_digest(envelope: &[u8]) -> Result<Digest> {
+    read_digest(split(envelope)?.1)
+}
+
 /// The parts of an envelope `{2: [digest, signatures…], 3: manifest}`.
 fn split(envelope: &[u8]) -> Result<(Signatures<'_>, &[u8], &[u8])> {
     if envelope.len() > ENVELOPE_MAX {

@@ -1,7 +1,7 @@
 //! ECDSA over P-256 with SHA-256 (FIPS 186-5), with the nonces of RFC 6979.
 
 use super::point::Point;
-use super::residue::{Field, Modulus as _, Order, Scalar, Words, sum};
+use super::residue::Scalar;
 use crate::crypto::Signature;
 use crate::error::{Error, Result};
 use crate::hash;
@@ -40,11 +40,17 @@ pub(super) fn sign(key: &Scalar, digest: &Digest) -> Result<Signature> {
 
 /// Whether `signature` is the key's over the digest.
 pub(super) fn verify(key: &PublicKey, digest: &Digest, signature: &Signature) -> Result<()> {
-    let point = Point::from_bytes(&key.0).ok_or(Error::KeyInvalid)?;
-    verified(&point, digest, signature).ok_or(Error::SignatureInvalid)
+    let x = x(key, digest, signature)?;
+    if signature.starts_with(&x) { Ok(()) } else { Err(Error::SignatureInvalid) }
 }
 
-fn verified(key: &Point, digest: &Digest, signature: &Signature) -> Option<()> {
+/// What `r` of a right signature is.
+pub(super) fn x(key: &PublicKey, digest: &Digest, signature: &Signature) -> Result<[u8; 32]> {
+    let point = Point::from_bytes(&key.0).ok_or(Error::KeyInvalid)?;
+    x_of(&point, digest, signature).ok_or(Error::SignatureInvalid)
+}
+
+fn x_of(key: &Point, digest: &Digest, signature: &Signature) -> Option<[u8; 32]> {
     let (r_bytes, s) = signature.split_first_chunk::<32>()?;
     let (r, s) = (Scalar::from_bytes(r_bytes)?, Scalar::from_bytes(s.try_into().ok()?)?);
     if r.is_zero() || s.is_zero() {
@@ -54,17 +60,8 @@ fn verified(key: &Point, digest: &Digest, signature: &Signature) -> Option<()> {
     let u = Scalar::from_bytes_modulo(&digest.0).times(&inverse);
     let v = r.times(&inverse);
     let point = key.combination(&u.to_words(), &v.to_words());
-    // r is an x modulo the order, and a field element may be the order or more.
-    let r = r.to_words();
-    let x = Field::from_words(&r).is_some_and(|x| point.has_x(&x));
-    let above = || above_order(&r).is_some_and(|x| point.has_x(&x));
-    (x || above()).then_some(())
-}
-
-/// r plus the order, if that is an element of the field.
-fn above_order(r: &Words) -> Option<Field> {
-    let (words, carry) = sum(r, &Order::WORDS);
-    if carry { None } else { Field::from_words(&words) }
+    // The point at infinity gives 0, which no r is; a field element may be the order or more.
+    Some(Scalar::from_bytes_modulo(&point.x_bytes()).to_bytes())
 }
 
 /// The nonces of one key and digest (RFC 6979 §3.2), wiped when they are no longer needed.

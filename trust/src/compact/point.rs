@@ -66,11 +66,6 @@ impl Point {
         x
     }
 
-    /// Whether the point has the x; the point at infinity has none.
-    pub(super) fn has_x(&self, x: &Field) -> bool {
-        !self.z.is_zero() && x.times(&self.z).equals(&self.x)
-    }
-
     /// Algorithm 4.
     pub(super) fn plus(&self, other: &Self) -> Self {
         let (p, q) = (self, other);
