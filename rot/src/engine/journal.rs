@@ -10,6 +10,7 @@
 use crate::error::{Error, Result};
 use crate::platform::{Platform, SECTOR_SIZE, Sector};
 use craton_trust::crypto::Crypto;
+use zeroize::Zeroize as _;
 
 const MAGIC: &[u8; 8] = b"craton\x01s";
 /// Magic, generation, length, SHA-256 of those and the body.
@@ -56,6 +57,24 @@ impl Journal {
         Ok((newest, length))
     }
 
+    /// Whether the other copy is whole, too, and at least as new: then a fault chose this one.
+    /// Both are read once more: nothing that chose is believed.
+    pub fn is_outdated(&self, platform: &impl Platform, crypto: &impl Crypto) -> Result<bool> {
+        let mut body = [0u8; BODY_MAX];
+        let own = read(platform, crypto, self.newest, &mut body);
+        let other = read(platform, crypto, self.other(), &mut body);
+        body.zeroize();
+        let (own, other) = (own?, other?);
+        Ok(other.map(|(generation, _)| generation) >= own.map(|(generation, _)| generation))
+    }
+
+    const fn other(&self) -> Sector {
+        match self.newest {
+            Sector::StateA => Sector::StateB,
+            _ => Sector::StateA,
+        }
+    }
+
     /// Refuses any write before the reset that shows which generation counts.
     ///
     /// # Errors
@@ -76,10 +95,7 @@ impl Journal {
         crypto: &impl Crypto,
         body: &[u8],
     ) -> Result<()> {
-        let free = match self.newest {
-            Sector::StateA => Sector::StateB,
-            _ => Sector::StateA,
-        };
+        let free = self.other();
         self.check_certain()?;
         let generation = self.generation.checked_add(1).ok_or(Error::StorageDamaged)?;
         let length = u32::try_from(body.len()).map_err(|_| Error::StorageFull)?;

@@ -6,6 +6,7 @@
 mod attest;
 mod boot;
 mod device_auth;
+mod doubt;
 mod journal;
 mod ladder;
 mod layer;

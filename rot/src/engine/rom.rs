@@ -10,15 +10,18 @@
 //! slot ([`unverified`]) and hands no layer over.
 //!
 //! The decision needs no secret: the device secret is read for [`Runtime::layer`] only, which
-//! nobody has who was refused. It promises nothing about faults that skip or change an instruction.
+//! nobody has who was refused. Everything that decides is compared once more by `doubt` (ROT-18);
+//! what comes of that is [`Runtime::token`].
 
+pub use super::doubt::GO;
+use super::doubt::{Watched, doubts};
 use super::layer::Layer0;
 use super::reset::{Start, load_state};
 use super::state::{Program, State};
 use super::{lifecycle, sections};
 use crate::error::{Error, Result};
 use crate::platform::{Platform, Row};
-use craton_trust::crypto::{Crypto, KeyedCrypto};
+use craton_trust::crypto::{Crypto, Es256Point, KeyedCrypto};
 use craton_trust::evidence::Lifecycle;
 use craton_trust::rollback;
 use craton_trust::store::{Role, Section, SectionKind};
@@ -31,8 +34,10 @@ pub struct Runtime<'p> {
     program: &'p [u8],
     about: Program,
     digest: Digest,
+    manifest: Digest,
     genesis: Digest,
     debug_next: bool,
+    doubt: u32,
 }
 
 impl<'p> Runtime<'p> {
@@ -52,6 +57,18 @@ impl<'p> Runtime<'p> {
     #[must_use]
     pub const fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// The digest of the manifest that the signatures are over.
+    pub(super) const fn manifest(&self) -> Digest {
+        self.manifest
+    }
+
+    /// [`GO`] if nothing speaks against this program, and any other number otherwise: what starts
+    /// it computes its address from this, and does not branch on it (ROT-18).
+    #[must_use]
+    pub const fn token(&self) -> u32 {
+        self.doubt ^ GO
     }
 
     /// Derives the layer of this program, and hides the device secret until the next reset (ROT-1).
@@ -79,6 +96,18 @@ impl<'p> Runtime<'p> {
 #[inline(never)] // a step that is measured
 pub fn select<'p>(
     platform: &impl Platform,
+    crypto: &impl Es256Point,
+    package: &'p [u8],
+) -> Result<Runtime<'p>> {
+    let watched = Watched::new(crypto);
+    let mut runtime = verify(platform, &watched, package)?;
+    runtime.doubt = doubts(platform, &watched, package, &runtime)?; // ROT-18
+    Ok(runtime)
+}
+
+/// The first look: each fact is a branch, and the first that is not so is the refusal.
+fn verify<'p>(
+    platform: &impl Platform,
     crypto: &impl Crypto,
     package: &'p [u8],
 ) -> Result<Runtime<'p>> {
@@ -96,7 +125,8 @@ pub fn select<'p>(
     image.check_payload(&digest, program.len() as u64)?; // IMG-3
     let about = Program { component: image.component, security_version: image.security_version };
     let (genesis, debug_next) = (state.platform.genesis, state.debug_next);
-    Ok(Runtime { program, about, digest, genesis, debug_next })
+    let manifest = image.digest();
+    Ok(Runtime { program, about, digest, manifest, genesis, debug_next, doubt: !0 })
 }
 
 /// The program of a package that nothing verified: for a chip without a secret (ROT-17).
@@ -108,7 +138,7 @@ pub fn unverified(package: &[u8]) -> Result<&[u8]> {
 }
 
 /// Program and envelope of a package; nothing of it is believed.
-fn split(package: &[u8]) -> Result<(&[u8], &[u8])> {
+pub(super) fn split(package: &[u8]) -> Result<(&[u8], &[u8])> {
     let invalid = Error::Trust(craton_trust::Error::FooterInvalid);
     let footer = package.last_chunk::<FOOTER_SIZE>().ok_or(invalid)?;
     let footer = Footer::parse(footer, package.len() as u64)?;

@@ -1,0 +1,166 @@
+//! The second look at a program, without a branch: what speaks against it, as bits of a word.
+//!
+//! Rule ROT-18: no single instruction that is skipped, and no single bit that flips while a word is
+//! loaded, makes a ROM start a bad program. So each fact is compared twice, by different
+//! instructions: [`super::rom`] compares it and branches, and [`doubts`] reads what decides once
+//! more (fuses, state, section, envelope) and ORs the differences, of which none is a branch. The
+//! word that comes of it is mixed into the address that the ROM jumps to: whoever skips a branch
+//! jumps to nowhere. What is costly is computed once, the program's digest and the point of the
+//! signature, and those values are compared twice.
+//!
+//! What is compared, each by a line of [`doubts`]: that the signatures' points are theirs, and that
+//! there are as many as the role wants; the signed digest with that of the manifest that was
+//! verified and with that of the manifest as it is read again; the payload's digest, place and
+//! size; class, component and type; the version with floor and ceiling; the genesis with the fuses;
+//! and that the state is the newest.
+//!
+//! It promises nothing about two faults, or one that lasts for more than an instruction.
+
+use super::reset::load_state;
+use super::rom::{self, Runtime};
+use super::sections;
+use crate::error::Result;
+use crate::platform::{Platform, Row};
+use core::cell::Cell;
+use core::hint::black_box;
+use craton_trust::crypto::{Crypto, Es256Point, Signature};
+use craton_trust::store::{Role, Section, SectionKind};
+use craton_trust::suit::{self, ImageType};
+use craton_trust::{Digest, PublicKey};
+
+/// Algorithms that remember by how much the signatures failed that they verified.
+pub struct Watched<'c, C> {
+    crypto: &'c C,
+    difference: Cell<u32>,
+    count: Cell<u32>,
+}
+
+impl<'c, C: Es256Point> Watched<'c, C> {
+    pub const fn new(crypto: &'c C) -> Self {
+        Self { crypto, difference: Cell::new(0), count: Cell::new(0) }
+    }
+}
+
+impl<C: Es256Point> Crypto for Watched<'_, C> {
+    fn sha256(&self, parts: &[&[u8]]) -> Digest {
+        self.crypto.sha256(parts)
+    }
+
+    fn sha512(&self, parts: &[&[u8]]) -> [u8; 64] {
+        self.crypto.sha512(parts)
+    }
+
+    fn hmac_sha512(&self, key: &[u8], parts: &[&[u8]]) -> [u8; 64] {
+        self.crypto.hmac_sha512(key, parts)
+    }
+
+    fn es256_verify(
+        &self,
+        key: &PublicKey,
+        parts: &[&[u8]],
+        signature: &Signature,
+    ) -> craton_trust::error::Result<()> {
+        let x = self.crypto.es256_x(key, &self.crypto.sha256(parts), signature)?;
+        let (r, _) = signature.split_at(x.len());
+        self.difference.set(self.difference.get() | difference(&x, r));
+        self.count.set(self.count.get().wrapping_add(1));
+        if x == *r { Ok(()) } else { Err(craton_trust::Error::SignatureInvalid) }
+    }
+}
+
+/// What speaks against a program that the branches of [`rom::select`] found good: 0 is nothing.
+///
+/// # Errors
+/// Those of reading all of it once more.
+#[inline(never)] // its room leaves the stack before a layer is derived
+pub fn doubts<C: Es256Point>(
+    platform: &impl Platform,
+    crypto: &Watched<'_, C>,
+    package: &[u8],
+    runtime: &Runtime<'_>,
+) -> Result<u32> {
+    let (journal, state) = load_state(platform, crypto)?;
+    let outdated = journal.is_outdated(platform, crypto)?;
+    let (kind, roles) = (SectionKind::Platform, [Role::Publisher]);
+    let mut room = [0u8; Section::excerpt_size(1)];
+    let authority = sections::load(platform, crypto, kind, &state.platform, &roles, &mut room)?;
+    let (program, envelope) = rom::split(package)?;
+    let signed = suit::unchecked_digest(envelope)?;
+    let (manifest, image) = suit::unchecked_parse(crypto, envelope)?;
+    let (mut genesis, mut class) = ([0xff; 32], [0xff; 16]);
+    platform.fuses(Row::PlatformGenesis, &mut genesis)?;
+    platform.fuses(Row::Class, &mut class)?;
+    // A ROM's state has no program of its own only until it started one for the first time.
+    let own = state.own.unwrap_or(runtime.about());
+    let floor = state.own.map_or(0, |own| own.security_version);
+    let unpinned = state.own.is_none() && (state.boot != 0 || state.confirmed.is_some());
+    let digest = runtime.digest();
+    let signers = u64::from(authority.role(Role::Publisher).threshold).max(1);
+    let against = [
+        crypto.difference.get(),
+        below(crypto.count.get().into(), signers),
+        difference(&signed.0, &runtime.manifest().0),
+        difference(&signed.0, &manifest.0),
+        difference(&digest.0, &image.payload.0),
+        unequal(program.len() as u64, image.payload_size),
+        unequal(program.as_ptr().addr() as u64, runtime.program().as_ptr().addr() as u64),
+        unequal(program.len() as u64, runtime.program().len() as u64),
+        difference(&class, &image.class.0),
+        difference(&own.component.0, &image.component.0),
+        unequal(image.image_type as u64, ImageType::RootOfTrust as u64),
+        below(image.security_version, floor),
+        below(authority.ceiling, image.security_version),
+        unequal(image.security_version, runtime.about().security_version),
+        difference(&genesis, &state.platform.genesis.0),
+        unequal(outdated.into(), 0),
+        unequal(unpinned.into(), 0),
+    ];
+    Ok(against.iter().fold(0, |all, bits| all | bits))
+}
+
+/// The bits by which two strings of one length differ.
+#[inline(never)] // so that no compiler concludes from an earlier comparison what comes of this one
+fn difference(a: &[u8], b: &[u8]) -> u32 {
+    let lengths = unequal(a.len() as u64, b.len() as u64);
+    let bytes = black_box(a).iter().zip(black_box(b));
+    bytes.fold(lengths, |bits, (a, b)| bits | u32::from(a ^ b))
+}
+
+/// The bits by which two numbers differ.
+#[inline(never)]
+fn unequal(a: u64, b: u64) -> u32 {
+    let bits = black_box(a) ^ black_box(b);
+    bits as u32 | (bits >> 32) as u32
+}
+
+/// All ones if a is below b.
+#[inline(never)]
+fn below(a: u64, b: u64) -> u32 {
+    u32::from(black_box(a).overflowing_sub(black_box(b)).1).wrapping_neg()
+}
+
+/// What a program's start is mixed with. It is far from what a register or an empty memory holds.
+pub const GO: u32 = 0x5ac3_96e1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rot_18_a_difference_of_any_bit_is_a_doubt() {
+        for bit in 0..256 {
+            let mut other = [0x5a; 32];
+            other[bit / 8] ^= 1 << (bit % 8);
+            assert_ne!(difference(&[0x5a; 32], &other), 0);
+        }
+        assert_eq!(difference(&[0x5a; 32], &[0x5a; 32]), 0);
+        assert_ne!(difference(&[0; 31], &[0; 32]), 0);
+        for bit in 0..64 {
+            assert_ne!(unequal(1 << bit, 0), 0);
+            assert_eq!(unequal(1 << bit, 1 << bit), 0);
+        }
+        for (a, b) in [(0, 1), (3, 4), (4095, u64::MAX)] {
+            assert_eq!((below(a, b), below(b, a), below(a, a)), (!0, 0, 0));
+        }
+    }
+}
