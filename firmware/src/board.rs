@@ -1,7 +1,7 @@
 //! The board: what there is one of, and the driver of its fuses and flash.
 
 use crate::map;
-use crate::register::write_register;
+use crate::register::{read_register, write_register};
 use crate::uart::Uart;
 use core::ops::Range;
 use core::ptr;
@@ -75,6 +75,15 @@ impl Chip {
         self.uds_locked = true;
     }
 
+    /// What speaks against this chip being blank: 0 is nothing. Without a branch, and by one word
+    /// of the fuses where the engine reads bytes (ROT-18).
+    #[must_use]
+    pub fn doubt_blank(&self) -> u32 {
+        let (offset, _) = Row::Lifecycle.place();
+        let bytes = read_register(map::FUSES + offset).to_le_bytes();
+        bytes.iter().fold(0, |doubt, byte| doubt | 4u32.wrapping_sub(byte.count_ones()) >> 3)
+    }
+
     /// Mixes somebody's random bytes into the random numbers.
     ///
     /// # Errors
@@ -117,6 +126,19 @@ impl Chip {
     }
 }
 
+/// Nothing outside the ROM can be executed from here on: a jump that a fault made is a fault
+/// (ROT-18).
+pub fn confine() {
+    regions::confine();
+}
+
+/// A program can be executed, unless there is a bit of doubt. A real chip has a lock for its MPU;
+/// what runs here can change it.
+#[inline(always)] // in what never returns: whoever falls into it finds no return address (ROT-18)
+pub fn open(doubt: u32) {
+    regions::open(doubt);
+}
+
 /// Copies from the PSRAM. Volatile, because someone else may write there meanwhile.
 fn read(from: usize, into: &mut [u8]) {
     for (address, byte) in (from..).zip(into) {
@@ -134,27 +156,71 @@ fn change(places: Range<usize>, bytes: impl Iterator<Item = u8>, by: impl Fn(u8,
     }
 }
 
-/// Makes a read or a write of these addresses a fault until the next reset: the MPU of the secure
-/// side maps everything else, privileged or not. It does not promise that the program that runs
-/// next leaves the MPU alone; a real chip has a lock for it.
-fn hide(places: Range<usize>) {
-    const MPU: usize = 0xe000_ed90;
-    const CONTROL: usize = MPU + 4;
-    const NUMBER: usize = MPU + 8;
-    const BASE: usize = MPU + 0xc;
-    const LIMIT: usize = MPU + 0x10;
-    const ATTRIBUTES: usize = MPU + 0x30;
-    const READ_WRITE: u32 = 0b01 << 1;
-    write_register(ATTRIBUTES, 0x44); // both memory that nothing caches
-    let regions = [(0, places.start - 0x20), (places.end, 0xffff_ffe0)];
-    for (number, (first, last)) in regions.into_iter().enumerate() {
-        write_register(NUMBER, number as u32);
-        write_register(BASE, first as u32 | READ_WRITE);
-        write_register(LIMIT, last as u32 | 1);
+/// What the secure side may use of the address space, privileged or not, by its MPU; anything else
+/// is a fault. The regions lie side by side, and none is moved while another is in use.
+mod regions {
+    use super::{map, read_register, write_register};
+
+    const CONTROL: usize = 0xe000_ed94;
+    const NUMBER: usize = CONTROL + 4;
+    const BASE: usize = CONTROL + 8;
+    const LIMIT: usize = CONTROL + 0xc;
+    const ATTRIBUTES: usize = CONTROL + 0x2c;
+    const EXECUTABLE: u32 = 0b01 << 1;
+    const NEVER: u32 = EXECUTABLE | 1;
+    const READ_ONLY: u32 = 0b11 << 1 | 1;
+    const ROM: u32 = 0;
+    const CODE: u32 = 1;
+    const FLASH: u32 = 2;
+    const OTHERS: u32 = 3;
+    /// Where RAM and devices begin.
+    const RAM: usize = 0x2000_0000;
+
+    /// Only the ROM can be executed, and the flash cannot be changed.
+    pub fn confine() {
+        write_register(ATTRIBUTES, 0x44); // both memory that nothing caches
+        for (number, first, end, access) in [
+            (ROM, map::ROM, map::ROM + map::ROM_SIZE, EXECUTABLE),
+            (CODE, map::CODE, map::CODE + map::CODE_SIZE, NEVER),
+            (FLASH, map::FLASH, 0, READ_ONLY),
+            (OTHERS, RAM, map::FLASH, NEVER),
+        ] {
+            write_register(NUMBER, number);
+            write_register(BASE, first as u32 | access);
+            write_register(LIMIT, end.wrapping_sub(0x20) as u32 | 1);
+        }
+        write_register(CONTROL, 1);
+        settle();
     }
-    write_register(CONTROL, 1);
-    cortex_m::asm::dsb();
-    cortex_m::asm::isb();
+
+    /// The program can be executed, the other side's code be read, and what can be read of the
+    /// flash be changed.
+    #[inline(always)]
+    pub fn open(doubt: u32) {
+        change(ROM, 0, EXECUTABLE);
+        change(CODE, map::CODE, EXECUTABLE | doubt & NEVER);
+        write_register(NUMBER, FLASH);
+        let flash = read_register(BASE);
+        write_register(BASE, flash & !READ_ONLY | NEVER);
+        settle();
+    }
+
+    /// The flash begins after the device secret.
+    pub fn hide() {
+        change(FLASH, map::FUSES + map::SECRET_SIZE, READ_ONLY);
+    }
+
+    #[inline(always)]
+    fn change(number: u32, first: usize, access: u32) {
+        write_register(NUMBER, number);
+        write_register(BASE, first as u32 | access);
+        settle();
+    }
+
+    fn settle() {
+        cortex_m::asm::dsb();
+        cortex_m::asm::isb();
+    }
 }
 
 /// The addresses of `length` bytes of a sector.
@@ -194,7 +260,7 @@ impl Platform for Chip {
 
     fn lock_uds(&mut self) {
         self.uds_locked = true;
-        hide(map::FUSES..map::FUSES + map::SECRET_SIZE);
+        regions::hide();
     }
 
     fn read(&self, sector: Sector, offset: usize, into: &mut [u8]) -> Result<()> {

@@ -27,6 +27,10 @@ pub const SLOT_SIZE: usize = CODE_SIZE + SLOT_HEADER_SIZE;
 /// Bytes before the package.
 pub const SLOT_HEADER_SIZE: usize = 4;
 
+/// The ROM.
+pub const ROM: usize = 0x1000_0000;
+/// Bytes of it.
+pub const ROM_SIZE: usize = 48 * 1024;
 /// The table of what the ROM gives to the program: the last bytes of the ROM.
 pub const ROM_TABLE: usize = 0x1000_bfc0;
 /// Code memory on the secure side, for the one copy of a package that is verified and started.

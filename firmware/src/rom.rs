@@ -6,15 +6,18 @@
 //! reset; interrupts are off; a stack that would outgrow the RAM faults instead of overwriting it;
 //! a fault or a panic halts. A blank chip has no secret, no owner and no identity: there it starts
 //! whatever is in the slot, which is how a factory's program gets in (ROT-17). It has neither a
-//! second slot nor a recovery: those come with the stages that need them. An instruction that is
-//! skipped may still start a bad program.
+//! second slot nor a recovery: those come with the stages that need them.
+//!
+//! No single instruction that is skipped starts a bad program (ROT-18): nothing but the ROM can be
+//! executed until the end, and the address that it jumps to is computed from what was compared.
 #![no_std]
 #![no_main]
 
+use core::hint::black_box;
 use core::panic::PanicInfo;
 use core::ptr;
 use cortex_m_rt::{ExceptionFrame, entry, exception};
-use craton_firmware::board::{Board, Chip};
+use craton_firmware::board::{self, Board, Chip};
 use craton_firmware::handover::{self, Handover};
 use craton_firmware::table::Table;
 use craton_rot::engine::rom;
@@ -31,12 +34,13 @@ static TABLE: Table = Table::of::<Compact>();
 fn main() -> ! {
     cortex_m::interrupt::disable();
     limit_stack();
+    board::confine();
     let Some(Board { mut uart, mut chip, code }) = Board::take() else { halt() };
     let package = chip.package(code);
     match prepare(&mut chip, package) {
-        Ok(program) => {
+        Ok((program, token)) => {
             uart.line(&["rom: starts the runtime"]);
-            start(program)
+            start(program, token)
         }
         Err(error) => {
             let mut digits = [0u8; 5];
@@ -46,26 +50,31 @@ fn main() -> ! {
     }
 }
 
-/// Decides, and leaves the handover.
-fn prepare<'p>(chip: &mut Chip, package: &'p [u8]) -> Result<&'p [u8]> {
+/// Decides, and leaves the handover. The program comes with a token: only with `rom::GO` it starts.
+fn prepare<'p>(chip: &mut Chip, package: &'p [u8]) -> Result<(&'p [u8], u32)> {
     match rom::select(chip, &Compact, package) {
         Ok(runtime) => {
             let layer = runtime.layer(chip, &Compact, handover::requested())?;
             Handover::Layer(layer).leave()?;
-            Ok(runtime.program())
+            Ok((runtime.program(), runtime.token()))
         }
         Err(Error::NotManufactured) => {
             let program = rom::unverified(package)?; // ROT-17
             Handover::Blank.leave()?;
-            Ok(program)
+            Ok((program, rom::GO ^ chip.doubt_blank()))
         }
         Err(error) => Err(error),
     }
 }
 
-/// Gives the chip to a program.
-fn start(program: &[u8]) -> ! {
-    let table = program.as_ptr();
+/// Gives the chip to a program. Any doubt in the token leaves its memory closed, and makes its
+/// address one where nothing is: no branch decides (ROT-18).
+#[inline(never)]
+fn start(program: &[u8], token: u32) -> ! {
+    let doubt = black_box(token) ^ rom::GO;
+    let doubt = ((doubt | doubt.wrapping_neg()).cast_signed() >> 31).cast_unsigned();
+    board::open(doubt);
+    let table = program.as_ptr().map_addr(|address| address | black_box(doubt) as usize);
     // SAFETY: the program was signed for this place, or the chip is blank: it begins with its
     // vector table, and is aligned as `map::CODE` is. Nothing of this stage is used again.
     unsafe {
