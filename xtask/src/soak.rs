@@ -1,24 +1,35 @@
-//! The drills of `cli/tests/drill` with no point left out: a power cut at every write, not at some.
-//! Before them, whether time tells a secret: statistics that want a quiet machine.
+//! The drills with no point left out: a power cut at every write of `cli/tests/drill`, and every
+//! instruction of the ROM skipped in `firmware/tests/faults`, not some. Before them, whether time
+//! tells a secret: statistics that want a quiet machine.
 
-use crate::step;
+use crate::{needs, step};
 use anyhow::{Context, Result, bail};
 use std::path::Path;
 
 /// Told to the drills; without it they take a sample of the points.
 const SOAK: &str = "CRATON_SOAK";
-const LINE: &str =
+const DRILLS: &str =
     "cargo test --release -p craton-cli --test drill -- --nocapture --test-threads=4";
 const TIMING: &str = "cargo run --release -p craton-trust --example timing";
+const FAULTS: &str = "cargo test --release --locked --test faults -- --nocapture --test-threads=2";
 
 pub fn run(root: &Path) -> Result<()> {
     step::run(root, "soak: timing", TIMING)?;
-    println!("xtask: soak: {SOAK}=1 {LINE}");
-    let mut drills = step::command(root, LINE)?;
+    all(root, DRILLS)?;
+    if !needs::present("qemu-system-arm") {
+        println!("xtask: NOT TRIED: faults in the ROM: install qemu-system-arm");
+        return Ok(());
+    }
+    all(&root.join("firmware"), FAULTS)
+}
+
+fn all(folder: &Path, line: &str) -> Result<()> {
+    println!("xtask: soak: {SOAK}=1 {line}");
+    let mut drills = step::command(folder, line)?;
     let status =
-        drills.env(SOAK, "1").status().with_context(|| format!("{LINE}: did not start"))?;
+        drills.env(SOAK, "1").status().with_context(|| format!("{line}: did not start"))?;
     if !status.success() {
-        bail!("the soak failed ({status}); to see it alone: {SOAK}=1 {LINE}");
+        bail!("the soak failed ({status}); to see it alone: {SOAK}=1 {line}");
     }
     Ok(())
 }

@@ -38,7 +38,7 @@ pub fn patience() -> Patience {
 }
 
 /// The folder with the built programs.
-fn programs() -> &'static Path {
+pub fn programs() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -217,19 +217,27 @@ impl Psram {
         self.power_on_with(&["-icount", "shift=0,sleep=off", "-plugin", &plugin])
     }
 
-    fn power_on_with(&self, more: &[&str]) -> Board {
+    /// The board's emulator, with this as the program of its ROM; it is not started yet. Unless the
+    /// PSRAM is `kept`, what is written to it is gone with the emulator.
+    pub fn emulator(&self, rom: &Path, kept: bool) -> Command {
+        let share = if kept { "on" } else { "off" };
         let memory = format!(
-            "memory-backend-file,id=psram,size={PSRAM_SIZE},mem-path={},share=on",
+            "memory-backend-file,id=psram,size={PSRAM_SIZE},mem-path={},share={share}",
             self.file.path().display()
         );
+        let mut qemu = Command::new(QEMU);
+        qemu.args(["-M", "mps2-an505,memory-backend=psram", "-object", &memory]);
+        qemu.args(["-display", "none", "-monitor", "none", "-kernel"]);
+        qemu.arg(rom).stdin(Stdio::null()).stdout(Stdio::piped());
+        qemu
+    }
+
+    fn power_on_with(&self, more: &[&str]) -> Board {
         let line = self.folder.path().join("mailbox");
         let _ = std::fs::remove_file(&line);
         let socket = format!("unix:{},server=on,wait=off", line.display());
-        let mut qemu = Command::new(QEMU);
-        qemu.args(["-M", "mps2-an505,memory-backend=psram", "-object", &memory]);
-        qemu.args(["-display", "none", "-monitor", "none", "-serial", "stdio"]);
-        qemu.args(["-serial", &socket]).args(more).arg("-kernel");
-        qemu.arg(programs().join("rom")).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut qemu = self.emulator(&programs().join("rom"), true);
+        qemu.args(["-serial", "stdio", "-serial", &socket]).args(more);
         let started = qemu.spawn();
         let mut qemu = started.unwrap_or_else(|why| panic!("{QEMU}: {why}: install {QEMU}"));
         let (send, said) = channel();

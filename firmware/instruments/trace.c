@@ -1,0 +1,104 @@
+/* A plugin for QEMU: which instructions the chip executed, one after another, and whether it ever
+   left its ROM.
+
+   An instruction in the memory of programs ends the emulator (status 42), and one in neither this
+   memory nor the ROM ends it, too (status 44). `code` and `size` say in hexadecimal where that
+   memory is. If there is `to`, that file gets the address of each instruction executed, 4 bytes
+   each, and `wfi`, by which the ROM halts, ends the emulator as well (status 0).
+
+   The declarations are those of QEMU's plugin interface, version 1. */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { PROGRAM = 42, ELSEWHERE = 44 };
+
+#define ROM 0x10000000u
+#define ROM_SIZE 0xc000u
+
+struct block;
+struct instruction;
+typedef void on_block(uint64_t plugin, struct block *block);
+typedef void on_execution(unsigned cpu, void *address);
+
+void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t plugin, on_block *call);
+size_t qemu_plugin_tb_n_insns(const struct block *block);
+struct instruction *qemu_plugin_tb_get_insn(const struct block *block, size_t number);
+uint64_t qemu_plugin_insn_vaddr(const struct instruction *instruction);
+const void *qemu_plugin_insn_data(const struct instruction *instruction);
+void qemu_plugin_register_vcpu_insn_exec_cb(struct instruction *instruction, on_execution *call,
+                                            int registers, void *address);
+
+int qemu_plugin_version = 1;
+
+static const unsigned char wfi[2] = {0x30, 0xbf};
+static uint64_t code;
+static uint64_t size;
+static FILE *to;
+
+static void left(unsigned cpu, void *address)
+{
+    uint64_t at = (uintptr_t)address;
+    (void)cpu;
+    if (to != NULL) {
+        fclose(to);
+    }
+    _exit(at >= code && at - code < size ? PROGRAM : ELSEWHERE);
+}
+
+static void came(unsigned cpu, void *address)
+{
+    uint32_t at = (uint32_t)(uintptr_t)address;
+    (void)cpu;
+    fwrite(&at, sizeof at, 1, to);
+}
+
+static void halted(unsigned cpu, void *address)
+{
+    (void)cpu;
+    (void)address;
+    fclose(to);
+    _exit(0);
+}
+
+static void translated(uint64_t plugin, struct block *block)
+{
+    (void)plugin;
+    for (size_t i = 0; i < qemu_plugin_tb_n_insns(block); i++) {
+        struct instruction *instruction = qemu_plugin_tb_get_insn(block, i);
+        uint64_t at = qemu_plugin_insn_vaddr(instruction);
+        on_execution *call = came;
+        if (at - ROM >= ROM_SIZE) {
+            call = left;
+        } else if (to == NULL) {
+            continue;
+        } else if (memcmp(qemu_plugin_insn_data(instruction), wfi, sizeof wfi) == 0) {
+            call = halted;
+        }
+        qemu_plugin_register_vcpu_insn_exec_cb(instruction, call, 0, (void *)(uintptr_t)at);
+    }
+}
+
+int qemu_plugin_install(uint64_t plugin, const void *about, int count, char **arguments)
+{
+    (void)about;
+    for (int i = 0; i < count; i++) {
+        if (strncmp(arguments[i], "to=", 3) == 0) {
+            to = fopen(arguments[i] + 3, "w");
+            if (to == NULL) {
+                return 1;
+            }
+        } else if (strncmp(arguments[i], "code=", 5) == 0) {
+            code = strtoull(arguments[i] + 5, NULL, 16);
+        } else if (strncmp(arguments[i], "size=", 5) == 0) {
+            size = strtoull(arguments[i] + 5, NULL, 16);
+        } else {
+            return 1;
+        }
+    }
+    qemu_plugin_register_vcpu_tb_trans_cb(plugin, translated);
+    return 0;
+}

@@ -1,0 +1,154 @@
+//! A debugger's side of gdb's remote protocol: as much of it as putting a fault into a chip takes.
+
+use std::io::{Error, ErrorKind, Read as _, Result, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The most bytes of memory in one packet; QEMU's packets have at most 4096 bytes.
+const CHUNK: usize = 1536;
+/// How long QEMU may take for what needs no execution. A machine under load is slow.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PC: usize = 15;
+
+/// A chip that is stopped but for [`Debugger::go`] and [`Debugger::step`].
+pub struct Debugger {
+    stream: UnixStream,
+    unread: Vec<u8>,
+}
+
+impl Debugger {
+    /// Connects, waiting for the socket.
+    pub fn attach(socket: &Path) -> Result<Self> {
+        let begun = Instant::now();
+        let stream = loop {
+            match UnixStream::connect(socket) {
+                Ok(stream) => break stream,
+                Err(why) if begun.elapsed() > PATIENCE => return Err(why),
+                Err(_) => std::thread::sleep(Duration::from_millis(5)),
+            }
+        };
+        let mut debugger = Self { stream, unread: Vec::new() };
+        // QEMU gives single registers only to who has asked for their description.
+        debugger.ask("qXfer:features:read:target.xml:0,ffb")?;
+        Ok(debugger)
+    }
+
+    pub fn read(&mut self, address: u32, length: usize) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        while bytes.len() < length {
+            let chunk = (length - bytes.len()).min(CHUNK);
+            let from = address + bytes.len() as u32;
+            bytes.extend(from_hex(&self.ask(&format!("m{from:x},{chunk:x}"))?)?);
+        }
+        Ok(bytes)
+    }
+
+    /// Writes memory; code, too.
+    pub fn write(&mut self, address: u32, bytes: &[u8]) -> Result<()> {
+        for (i, chunk) in bytes.chunks(CHUNK).enumerate() {
+            let to = address as usize + i * CHUNK;
+            let digits: String = chunk.iter().map(|byte| format!("{byte:02x}")).collect();
+            self.done(&format!("M{to:x},{:x}:{digits}", chunk.len()))?;
+        }
+        Ok(())
+    }
+
+    pub fn register(&mut self, number: usize) -> Result<u32> {
+        let bytes = from_hex(&self.ask(&format!("p{number:x}"))?)?;
+        Ok(u32::from_le_bytes(bytes.try_into().map_err(|_| garbled())?))
+    }
+
+    pub fn set_register(&mut self, number: usize, value: u32) -> Result<()> {
+        self.done(&format!("P{number:x}={:08x}", value.swap_bytes()))
+    }
+
+    pub fn pc(&mut self) -> Result<u32> {
+        self.register(PC)
+    }
+
+    pub fn watch(&mut self, address: u32) -> Result<()> {
+        self.done(&format!("Z0,{address:x},2"))
+    }
+
+    pub fn forget(&mut self, address: u32) -> Result<()> {
+        self.done(&format!("z0,{address:x},2"))
+    }
+
+    /// The chip's reset line. What RAM holds stays; the ROM's bytes are those of its file again.
+    pub fn reset(&mut self, first: u32) -> Result<()> {
+        let line: String = b"system_reset".iter().map(|byte| format!("{byte:02x}")).collect();
+        self.send(&format!("qRcmd,{line}"))?;
+        let begun = Instant::now();
+        while self.receive(|| begun.elapsed() > PATIENCE)? != "OK" {}
+        // QEMU resets a little later than it answers.
+        while self.pc()? != first {
+            if begun.elapsed() > PATIENCE {
+                return Err(Error::from(ErrorKind::TimedOut));
+            }
+        }
+        Ok(())
+    }
+
+    /// Executes one instruction.
+    pub fn step(&mut self) -> Result<()> {
+        self.ask("s").map(drop)
+    }
+
+    /// Lets the chip run until it comes to a watched address; `TimedOut` once `lost` says so.
+    pub fn go(&mut self, lost: impl Fn() -> bool) -> Result<()> {
+        self.send("c")?;
+        self.receive(lost).map(drop)
+    }
+
+    fn done(&mut self, packet: &str) -> Result<()> {
+        if self.ask(packet)? == "OK" { Ok(()) } else { Err(garbled()) }
+    }
+
+    fn ask(&mut self, packet: &str) -> Result<String> {
+        self.send(packet)?;
+        let begun = Instant::now();
+        self.receive(|| begun.elapsed() > PATIENCE)
+    }
+
+    fn send(&mut self, packet: &str) -> Result<()> {
+        let sum = packet.bytes().fold(0u8, u8::wrapping_add);
+        self.stream.write_all(format!("${packet}#{sum:02x}").as_bytes())
+    }
+
+    fn receive(&mut self, lost: impl Fn() -> bool) -> Result<String> {
+        self.stream.set_read_timeout(Some(Duration::from_millis(100)))?;
+        loop {
+            let mark = |byte| self.unread.iter().position(|other| *other == byte);
+            if let (Some(start), Some(end)) = (mark(b'$'), mark(b'#'))
+                && self.unread.len() >= end + 3
+            {
+                let body = String::from_utf8_lossy(&self.unread[start + 1..end]).into_owned();
+                self.unread.drain(..end + 3);
+                self.stream.write_all(b"+")?;
+                return Ok(body);
+            }
+            let mut room = [0; 4096];
+            match self.stream.read(&mut room) {
+                Ok(0) => return Err(Error::from(ErrorKind::UnexpectedEof)),
+                Ok(length) => self.unread.extend(&room[..length]),
+                Err(why) if why.kind() == ErrorKind::WouldBlock => {
+                    if lost() {
+                        return Err(Error::from(ErrorKind::TimedOut));
+                    }
+                }
+                Err(why) => return Err(why),
+            }
+        }
+    }
+}
+
+fn garbled() -> Error {
+    Error::from(ErrorKind::InvalidData)
+}
+
+fn from_hex(digits: &str) -> Result<Vec<u8>> {
+    let pairs = digits.as_bytes().chunks(2);
+    let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    pairs.map(|pair| byte(pair).ok_or_else(garbled)).collect()
+}
