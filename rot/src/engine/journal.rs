@@ -137,3 +137,24 @@ fn read(
     let whole = header(crypto, generation, length, room) == found;
     Ok(whole.then_some((generation, length as usize)))
 }
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::*;
+    use crate::platform::memory::MemoryPlatform;
+    use craton_trust::soft::Soft;
+
+    #[test]
+    fn rot_18_the_older_of_two_whole_copies_is_outdated() {
+        let (mut chip, mut journal) = (MemoryPlatform::new(), Journal::blank());
+        journal.write(&mut chip, &Soft, b"first").unwrap();
+        assert_eq!(journal.is_outdated(&chip, &Soft), Ok(false), "the other one is none");
+        journal.write(&mut chip, &Soft, b"second").unwrap();
+        assert_eq!(journal.is_outdated(&chip, &Soft), Ok(false));
+        // As a fault would choose it, with whatever generation.
+        for generation in [0, 1, u64::MAX] {
+            let older = Journal { newest: journal.other(), generation, uncertain: false };
+            assert_eq!(older.is_outdated(&chip, &Soft), Ok(true));
+        }
+    }
+}
