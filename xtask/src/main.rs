@@ -24,7 +24,7 @@ cargo xtask ci              the same without a question: this decides a merge
 cargo xtask firmware        builds the root of trust for a virtual board, into target/firmware
 cargo xtask fuzz [SECONDS]  every fuzz target for SECONDS each (60); wants the nightly toolchain
 cargo xtask gen [--check]   writes the generated files that are checked in, or compares them
-cargo xtask soak            timing of secrets, then the drills with no point left out: about an hour
+cargo xtask soak            timing, drills and faults with no point left out: hours
 cargo xtask bench [WORDS]   the benchmarks of spec/promises.toml; --json, --million, --only NAME
 ";
 

@@ -19,6 +19,7 @@
 use super::reset::load_state;
 use super::rom::{self, Runtime};
 use super::sections;
+use super::state::Program;
 use crate::error::Result;
 use crate::platform::{Platform, Row};
 use core::cell::Cell;
@@ -90,10 +91,10 @@ pub fn doubts<C: Es256Point>(
     let (mut genesis, mut class) = ([0xff; 32], [0xff; 16]);
     platform.fuses(Row::PlatformGenesis, &mut genesis)?;
     platform.fuses(Row::Class, &mut class)?;
-    // A ROM's state has no program of its own only until it started one for the first time.
-    let own = state.own.unwrap_or(runtime.about());
-    let floor = state.own.map_or(0, |own| own.security_version);
-    let unpinned = state.own.is_none() && (state.boot != 0 || state.confirmed.is_some());
+    // Before the first boot nothing has a floor; after it, what lost it is below any.
+    let lost = below(0, state.boot);
+    let lost = Program { security_version: u64::from(lost), ..runtime.about() };
+    let own = state.own.unwrap_or(lost);
     let digest = runtime.digest();
     let signers = u64::from(authority.role(Role::Publisher).threshold).max(1);
     let against = [
@@ -108,12 +109,11 @@ pub fn doubts<C: Es256Point>(
         difference(&class, &image.class.0),
         difference(&own.component.0, &image.component.0),
         unequal(image.image_type as u64, ImageType::RootOfTrust as u64),
-        below(image.security_version, floor),
+        below(image.security_version, own.security_version),
         below(authority.ceiling, image.security_version),
         unequal(image.security_version, runtime.about().security_version),
         difference(&genesis, &state.platform.genesis.0),
         unequal(outdated.into(), 0),
-        unequal(unpinned.into(), 0),
     ];
     Ok(against.iter().fold(0, |all, bits| all | bits))
 }

@@ -160,8 +160,9 @@ fn admit(platform: &impl Platform, state: &State, ceiling: u64, image: &Image<'_
     let first = Program { component: image.component, security_version: 0 };
     let own = match state.own {
         Some(own) => own,
-        None if lifecycle::read(platform)? == Lifecycle::Blank => first,
-        // It left the factory, so something was started on it: that this is gone is no floor of 0.
+        None if lifecycle::read(platform)? == Lifecycle::Blank && state.boot == 0 => first,
+        // It left the factory, or booted: something was started on it, and that this is gone is no
+        // floor of 0.
         None => return Err(Error::StorageDamaged),
     };
     if own.component != image.component {
