@@ -84,6 +84,12 @@ impl Chip {
         bytes.iter().fold(0, |doubt, byte| doubt | 4u32.wrapping_sub(byte.count_ones()) >> 3)
     }
 
+    /// What speaks against the device secret being hidden: 0 is nothing (ROT-18).
+    #[must_use]
+    pub fn doubt_hidden(&self) -> u32 {
+        regions::doubt_hidden()
+    }
+
     /// Mixes somebody's random bytes into the random numbers.
     ///
     /// # Errors
@@ -208,6 +214,14 @@ mod regions {
     /// The flash begins after the device secret.
     pub fn hide() {
         change(FLASH, map::FUSES + map::SECRET_SIZE, READ_ONLY);
+    }
+
+    /// What speaks against the device secret being hidden: 0 is nothing.
+    #[inline(never)] // so that it is not concluded from what was written
+    pub fn doubt_hidden() -> u32 {
+        write_register(NUMBER, FLASH);
+        let first = (map::FUSES + map::SECRET_SIZE) as u32;
+        (read_register(BASE) & !0x1f ^ first) | (read_register(CONTROL) & 1 ^ 1)
     }
 
     #[inline(always)]

@@ -56,7 +56,7 @@ fn prepare<'p>(chip: &mut Chip, package: &'p [u8]) -> Result<(&'p [u8], u32)> {
         Ok(runtime) => {
             let layer = runtime.layer(chip, &Compact, handover::requested())?;
             Handover::Layer(layer).leave()?;
-            Ok((runtime.program(), runtime.token()))
+            Ok((runtime.program(), runtime.token() ^ chip.doubt_hidden()))
         }
         Err(Error::NotManufactured) => {
             let program = rom::unverified(package)?; // ROT-17
