@@ -324,8 +324,12 @@ impl Platform for Chip {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let limits =
-            &[Limit::SecretReadableByHost, Limit::StorageCanBeRolledBack, Limit::FusesAreErasable];
+        let limits = &[
+            Limit::SecretReadableByHost,
+            Limit::StorageCanBeRolledBack,
+            Limit::NextLayerMeasuresItself,
+            Limit::FusesAreErasable,
+        ];
         Capabilities { class: RotClass::Firmware, limits }
     }
 }
