@@ -18,7 +18,7 @@ use craton_trust::{ComponentId, Digest};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Process, Stdio};
 use std::time::{Duration, Instant};
@@ -70,6 +70,8 @@ struct Layout {
 pub struct Board {
     qemu: Child,
     mailbox: PathBuf,
+    /// Its flash, locked: two boards on one would be one device twice.
+    _flash: File,
 }
 
 impl Drop for Board {
@@ -97,7 +99,9 @@ impl Board {
             "the firmware is larger than its slot"
         );
         let length = u32::try_from(bytes.len())?.to_le_bytes();
-        let file = File::create(&fresh)?;
+        let _ = fs::remove_file(&fresh);
+        // The device secret is in it.
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
         let erased = vec![0xff; usize::try_from(layout.flash_size)?];
         file.write_all_at(&erased, 0)?;
         let unburned = vec![0; usize::try_from(layout.fuses_size)?];
@@ -119,7 +123,7 @@ impl Board {
             return Err(CliError::BoardPath(mailbox).into());
         }
         let flash = folder.join(FLASH_FILE);
-        reseed(&flash, &layout)?;
+        let locked = reseed(&flash, &layout)?;
         let _ = fs::remove_file(&mailbox);
         let memory = format!(
             "memory-backend-file,id=flash,size={},mem-path={},share=on",
@@ -138,7 +142,7 @@ impl Board {
             mend: "Install it: apt install qemu-system-arm",
             source,
         });
-        let mut board = Self { qemu: started?, mailbox };
+        let mut board = Self { qemu: started?, mailbox, _flash: locked };
         let until = Instant::now() + OPENS_WITHIN;
         while !board.mailbox.exists() {
             if let Some(status) = board.qemu.try_wait()? {
@@ -175,13 +179,16 @@ fn layout(firmware: &Path) -> Result<Layout> {
     serde_json::from_slice(&text).with_context(|| path.display().to_string())
 }
 
-/// Power brings fresh randomness: the board has no source of its own.
-fn reseed(flash: &Path, layout: &Layout) -> Result<()> {
+/// Power brings fresh randomness: the board has no source of its own. The flash is locked as long
+/// as the returned file is open.
+fn reseed(flash: &Path, layout: &Layout) -> Result<File> {
     let mut seed = vec![0; layout.seed_size];
     aws_lc_rs::rand::fill(&mut seed).context("the system has no randomness")?;
     let file = OpenOptions::new().write(true).open(flash);
     let file = file.with_context(|| flash.display().to_string())?;
-    Ok(file.write_all_at(&seed, layout.seed_at)?)
+    file.try_lock().map_err(|_| CliError::BoardRuns(flash.to_owned()))?;
+    file.write_all_at(&seed, layout.seed_at)?;
+    Ok(file)
 }
 
 /// What the firmware says of itself; its digest and size are filled in by the signature.
@@ -244,6 +251,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let said = refusal(folder.path(), &folder.path().join("none"));
         assert!(matches!(said, Some(CliError::FirmwareMissing(_))));
+    }
+
+    #[test]
+    fn a_board_has_power_once_board_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = br#"{"machine": "m", "flash_size": 1, "fuses_size": 1, "seed_at": 0,
+            "seed_size": 1, "slot_at": 0, "slot_size": 1}"#;
+        fs::write(folder.path().join("board.json"), layout).unwrap();
+        let flash = File::create(folder.path().join(FLASH_FILE)).unwrap();
+        flash.lock().unwrap();
+        let said = refusal(folder.path(), folder.path());
+        assert!(matches!(said, Some(CliError::BoardRuns(_))));
     }
 
     #[test]

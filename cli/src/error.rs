@@ -235,6 +235,9 @@ pub enum CliError {
     /// A board's socket has too long a path.
     #[error("E6306: {0} is too long a path for a socket. Choose a folder nearer to the root")]
     BoardPath(PathBuf),
+    /// A board has power already.
+    #[error("E6308: the board of {0} runs already. Stop it first: Ctrl-C in its terminal")]
+    BoardRuns(PathBuf),
     /// Nobody built the firmware.
     #[error("E6307: there is no firmware in {0}. Build it: cargo xtask firmware")]
     FirmwareMissing(PathBuf),
@@ -302,6 +305,7 @@ impl CliError {
             Self::StepLate { .. } => 6304,
             Self::BoardPath(_) => 6306,
             Self::FirmwareMissing(_) => 6307,
+            Self::BoardRuns(_) => 6308,
         }
     }
 

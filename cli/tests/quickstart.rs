@@ -2,6 +2,10 @@
 //! failure (trial, fallback, report, pause).
 
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+/// There is one quickstart at a time on a machine.
+static ALONE: Mutex<()> = Mutex::new(());
 
 #[test]
 fn quickstart_shows_all_five_steps_and_cleans_up() {
@@ -21,6 +25,7 @@ fn quickstart_shows_the_same_on_a_board() {
 }
 
 fn shows_all_five_steps(more: &[&str], attested: &str) {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_craton"))
         .args(["quickstart", "--listen", "127.0.0.1:0", "--dashboard", "127.0.0.1:0"])

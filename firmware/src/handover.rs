@@ -52,9 +52,10 @@ impl Handover {
 
 const RECOVERY: u32 = 0x7ec0_fe1d;
 
-/// Makes the next start one in mode Recovery.
-pub fn request_recovery() {
-    write_register(map::RETAINED, RECOVERY);
+/// Asks for how the next start is.
+pub fn request(start: Start) {
+    let word = if start == Start::Recovery { RECOVERY } else { 0 };
+    write_register(map::RETAINED, word);
 }
 
 /// How to start, which is forgotten by it. What a RAM holds after power came is no request.

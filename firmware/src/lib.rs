@@ -17,6 +17,9 @@ pub mod gate;
 #[cfg(target_os = "none")]
 #[allow(unsafe_code)]
 pub mod handover;
+#[cfg(target_os = "none")]
+#[allow(unsafe_code)]
+pub mod leave;
 pub mod map;
 #[cfg(target_os = "none")]
 pub mod partition;

@@ -1,5 +1,5 @@
 //! The mailbox: the non-secure program. It reads the line, finds frames, parses messages and asks
-//! the secure side by its gate; it holds no secret, and a fault here is the line's loss only.
+//! the secure side by its gate. It holds no secret; a fault here halts the chip, and gives nothing.
 #![no_std]
 #![no_main]
 

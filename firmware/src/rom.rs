@@ -19,6 +19,7 @@ use core::ptr;
 use cortex_m_rt::{ExceptionFrame, entry, exception};
 use craton_firmware::board::{self, Board, Chip};
 use craton_firmware::handover::{self, Handover};
+use craton_firmware::map;
 use craton_firmware::table::Table;
 use craton_rot::engine::rom;
 use craton_rot::{Error, Result};
@@ -52,9 +53,10 @@ fn main() -> ! {
 
 /// Decides, and leaves the handover. The program comes with a token: only with `rom::GO` it starts.
 fn prepare<'p>(chip: &mut Chip, package: &'p [u8]) -> Result<(&'p [u8], u32)> {
+    let asked = handover::requested();
     match rom::select(chip, &Compact, package) {
         Ok(runtime) => {
-            let layer = runtime.layer(chip, &Compact, handover::requested())?;
+            let layer = runtime.layer(chip, &Compact, asked)?;
             Handover::Layer(layer).leave()?;
             Ok((runtime.program(), runtime.token() ^ chip.doubt_hidden()))
         }
@@ -82,9 +84,35 @@ fn start(program: &[u8], token: u32) -> ! {
         cortex_m::asm::dsb();
         cortex_m::asm::isb();
         cortex_m::register::msplim::write(0);
-        cortex_m::asm::bootload(table.cast())
+        // ROT-16: what this stage left in its RAM goes before the program comes: copies of keys
+        // that no destructor reaches. From here on there is no stack.
+        core::arch::asm!(
+            "ldr r2, [r4]",
+            "ldr r3, [r4, #4]",
+            "0:",
+            "str r5, [r0], #4",
+            "cmp r0, r1",
+            "blo 0b",
+            "msr msp, r2",
+            "mov r0, r5",
+            "mov r1, r5",
+            "mov r2, r5",
+            "mov r4, r5",
+            "bx r3",
+            "udf #0",
+            in("r0") RAM_FIRST,
+            in("r1") map::HANDOVER,
+            in("r4") table,
+            in("r5") 0,
+            options(noreturn)
+        )
     }
 }
+
+/// The RAM of this stage, after the word that a reset keeps.
+const RAM_FIRST: usize = map::RETAINED + 8;
+/// Where the board's internal RAM ends.
+const RAM_END: usize = 0x3000_8000;
 
 /// From here on a stack below the last static is a fault.
 fn limit_stack() {
@@ -112,10 +140,25 @@ fn decimal(number: u16, room: &mut [u8; 5]) -> &str {
     room.get(from..).and_then(|digits| core::str::from_utf8(digits).ok()).unwrap_or("")
 }
 
-/// Until power goes. There is no secret in RAM to wipe yet.
+/// Wipes all of the RAM, and waits until power goes.
 fn halt() -> ! {
-    loop {
-        cortex_m::asm::wfi();
+    // SAFETY: nothing of this stage is used again, its stack included: the loop has none.
+    unsafe {
+        core::arch::asm!(
+            "cpsid i",
+            "msr msplim, r5",
+            "0:",
+            "str r5, [r0], #4",
+            "cmp r0, r1",
+            "blo 0b",
+            "1:",
+            "wfi",
+            "b 1b",
+            in("r0") RAM_FIRST,
+            in("r1") RAM_END,
+            in("r5") 0,
+            options(noreturn)
+        )
     }
 }
 

@@ -14,10 +14,10 @@ use core::ptr;
 use cortex_m_rt::{ExceptionFrame, entry, exception};
 use craton_firmware::board::{self, Board};
 use craton_firmware::gate::{BLOCK_SIZE, Block, Place};
-use craton_firmware::handover::{Handover, request_recovery};
-use craton_firmware::register::write_register;
+use craton_firmware::handover::{self, Handover};
+use craton_firmware::leave::start_other_side;
+use craton_firmware::partition;
 use craton_firmware::table::Rom;
-use craton_firmware::{map, partition};
 use craton_rot::engine::{self, Engine, Layer0, Manufacture};
 use craton_rot::mailbox::{Answer, Call, Chip, ENTROPY_SIZE, FRAME_MAX, Runs, serve};
 use craton_rot::{Error, Result, Start};
@@ -61,27 +61,6 @@ mod veneer {
         "msr apsr_nzcvq, r1",
         ".global gate_end",
         "gate_end:",
-        "bxns lr",
-        // Leaves this side for good but for calls: nothing of it stays in a register.
-        ".global leave",
-        ".type leave, %function",
-        ".thumb_func",
-        "leave:",
-        "mov lr, r0",
-        "movs r0, #0",
-        "mov r1, r0",
-        "mov r2, r0",
-        "mov r3, r0",
-        "mov r4, r0",
-        "mov r5, r0",
-        "mov r6, r0",
-        "mov r7, r0",
-        "mov r8, r0",
-        "mov r9, r0",
-        "mov r10, r0",
-        "mov r11, r0",
-        "mov r12, r0",
-        "msr apsr_nzcvq, r0",
         "bxns lr",
         body = sym super::enter,
     );
@@ -163,9 +142,7 @@ impl Chip for Device {
     }
 
     fn restart(&mut self, start: Start) -> Result<()> {
-        if start == Start::Recovery {
-            request_recovery();
-        }
+        handover::request(start);
         self.reset = true;
         Ok(())
     }
@@ -217,24 +194,6 @@ fn main() -> ! {
     }
     partition::divide();
     start_other_side()
-}
-
-/// Runs the non-secure program; its vector table stands first in its code.
-fn start_other_side() -> ! {
-    // SAFETY: `leave` is a function of this type.
-    unsafe extern "C" {
-        fn leave(entry: u32) -> !;
-    }
-    // VTOR of the other side.
-    write_register(0xe002_ed08, map::NON_SECURE_CODE as u32);
-    // SAFETY: the program was signed together with this one, and `divide` made its place
-    // non-secure; as the hardware does after a reset, its stack and its first instruction come from
-    // its vector table.
-    unsafe {
-        let table = ptr::with_exposed_provenance::<u32>(map::NON_SECURE_CODE);
-        cortex_m::register::msp::write_ns(table.read_volatile());
-        leave(table.add(1).read_volatile() & !1)
-    }
 }
 
 /// Where the gate goes on: `at` is the address of a [`Block`], or 0 once a reply is on the line.
