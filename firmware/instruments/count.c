@@ -1,7 +1,7 @@
 /* A plugin for QEMU: how many instructions the chip had executed each time it came to one of the
    places that `at` names (hexadecimal, repeatable), into the file `to`, one line each:
    the place, the count. With `stack` and `top` also each new lowest address between them that was
-   stored to, by another instruction than the one at `except`: how deep a stack came. With `-icount shift=0,sleep=off` both are the same in every run.
+   stored to, by another instruction than those at `except` (repeatable): how deep a stack came. With `-icount shift=0,sleep=off` both are the same in every run.
 
    The declarations are those of QEMU's plugin interface, version 1. */
 #include <inttypes.h>
@@ -36,7 +36,8 @@ static uint64_t executed;
 static uint64_t places[PLACES_MAX];
 static size_t place_count;
 static FILE *to;
-static uint64_t lowest, stack, top, except;
+static uint64_t lowest, stack, top, except[PLACES_MAX];
+static size_t except_count;
 
 static void stored(unsigned cpu, uint32_t about, uint64_t address, void *data)
 {
@@ -57,13 +58,23 @@ static void came(unsigned cpu, void *place)
     fflush(to);
 }
 
+static int excepted(uint64_t place)
+{
+    for (size_t i = 0; i < except_count; i++) {
+        if (except[i] == place) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 static void translated(uint64_t plugin, struct block *block)
 {
     (void)plugin;
     for (size_t i = 0; i < qemu_plugin_tb_n_insns(block); i++) {
         struct instruction *instruction = qemu_plugin_tb_get_insn(block, i);
         qemu_plugin_register_vcpu_insn_exec_inline(instruction, 0, &executed, 1);
-        if (stack != 0 && qemu_plugin_insn_vaddr(instruction) != except) {
+        if (stack != 0 && !excepted(qemu_plugin_insn_vaddr(instruction))) {
             qemu_plugin_register_vcpu_mem_cb(instruction, stored, 0, 2, NULL);
         }
         for (size_t j = 0; j < place_count; j++) {
@@ -86,8 +97,8 @@ int qemu_plugin_install(uint64_t plugin, const void *about, int count, char **ar
             stack = strtoull(arguments[i] + 6, NULL, 16);
         } else if (strncmp(arguments[i], "top=", 4) == 0) {
             top = lowest = strtoull(arguments[i] + 4, NULL, 16);
-        } else if (strncmp(arguments[i], "except=", 7) == 0) {
-            except = strtoull(arguments[i] + 7, NULL, 16);
+        } else if (strncmp(arguments[i], "except=", 7) == 0 && except_count < PLACES_MAX) {
+            except[except_count++] = strtoull(arguments[i] + 7, NULL, 16);
         } else {
             return 1;
         }

@@ -72,6 +72,7 @@ fn prepare<'p>(chip: &mut Chip, package: &'p [u8]) -> Result<(&'p [u8], u32)> {
 /// Gives the chip to a program. Any doubt in the token leaves its memory closed, and makes its
 /// address one where nothing is: no branch decides (ROT-18).
 #[inline(never)]
+#[expect(named_asm_labels, reason = "a test names the instruction; this function is there once")]
 fn start(program: &[u8], token: u32) -> ! {
     let doubt = black_box(token) ^ rom::GO;
     let doubt = ((doubt | doubt.wrapping_neg()).cast_signed() >> 31).cast_unsigned();
@@ -89,10 +90,11 @@ fn start(program: &[u8], token: u32) -> ! {
         core::arch::asm!(
             "ldr r2, [r4]",
             "ldr r3, [r4, #4]",
-            "0:",
+            ".global rom_wipe",
+            "rom_wipe:",
             "str r5, [r0], #4",
             "cmp r0, r1",
-            "blo 0b",
+            "blo rom_wipe",
             "msr msp, r2",
             "mov r0, r5",
             "mov r1, r5",

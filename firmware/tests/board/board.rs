@@ -65,8 +65,12 @@ pub fn address(program: &str, name: &str) -> usize {
     let file = object::File::parse(&*bytes).unwrap();
     let is = |symbol: &object::Symbol<'_, '_>| {
         let path: String = name.split("::").map(|part| format!("{}{part}", part.len())).collect();
-        symbol.name().is_ok_and(|found| found == name || found.contains(&path))
+        symbol.name().is_ok_and(|found| found.contains(&path))
     };
+    let exact = file.symbols().find(|symbol| symbol.name() == Ok(name));
+    if let Some(symbol) = exact {
+        return symbol.address() as usize & !1;
+    }
     let found: Vec<u64> = file.symbols().filter(is).map(|symbol| symbol.address()).collect();
     let [address] = found[..] else { panic!("{program} has {} symbols {name}", found.len()) };
     address as usize & !1
@@ -206,9 +210,11 @@ impl Psram {
     }
 
     /// Gives it power in an emulator that watches how deep a stack comes.
-    pub fn power_on_watching(&self, stack: Range<usize>, except: usize) -> Board {
+    pub fn power_on_watching(&self, stack: Range<usize>, except: &[usize]) -> Board {
         let Range { start, end } = stack;
-        self.power_on_plugged(format!(",stack={start:x},top={end:x},except={except:x}"))
+        let mut plugin = format!(",stack={start:x},top={end:x}");
+        except.iter().for_each(|place| plugin += &format!(",except={place:x}"));
+        self.power_on_plugged(plugin)
     }
 
     fn power_on_plugged(&self, more: String) -> Board {
