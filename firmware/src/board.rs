@@ -25,8 +25,6 @@ pub struct Board {
     pub uart: Uart,
     /// Fuses and flash.
     pub chip: Chip,
-    /// Code memory for one package.
-    pub code: &'static mut [u8],
 }
 
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -35,14 +33,8 @@ impl Board {
     /// The board, to the first who asks.
     #[must_use]
     pub fn take() -> Option<Self> {
-        if TAKEN.swap(true, Ordering::AcqRel) {
-            return None;
-        }
-        let code = ptr::with_exposed_provenance_mut(map::CODE);
-        // SAFETY: the region is memory, no program's linker script of this stage has it (rom's ends
-        // 464 KiB below), and `TAKEN` makes this the only reference.
-        let code = unsafe { core::slice::from_raw_parts_mut(code, map::CODE_SIZE) };
-        Some(Self { uart: Uart::start(), chip: Chip::new(), code })
+        let first = !TAKEN.swap(true, Ordering::AcqRel);
+        first.then(|| Self { uart: Uart::start(), chip: Chip::new() })
     }
 }
 
@@ -175,6 +167,8 @@ mod regions {
     const EXECUTABLE: u32 = 0b01 << 1;
     const NEVER: u32 = EXECUTABLE | 1;
     const READ_ONLY: u32 = 0b11 << 1 | 1;
+    /// What a mask of silicon would be: executed and read, and changed by nobody.
+    const FIXED: u32 = 0b11 << 1;
     const ROM: u32 = 0;
     const CODE: u32 = 1;
     const FLASH: u32 = 2;
@@ -186,7 +180,7 @@ mod regions {
     pub fn confine() {
         write_register(ATTRIBUTES, 0x44); // both memory that nothing caches
         for (number, first, end, access) in [
-            (ROM, map::ROM, map::ROM + map::ROM_SIZE, EXECUTABLE),
+            (ROM, map::ROM, map::ROM + map::ROM_SIZE, FIXED),
             (CODE, map::CODE, map::CODE + map::CODE_SIZE, NEVER),
             (FLASH, map::FLASH, 0, READ_ONLY),
             (OTHERS, RAM, map::FLASH, NEVER),
@@ -203,7 +197,7 @@ mod regions {
     /// flash be changed.
     #[inline(always)]
     pub fn open(doubt: u32) {
-        change(ROM, 0, EXECUTABLE);
+        change(ROM, 0, FIXED);
         change(CODE, map::CODE, EXECUTABLE | doubt & NEVER);
         write_register(NUMBER, FLASH);
         let flash = read_register(BASE);

@@ -4,28 +4,12 @@ use super::board::{Board, Psram, package_with, patience, root_of_trust};
 pub use super::steps::*;
 use super::world::PLATFORM_PUBLISHER;
 use craton_rot::mailbox::client::{Line, Mailbox};
-use craton_rot::platform::memory::MemoryPlatform;
-use craton_rot::{Engine, Manufacture, RotClass, Start};
+use craton_rot::{Manufacture, RotClass, Start};
 use craton_trust::Digest;
 use craton_trust::crypto::Crypto as _;
 use craton_trust::soft::Soft;
 use craton_trust::suit::Image;
 use std::os::unix::net::UnixStream;
-
-/// The engine on a chip in memory, for tests of what a board cannot be told to do.
-#[derive(Default)]
-pub struct InMemory(pub MemoryPlatform);
-
-impl Bench for InMemory {
-    fn make(&mut self, with: &Manufacture<'_>) -> Rot {
-        Box::new(Engine::manufacture(self.0.clone(), Soft, with).unwrap())
-    }
-
-    fn restart(&mut self, rot: Rot, start: Start) -> Rot {
-        drop(rot);
-        Box::new(Engine::reset(self.0.clone(), Soft, start).unwrap())
-    }
-}
 
 struct InFirmware {
     psram: Psram,

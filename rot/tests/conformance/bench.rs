@@ -5,27 +5,12 @@ pub use super::steps::*;
 use super::swtpm::Swtpm;
 use super::world::*;
 use craton_rot::platform::file::FilePlatform;
-use craton_rot::platform::memory::MemoryPlatform;
 use craton_rot::tpm2::{BootApproval, Transport};
 use craton_rot::{Engine, Manufacture, RotClass, Start};
 use craton_trust::Digest;
 use craton_trust::quoted::Registers;
 use craton_trust::soft::Soft;
 use std::path::PathBuf;
-
-#[derive(Default)]
-pub struct InMemory(pub MemoryPlatform);
-
-impl Bench for InMemory {
-    fn make(&mut self, with: &Manufacture<'_>) -> Rot {
-        Box::new(Engine::manufacture(self.0.clone(), Soft, with).unwrap())
-    }
-
-    fn restart(&mut self, rot: Rot, start: Start) -> Rot {
-        drop(rot);
-        Box::new(Engine::reset(self.0.clone(), Soft, start).unwrap())
-    }
-}
 
 pub struct InFile {
     folder: tempfile::TempDir,

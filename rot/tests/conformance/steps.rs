@@ -1,8 +1,9 @@
 //! What a back-end is to the suite, and the steps that most tests begin with.
 
 use super::world::*;
+use craton_rot::platform::memory::MemoryPlatform;
 use craton_rot::{
-    Action, Ask, AuthRole, For, Manufacture, NextLayer, RootOfTrust, RotClass, Start,
+    Action, Ask, AuthRole, Engine, For, Manufacture, NextLayer, RootOfTrust, RotClass, Start,
 };
 use craton_trust::crypto::{Crypto as _, Signer as _};
 use craton_trust::dice::Mode;
@@ -25,6 +26,21 @@ pub trait Bench {
     /// The implementation id that its evidence carries.
     fn implementation(&self) -> Digest {
         craton_rot::engine::implementation(&Soft)
+    }
+}
+
+/// The engine on a chip in memory: also for tests of what no board can be told to do.
+#[derive(Default)]
+pub struct InMemory(pub MemoryPlatform);
+
+impl Bench for InMemory {
+    fn make(&mut self, with: &Manufacture<'_>) -> Rot {
+        Box::new(Engine::manufacture(self.0.clone(), Soft, with).unwrap())
+    }
+
+    fn restart(&mut self, rot: Rot, start: Start) -> Rot {
+        drop(rot);
+        Box::new(Engine::reset(self.0.clone(), Soft, start).unwrap())
     }
 }
 
