@@ -114,7 +114,7 @@ impl Board {
     /// Gives a made board power, and waits until its mailbox is there.
     ///
     /// # Errors
-    /// `FirmwareMissing`, `ToolMissing`, `BoardPath`, `StepLate`; those of files.
+    /// `FirmwareMissing`, `ToolMissing`, `BoardPath`, `BoardRuns`, `StepLate`; those of files.
     pub fn power_on(folder: &Path, firmware: &Path) -> Result<Self> {
         let layout = layout(firmware)?;
         let folder = fs::canonicalize(folder)?;
@@ -246,6 +246,15 @@ mod tests {
         Board::power_on(folder, firmware).err().and_then(|error| error.downcast().ok())
     }
 
+    /// The firmware of no board, in a folder.
+    fn laid_out() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = br#"{"machine": "m", "flash_size": 1, "fuses_size": 1, "seed_at": 0,
+            "seed_size": 1, "slot_at": 0, "slot_size": 1}"#;
+        fs::write(folder.path().join("board.json"), layout).unwrap();
+        folder
+    }
+
     #[test]
     fn a_board_needs_built_firmware_firmware_missing() {
         let folder = tempfile::tempdir().unwrap();
@@ -255,10 +264,7 @@ mod tests {
 
     #[test]
     fn a_board_has_power_once_board_runs() {
-        let folder = tempfile::tempdir().unwrap();
-        let layout = br#"{"machine": "m", "flash_size": 1, "fuses_size": 1, "seed_at": 0,
-            "seed_size": 1, "slot_at": 0, "slot_size": 1}"#;
-        fs::write(folder.path().join("board.json"), layout).unwrap();
+        let folder = laid_out();
         let flash = File::create(folder.path().join(FLASH_FILE)).unwrap();
         flash.lock().unwrap();
         let said = refusal(folder.path(), folder.path());
@@ -267,10 +273,7 @@ mod tests {
 
     #[test]
     fn a_board_whose_socket_no_system_could_name_is_refused_board_path() {
-        let folder = tempfile::tempdir().unwrap();
-        let layout = br#"{"machine": "m", "flash_size": 1, "fuses_size": 1, "seed_at": 0,
-            "seed_size": 1, "slot_at": 0, "slot_size": 1}"#;
-        fs::write(folder.path().join("board.json"), layout).unwrap();
+        let folder = laid_out();
         let deep = folder.path().join("b".repeat(SOCKET_PATH_MAX));
         fs::create_dir(&deep).unwrap();
         let said = refusal(&deep, folder.path());

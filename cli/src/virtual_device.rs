@@ -2,7 +2,7 @@
 //! endorsed and claimed here.
 
 use crate::client::{Call, Client};
-use crate::home::{make_passage, write_secret};
+use crate::home::{make_passage, read_secret, write_secret};
 use crate::operation::Operation;
 use anyhow::{Context as _, Result};
 use craton_api::operator::{Base64, CatalogId, Device, DeviceClaim, Section};
@@ -17,6 +17,9 @@ use craton_trust::signed;
 use craton_trust::soft::Soft;
 use craton_trust::{ClassId, DeviceId};
 use std::path::Path;
+
+/// Where a device's one-time claim code is, beside its root of trust.
+pub const CLAIM_CODE_FILE: &str = "claim-code";
 
 /// The class of virtual devices.
 pub const VIRTUAL_CLASS: ClassId = ClassId(*b"craton/virtual-1");
@@ -43,9 +46,7 @@ pub fn manufacture(
     platform_section: &[u8],
 ) -> Result<(Made, RotClass)> {
     make_passage(folder)?;
-    let mut code = [0u8; 16];
-    aws_lc_rs::rand::fill(&mut code).context("the system has no randomness")?;
-    let claim_code: String = code.iter().map(|byte| format!("{byte:02x}")).collect();
+    let claim_code = claim_code(folder)?;
     let code_digest = Soft.sha256(&[claim_code.as_bytes()]);
     let with = Manufacture { platform_section, claim_code: code_digest, class: VIRTUAL_CLASS };
     let (mut rot, class) = rot::manufacture(folder, place, &with)?;
@@ -59,6 +60,21 @@ pub fn manufacture(
     let endorsement = endorse(&endorsement, manufacturer)?;
     write_secret(&folder.join(ENDORSEMENT_FILE), &endorsement)?;
     Ok((Made { device: rot.device(), claim_code, endorsement }, class))
+}
+
+/// The device's one-time claim code. It is in its file before its digest is in a fuse: a
+/// manufacture that was cut goes on with the same one.
+fn claim_code(folder: &Path) -> Result<String> {
+    let file = folder.join(CLAIM_CODE_FILE);
+    // That of a device that was finished here before is not used again.
+    if file.exists() && !folder.join(ENDORSEMENT_FILE).exists() {
+        return Ok(String::from_utf8(read_secret(&file)?)?);
+    }
+    let mut code = [0u8; 16];
+    aws_lc_rs::rand::fill(&mut code).context("the system has no randomness")?;
+    let code: String = code.iter().map(|byte| format!("{byte:02x}")).collect();
+    write_secret(&file, code.as_bytes())?;
+    Ok(code)
 }
 
 fn advance(rot: &mut Rot, manufacturer: &dyn Signer) -> Result<()> {
@@ -114,4 +130,18 @@ pub async fn claim(
         group: group.map(str::to_owned),
     };
     client.call(Call::of(Operation::DeviceClaim).json(&body)?, Some(catalog)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manufacture_that_was_cut_goes_on_with_its_claim_code() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = claim_code(folder.path()).unwrap();
+        assert_eq!(claim_code(folder.path()).unwrap(), first);
+        std::fs::write(folder.path().join(ENDORSEMENT_FILE), b"of the device before").unwrap();
+        assert_ne!(claim_code(folder.path()).unwrap(), first);
+    }
 }

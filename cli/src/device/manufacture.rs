@@ -4,12 +4,12 @@ use super::Place;
 use super::listed::show;
 use crate::client::Call;
 use crate::error::CliError;
-use crate::home::{Home, read_file, read_secret, write_secret};
+use crate::home::{Home, read_file, read_secret};
 use crate::keys::Unlock;
 use crate::operation::Operation;
 use crate::publish;
 use crate::session::{Options, Session};
-use crate::virtual_device::{self, Made};
+use crate::virtual_device::{self, CLAIM_CODE_FILE, Made};
 use anyhow::Result;
 use craton_api::operator::{Base64, Device, DeviceClaim, DeviceId, Section};
 use craton_device::folder::ENDORSEMENT_FILE;
@@ -19,9 +19,6 @@ use craton_trust::endorsement::Endorsement;
 use craton_trust::soft::Soft;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-
-/// The file with the one-time claim code, in a device's folder.
-const CLAIM_CODE_FILE: &str = "claim-code";
 
 /// What `device manufacture` is told.
 #[derive(clap::Args)]
@@ -83,7 +80,6 @@ pub async fn manufacture(with: &Manufacture, options: &Options) -> Result<()> {
     let platform = virtual_device::section(client, catalog, Section::Platform).await?;
     let (made, class) = virtual_device::manufacture(&manufacturer, &device, &with.rot, &platform)?;
     let claim_code_file = device.join(CLAIM_CODE_FILE);
-    write_secret(&claim_code_file, made.claim_code.as_bytes())?;
     let shown = Shown { device: made.device.to_string(), folder: device, claim_code_file };
     let fields = [
         ("device", shown.device.clone()),

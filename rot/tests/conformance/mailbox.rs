@@ -408,6 +408,25 @@ fn a_chip_that_was_reset_behind_its_client_is_mailbox_reset() {
     assert_eq!(rot.status().unwrap().boot, 2);
 }
 
+#[test]
+fn a_manufacture_whose_reply_was_lost_in_the_reset_after_it_is_done() {
+    let (platform, section) = (MemoryPlatform::new(), platform_section(false));
+    let with = manufacture(&section);
+    let mut board = Powered::on(&platform);
+    let cable = Cable(Arc::new(Mutex::new(board.plug())));
+    let mut line = Line::open(cable.clone(), HASTE).unwrap();
+    // It began anew without having done it.
+    board = Powered::on(&platform);
+    *cable.0.lock().unwrap() = board.plug();
+    assert_eq!(line.manufacture(&with), Err(Error::NotManufactured));
+    // It began anew because it did.
+    drop(chip_made(&platform));
+    board = Powered::on(&platform);
+    *cable.0.lock().unwrap() = board.plug();
+    assert_eq!(line.manufacture(&with), Ok(()));
+    assert_eq!(line.manufacture(&with), Err(Error::AlreadyManufactured));
+}
+
 /// A cable that can be plugged elsewhere while it is used.
 #[derive(Clone)]
 struct Cable(Arc<Mutex<UnixStream>>);

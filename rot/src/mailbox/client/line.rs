@@ -85,8 +85,16 @@ impl<T: Transport> Line<T> {
         let fields = [with.platform_section, &with.claim_code.0, &with.class.0, &entropy];
         let made = self.ask(Operation::Manufacture, &[], &fields);
         entropy.zeroize();
-        made?;
-        self.greet()
+        match made {
+            Ok(_) => self.greet(),
+            // The reply was lost, and the chip that would repeat it has begun anew: with an
+            // identity, if it did what was asked. It refuses a second one, so it is this one.
+            Err(Error::MailboxReset) => {
+                self.greet()?;
+                self.about.refused.map_or(Ok(()), Err)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Resets the chip, and greets it again.
