@@ -50,11 +50,9 @@ impl Handover {
     }
 }
 
-const RECOVERY: u32 = 0x7ec0_fe1d;
-
 /// Asks for how the next start is.
 pub fn request(start: Start) {
-    let word = if start == Start::Recovery { RECOVERY } else { 0 };
+    let word = if start == Start::Recovery { map::RECOVERY } else { 0 };
     write_register(map::RETAINED, word);
 }
 
@@ -62,7 +60,7 @@ pub fn request(start: Start) {
 #[must_use]
 pub fn requested() -> Start {
     let start =
-        if read_register(map::RETAINED) == RECOVERY { Start::Recovery } else { Start::Normal };
+        if read_register(map::RETAINED) == map::RECOVERY { Start::Recovery } else { Start::Normal };
     write_register(map::RETAINED, 0);
     start
 }

@@ -13,6 +13,7 @@ extern crate std;
 #[cfg(target_os = "none")]
 #[allow(unsafe_code)]
 pub mod board;
+pub mod failure;
 pub mod gate;
 #[cfg(target_os = "none")]
 #[allow(unsafe_code)]

@@ -50,8 +50,18 @@ pub const NON_SECURE_CODE_SIZE: usize = CODE_SIZE - NON_SECURE_OFFSET;
 /// What the secure alias of an address adds to it.
 pub const SECURE_ALIAS: usize = 0x1000_0000;
 
+/// The secure RAM.
+pub const RAM: usize = 0x3000_0000;
+/// Bytes of it.
+pub const RAM_SIZE: usize = 32 * 1024;
 /// A word that a reset keeps: how to start next. It is the first of the secure RAM.
-pub const RETAINED: usize = 0x3000_0000;
+pub const RETAINED: usize = RAM;
+/// What it is to start in mode Recovery.
+pub const RECOVERY: u32 = 0x7ec0_fe1d;
+/// What a reset keeps, too: the record of a failure ([`crate::failure`]).
+pub const FAILURE: usize = RETAINED + 8;
+/// The RAM of programs begins here, after all that a reset keeps.
+pub const RAM_FIRST: usize = RETAINED + 0x40;
 /// Where the ROM hands over: above its own stack. It is wiped before it is the other side's.
 pub const HANDOVER: usize = 0x3000_7c00;
 /// The memory of the non-secure side, as that side sees it.

@@ -4,7 +4,8 @@
 //! What is true of it: the program that starts is the copy in secure code memory that was verified
 //! (ROT-15); it gets its layer and no more (ROT-16), and the device secret is hidden until the next
 //! reset; interrupts are off; a stack that would outgrow the RAM faults instead of overwriting it;
-//! a fault or a panic wipes the RAM and halts. A blank chip has no secret, no owner and no
+//! a fault, a panic or a refusal wipes the RAM; the first two leave a record and reset (FAIL-3), a
+//! refusal halts: it would be the same again. A blank chip has no secret, no owner and no
 //! identity: there it starts whatever is in the slot, which is how a factory's program gets in
 //! (ROT-17). It has neither a second slot nor a recovery: those come with the stages that need
 //! them.
@@ -18,8 +19,9 @@
 use core::hint::black_box;
 use core::panic::PanicInfo;
 use core::ptr;
-use cortex_m_rt::{ExceptionFrame, entry, exception};
+use cortex_m_rt::entry;
 use craton_firmware::board::{self, Board, Chip};
+use craton_firmware::failure;
 use craton_firmware::handover::{self, Handover};
 use craton_firmware::map;
 use craton_firmware::table::Table;
@@ -112,7 +114,7 @@ fn start(program: &[u8], token: u32) -> ! {
             "mov r4, r5",
             "bx r3",
             "udf #0",
-            in("r0") RAM_FIRST,
+            in("r0") map::RAM_FIRST,
             in("r1") map::HANDOVER,
             in("r4") table,
             in("r5") 0,
@@ -120,11 +122,6 @@ fn start(program: &[u8], token: u32) -> ! {
         )
     }
 }
-
-/// The RAM of this stage, after the word that a reset keeps.
-const RAM_FIRST: usize = map::RETAINED + 8;
-/// Where the board's internal RAM ends.
-const RAM_END: usize = 0x3000_8000;
 
 /// From here on a stack below the last static is a fault.
 fn limit_stack() {
@@ -152,35 +149,19 @@ fn decimal(number: u16, room: &mut [u8; 5]) -> &str {
     room.get(from..).and_then(|digits| core::str::from_utf8(digits).ok()).unwrap_or("")
 }
 
+craton_firmware::resets_on_failure!(failure::ROM);
+
 /// Wipes all of the RAM, and waits until power goes.
 fn halt() -> ! {
-    // SAFETY: nothing of this stage is used again, its stack included: the loop has none.
-    unsafe {
-        core::arch::asm!(
-            "cpsid i",
-            "msr msplim, r5",
-            "0:",
-            "str r5, [r0], #4",
-            "cmp r0, r1",
-            "blo 0b",
-            "1:",
-            "wfi",
-            "b 1b",
-            in("r0") RAM_FIRST,
-            in("r1") RAM_END,
-            in("r5") 0,
-            options(noreturn)
-        )
+    // SAFETY: the handlers' code has this symbol, uses no stack, and never returns.
+    unsafe extern "C" {
+        fn refused() -> !;
     }
-}
-
-#[exception]
-// SAFETY: it only halts, whatever the state is that it interrupts.
-unsafe fn HardFault(_: &ExceptionFrame) -> ! {
-    halt()
+    // SAFETY: nothing of this stage is used again.
+    unsafe { refused() }
 }
 
 #[panic_handler]
 fn panic(_: &PanicInfo<'_>) -> ! {
-    halt()
+    failed()
 }

@@ -3,7 +3,7 @@
 //! What is true of it: keys, counters, sealing and attestation are here, and nothing here parses
 //! what came over a line; the non-secure side enters by one gate with one flat block (MBX-5), and
 //! gets no register back that held anything of this side. Interrupts are off while it runs. A fault
-//! or a panic halts.
+//! of either side or a panic wipes all RAM, leaves a record and resets (FAIL-3).
 #![no_std]
 #![no_main]
 
@@ -11,8 +11,9 @@ use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use core::panic::PanicInfo;
 use core::ptr;
-use cortex_m_rt::{ExceptionFrame, entry, exception};
+use cortex_m_rt::entry;
 use craton_firmware::board::{self, Board};
+use craton_firmware::failure;
 use craton_firmware::gate::{BLOCK_SIZE, Block, Place};
 use craton_firmware::handover::{self, Handover};
 use craton_firmware::leave::start_other_side;
@@ -160,7 +161,7 @@ fn board_hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 64] {
     use craton_trust::crypto::Crypto as _;
     match Rom::find() {
         Some(rom) => rom.hmac_sha512(key, parts),
-        None => halt(),
+        None => failed(),
     }
 }
 
@@ -178,7 +179,7 @@ static DEVICE: Cell = Cell(UnsafeCell::new(MaybeUninit::uninit()));
 fn main() -> ! {
     cortex_m::interrupt::disable();
     limit_stack();
-    let (Some(Board { chip, .. }), Some(rom)) = (Board::take(), Rom::find()) else { halt() };
+    let (Some(Board { chip, .. }), Some(rom)) = (Board::take(), Rom::find()) else { failed() };
     // SAFETY: as `Cell` says: the only access so far. Every field is written before it is read.
     let device = unsafe {
         let place = (*DEVICE.0.get()).as_mut_ptr();
@@ -251,19 +252,9 @@ fn limit_stack() {
     unsafe { cortex_m::register::msplim::write(ptr::addr_of!(__sheap).expose_provenance() as u32) }
 }
 
-fn halt() -> ! {
-    loop {
-        cortex_m::asm::wfi();
-    }
-}
-
-#[exception]
-// SAFETY: it only halts, whatever the state is that it interrupts.
-unsafe fn HardFault(_: &ExceptionFrame) -> ! {
-    halt()
-}
+craton_firmware::resets_on_failure!(failure::RUNTIME);
 
 #[panic_handler]
 fn panic(_: &PanicInfo<'_>) -> ! {
-    halt()
+    failed()
 }

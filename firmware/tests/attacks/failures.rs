@@ -1,0 +1,128 @@
+//! A failure of each program, each way: the chip wipes its RAM, keeps a record, and starts again.
+
+use super::board::{PROGRAM_ROM, PROGRAM_RUNTIME, Psram, chip, package_with, root_of_trust};
+use super::probe::{Probe, entry, place};
+use super::world::PLATFORM_PUBLISHER;
+use craton_firmware::failure::{Failure, Kind, RECOVERY_FROM, RESETS_MAX, Who};
+use craton_firmware::map;
+
+pub const PROGRAM_MAILBOX: &str = "mailbox";
+/// `ldr r1, [r0]`.
+const LOAD: [u8; 2] = [0x01, 0x68];
+
+/// A manufactured chip with the root of trust.
+pub fn whole() -> Psram {
+    Psram::of(&chip(), &package_with(PLATFORM_PUBLISHER, &root_of_trust(), |_| ()))
+}
+
+/// What is left of a failure, once the chip stands at its first instruction again. It starts as
+/// well as before, and no failure follows.
+fn reset(probe: &mut Probe) -> Failure {
+    probe.until_reset();
+    assert!(probe.is_wiped());
+    let failure = probe.failure().unwrap();
+    probe.come(entry(PROGRAM_MAILBOX));
+    failure
+}
+
+fn left(failure: &Failure) -> (Who, Kind, u32) {
+    (failure.who, failure.kind, failure.resets)
+}
+
+#[test]
+fn fail_3_a_fault_of_the_secure_side_wipes_it_and_starts_it_again() {
+    let psram = whole();
+    let mut probe = Probe::power_on(&psram);
+    let gate = place(PROGRAM_RUNTIME, "gate_body");
+    probe.come(entry(PROGRAM_RUNTIME));
+    assert!(!probe.is_wiped() && probe.failure().is_none());
+    probe.come(place(PROGRAM_RUNTIME, "leave"));
+    probe.break_at(gate);
+    probe.jump(gate);
+    let failure = reset(&mut probe);
+    assert_eq!(left(&failure), (Who::Runtime, Kind::Fault, 1));
+    assert_eq!(failure.pc, Some(gate - map::CODE as u32));
+    assert_eq!(failure.status & 1 << 16, 1 << 16, "an undefined instruction");
+}
+
+#[test]
+fn fail_3_a_panic_of_the_secure_side_wipes_it_and_starts_it_again() {
+    let psram = whole();
+    let mut probe = Probe::power_on(&psram);
+    probe.come(place(PROGRAM_RUNTIME, "leave"));
+    probe.jump(place(PROGRAM_RUNTIME, "rust_begin_unwind"));
+    let failure = reset(&mut probe);
+    assert_eq!(left(&failure), (Who::Runtime, Kind::Panic, 1));
+    assert!(failure.pc.is_some());
+}
+
+#[test]
+fn fail_3_a_stack_that_ends_leaves_a_record_without_a_place() {
+    let psram = whole();
+    let mut probe = Probe::power_on(&psram);
+    probe.come(place(PROGRAM_RUNTIME, "leave"));
+    probe.set_stack(place(PROGRAM_RUNTIME, "__sheap"));
+    probe.jump(place(PROGRAM_RUNTIME, "gate_body"));
+    let failure = reset(&mut probe);
+    assert_eq!(left(&failure), (Who::Runtime, Kind::Fault, 1));
+    assert_eq!((failure.pc, failure.status & 1 << 20), (None, 1 << 20));
+}
+
+#[test]
+fn fail_3_a_fault_of_the_other_side_resets_the_chip() {
+    let psram = whole();
+    let mut probe = Probe::power_on(&psram);
+    let at = entry(PROGRAM_MAILBOX);
+    probe.come(at);
+    probe.break_at(at);
+    let failure = reset(&mut probe);
+    assert_eq!(left(&failure), (Who::Mailbox, Kind::Fault, 1));
+    assert_eq!(failure.pc, Some(at - map::NON_SECURE_CODE as u32));
+    assert_eq!(failure.status & 1 << 16, 1 << 16);
+}
+
+#[test]
+fn fail_3_an_access_of_the_other_side_to_secure_memory_resets_the_chip() {
+    let psram = whole();
+    let mut probe = Probe::power_on(&psram);
+    let at = entry(PROGRAM_MAILBOX);
+    probe.come(at);
+    probe.debugger.write(at, &LOAD).unwrap();
+    probe.debugger.set_register(0, map::RAM_FIRST as u32).unwrap();
+    let failure = reset(&mut probe);
+    assert_eq!(left(&failure), (Who::Mailbox, Kind::SecureFault, 1));
+    assert_eq!(failure.pc, Some(at - map::NON_SECURE_CODE as u32));
+}
+
+#[test]
+fn fail_3_a_fault_of_the_rom_starts_it_again() {
+    let psram = whole();
+    let mut probe = Probe::power_on(&psram);
+    let at = place(PROGRAM_ROM, "rom::select");
+    probe.come(at);
+    probe.break_at(at); // which the reset mends: a ROM is what it is
+    let failure = reset(&mut probe);
+    assert_eq!(left(&failure), (Who::Rom, Kind::Fault, 1));
+    assert_eq!(failure.pc, Some(at - map::ROM as u32));
+}
+
+#[test]
+fn fail_3_failures_in_a_row_are_counted_start_recovery_and_end() {
+    let psram = whole();
+    let mut probe = Probe::power_on(&psram);
+    let at = entry(PROGRAM_ROM);
+    for resets in 1..RESETS_MAX {
+        probe.break_at(at + 2);
+        probe.until_reset();
+        assert_eq!(probe.failure().unwrap().resets, resets);
+        let request = probe.read(map::RETAINED, 4);
+        assert_eq!(
+            request == craton_firmware::map::RECOVERY.to_le_bytes(),
+            resets >= RECOVERY_FROM
+        );
+    }
+    probe.break_at(at + 2);
+    probe.come(place(PROGRAM_ROM, "waits_for_power"));
+    assert!(probe.is_wiped());
+    assert_eq!(probe.failure().unwrap().resets, RESETS_MAX);
+}

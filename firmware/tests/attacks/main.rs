@@ -1,0 +1,14 @@
+//! The running firmware when something goes wrong in it, and when somebody attacks it: faults,
+//! panics and a hostile non-secure side end in a wiped chip that starts again (FAIL-3).
+
+#[allow(dead_code)] // the boots' helpers, of which the attacks use some
+#[path = "../board/board.rs"]
+mod board;
+mod failures;
+#[allow(dead_code)] // as above
+#[path = "../faults/gdb.rs"]
+mod gdb;
+mod probe;
+#[allow(dead_code)] // the suite's, of which the attacks use some
+#[path = "../../../rot/tests/conformance/world.rs"]
+mod world;

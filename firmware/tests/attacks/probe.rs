@@ -1,0 +1,123 @@
+//! A chip that runs the whole root of trust, with a debugger at it.
+
+use super::board::{Psram, address, elf, programs};
+use super::gdb::Debugger;
+use craton_firmware::failure::{Failure, WORDS};
+use craton_firmware::map;
+use std::io::Result;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+/// What a boot or a command may take; a machine under load is slow.
+const PATIENCE: Duration = Duration::from_secs(60);
+const SP: usize = 13;
+const PC: usize = 15;
+
+pub struct Probe {
+    qemu: Child,
+    pub debugger: Debugger,
+    _folder: tempfile::TempDir,
+    /// The ROM's first instruction: the chip stops there after each reset.
+    first: u32,
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        let _ = self.qemu.kill();
+        let _ = self.qemu.wait();
+    }
+}
+
+impl Probe {
+    /// A chip at its first instruction. Nothing that it does outlives the emulator.
+    pub fn power_on(psram: &Psram) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let socket = |name: &str| format!("{},server=on,wait=off", path(name));
+        let mut qemu = psram.emulator(&programs().join("rom"), false);
+        qemu.args(["-S", "-chardev", &format!("socket,path={},id=gdb", socket("gdb"))]);
+        qemu.args(["-gdb", "chardev:gdb", "-serial", "null"]);
+        let qemu = qemu.stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        let mut debugger = Debugger::attach(&folder.path().join("gdb")).unwrap();
+        let first = debugger.pc().unwrap();
+        debugger.watch(first).unwrap();
+        Self { qemu, debugger, _folder: folder, first }
+    }
+
+    /// Lets the chip run until it comes to an instruction.
+    pub fn come(&mut self, address: u32) {
+        self.debugger.watch(address).unwrap();
+        self.pass();
+        let pc = self.debugger.pc().unwrap();
+        assert_eq!(pc, address, "it came to {pc:x} instead of {address:x}");
+        self.debugger.forget(address).unwrap();
+    }
+
+    /// Lets the chip run until it was reset.
+    pub fn until_reset(&mut self) {
+        self.pass();
+        assert_eq!(self.debugger.pc().unwrap(), self.first);
+    }
+
+    /// Lets it run on from where it stands to the next stop.
+    fn pass(&mut self) {
+        if self.debugger.pc().unwrap() == self.first {
+            self.debugger.step().unwrap();
+        }
+        self.go_on().unwrap();
+    }
+
+    fn go_on(&mut self) -> Result<()> {
+        let begun = Instant::now();
+        self.debugger.go(|| begun.elapsed() > PATIENCE)
+    }
+
+    /// The chip goes on where an instruction is that is none, at `address`.
+    pub fn break_at(&mut self, address: u32) {
+        self.debugger.write(address, &UNDEFINED).unwrap();
+    }
+
+    pub fn jump(&mut self, address: u32) {
+        self.debugger.set_register(PC, address).unwrap();
+    }
+
+    pub fn set_stack(&mut self, address: u32) {
+        self.debugger.set_register(SP, address).unwrap();
+    }
+
+    pub fn read(&mut self, address: usize, length: usize) -> Vec<u8> {
+        self.debugger.read(address as u32, length).unwrap()
+    }
+
+    /// The record of the last failure.
+    pub fn failure(&mut self) -> Option<Failure> {
+        let bytes = self.read(map::FAILURE, 4 * WORDS);
+        let mut words = [0; WORDS];
+        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+            *word = u32::from_le_bytes(*bytes);
+        }
+        Failure::of(&words)
+    }
+
+    /// Whether the RAM of both sides is wiped but for what a reset keeps.
+    pub fn is_wiped(&mut self) -> bool {
+        let own = self.read(map::RAM_FIRST, map::RAM + map::RAM_SIZE - map::RAM_FIRST);
+        let other = self.read(map::NON_SECURE_RAM, map::NON_SECURE_RAM_SIZE);
+        own.iter().chain(&other).all(|byte| *byte == 0)
+    }
+}
+
+const UNDEFINED: [u8; 2] = [0x00, 0xde];
+
+/// The address of a symbol, as the debugger has it.
+pub fn place(program: &str, name: &str) -> u32 {
+    address(program, name) as u32
+}
+
+/// The first instruction of a program.
+pub fn entry(program: &str) -> u32 {
+    use object::Object as _;
+    let bytes = elf(program);
+    let file = object::File::parse(&*bytes).unwrap();
+    file.entry() as u32 & !1
+}
