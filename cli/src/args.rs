@@ -4,8 +4,8 @@
 use crate::home::Home;
 use crate::session::Options;
 use crate::{
-    audit, board, catalog, delta, deployment, device, device_group, failure, image, image_set, key,
-    login, product, quickstart, service, symbols, token, trust_store, up,
+    audit, board, boot_approval, catalog, delta, deployment, device, device_group, failure, image,
+    image_set, key, login, product, quickstart, service, symbols, token, trust_store, up,
 };
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -38,7 +38,7 @@ enum Command {
         /// Where the dashboard is (loopback)
         #[arg(long, default_value = "127.0.0.1:7080")]
         dashboard: SocketAddr,
-        /// The device's root of trust: in its own process, or on a virtual board
+        /// The device's root of trust: in its own process, on a virtual board, or in a TPM (swtpm)
         #[arg(long, value_enum, default_value_t)]
         rot: quickstart::RotKind,
         /// The built firmware of that board
@@ -79,6 +79,9 @@ enum Command {
     /// Virtual boards, whose root of trust is a chip of its own
     #[command(subcommand)]
     Board(board::Command),
+    /// Which boots open the state of a device with a TPM
+    #[command(subcommand)]
+    BootApproval(boot_approval::Command),
     /// What went wrong on devices
     #[command(subcommand)]
     Failure(failure::Command),
@@ -141,8 +144,7 @@ impl Arguments {
         let with = &self.options;
         match self.command {
             Command::Quickstart { keep, listen, dashboard, rot, firmware } => {
-                let firmware = (rot == quickstart::RotKind::Firmware).then_some(firmware);
-                let with = quickstart::Quickstart { keep, listen, dashboard, firmware };
+                let with = quickstart::Quickstart { keep, listen, dashboard, rot, firmware };
                 let home = Home::of_user()?;
                 runtime()?.block_on(quickstart::run(&with, &home))
             }
@@ -158,6 +160,7 @@ impl Arguments {
             Command::Deployment(command) => runtime()?.block_on(deployment::run(command, with)),
             Command::Device(command) => device::run(command, with),
             Command::Board(command) => runtime()?.block_on(board::run(&command, with)),
+            Command::BootApproval(command) => boot_approval::run(command, with),
             Command::Failure(command) => runtime()?.block_on(failure::run(command, with)),
             Command::Symbols(command) => runtime()?.block_on(symbols::run(command, with)),
             Command::Audit(command) => runtime()?.block_on(audit::run(command, with)),

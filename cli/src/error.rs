@@ -159,6 +159,12 @@ pub enum CliError {
          challenge"
     )]
     ChallengeUnreadable(PathBuf),
+    /// The file is no list of registers, or has too few.
+    #[error(
+        "E6170: {0} does not have the registers that were chosen. Print them where the TPM is: \
+         craton boot-approval registers --json --registers LIST"
+    )]
+    RegistersUnreadable(PathBuf),
     /// The challenge is of a device of another catalog.
     #[error(
         "E6164: the challenge is of a device of the catalog {0}. Choose that one: craton catalog \
@@ -289,6 +295,7 @@ impl CliError {
             Self::SuccessorUnreadable(_) => 6162,
             Self::ChallengeUnreadable(_) => 6163,
             Self::ChallengeOfOther(_) => 6164,
+            Self::RegistersUnreadable(_) => 6170,
             Self::PackageUnsigned(_) => 6140,
             Self::BeforeUnrelated(_) => 6141,
             Self::ComponentTwice(_) => 6142,

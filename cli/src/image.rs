@@ -101,7 +101,10 @@ pub async fn run(command: Command, options: &Options) -> Result<()> {
 }
 
 /// The profile's catalog, without asking the service.
-fn catalog_in_use() -> Result<(Home, CatalogId)> {
+///
+/// # Errors
+/// `ProfileMissing`, `ProfileDamaged`, `CatalogUnchosen`.
+pub fn catalog_in_use() -> Result<(Home, CatalogId)> {
     use crate::error::CliError;
     let home = Home::of_user()?;
     let id = home.profile()?.catalog.ok_or(CliError::CatalogUnchosen)?;

@@ -24,6 +24,12 @@ fn quickstart_shows_the_same_on_a_board() {
     shows_all_five_steps(&board, "rot: firmware, attested");
 }
 
+/// The same with the device's root of trust in a TPM.
+#[test]
+fn quickstart_shows_the_same_in_a_tpm() {
+    shows_all_five_steps(&["--rot", "tpm"], "rot: tpm, attested");
+}
+
 fn shows_all_five_steps(more: &[&str], attested: &str) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();

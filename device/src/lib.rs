@@ -19,6 +19,7 @@ pub mod succession;
 pub mod sys;
 #[cfg(test)]
 mod tests;
+pub mod tpm;
 pub mod trace;
 pub mod transfer;
 pub mod update;

@@ -1,12 +1,15 @@
 //! Which root of trust a device has, and the one place that opens it.
 //!
 //! The engine on a file of the device's folder is what a device has that says nothing else. Another
-//! one is named by a line in the folder, [`PLACE_FILE`]: `mailbox` and where it is. The line is no
-//! secret and nothing is believed for it: behind another mailbox is another device.
+//! one is named by a line in the folder, [`PLACE_FILE`]: `mailbox` or `tpm`, and where it is. The
+//! line is no secret and nothing is believed for it: behind another mailbox is another device, and
+//! another TPM does not open this one's state.
 
+use crate::tpm;
 use craton_rot::engine::Manufacture;
 use craton_rot::mailbox::client::{Address, Line, Mailbox, Patience, Transport};
 use craton_rot::platform::file::FilePlatform;
+use craton_rot::tpm2;
 use craton_rot::{Engine, Error, Result, RootOfTrust, RotClass, Start};
 use craton_trust::soft::Soft;
 use std::fmt;
@@ -34,13 +37,15 @@ pub enum Place {
     Engine,
     /// One behind a mailbox.
     Mailbox(Address),
+    /// The engine in a TPM, and in the folder ([`crate::tpm`]).
+    Tpm(tpm2::Address),
 }
 
 impl Place {
     /// That of the device in a folder.
     ///
     /// # Errors
-    /// `StorageMissing` if it is no device's, `MailboxAddress`, `StorageFailed`.
+    /// `StorageMissing` if it is no device's, `MailboxAddress`, `TpmAddress`, `StorageFailed`.
     pub fn of(device: &Path) -> Result<Self> {
         match fs::read_to_string(device.join(PLACE_FILE)) {
             Ok(line) => line.trim_end().parse(),
@@ -77,6 +82,7 @@ impl Place {
                 line.restart(start)?;
                 Ok(Box::new(Mailbox::of(line)?))
             }
+            Self::Tpm(address) => Ok(Box::new(tpm::open(device, address, start)?)),
         }
     }
 }
@@ -86,6 +92,7 @@ impl fmt::Display for Place {
         match self {
             Self::Engine => f.write_str("engine"),
             Self::Mailbox(address) => write!(f, "mailbox {address}"),
+            Self::Tpm(address) => write!(f, "tpm {address}"),
         }
     }
 }
@@ -97,6 +104,7 @@ impl FromStr for Place {
         match text.split_once(' ') {
             None if text == "engine" => Ok(Self::Engine),
             Some(("mailbox", address)) => address.parse().map(Self::Mailbox),
+            Some(("tpm", address)) => address.parse().map(Self::Tpm),
             _ => Err(Error::MailboxAddress),
         }
     }
@@ -112,7 +120,7 @@ pub fn is_made(device: &Path) -> bool {
 /// let go of it: after a monitor was killed, its auth role ends only when its check-in does.
 ///
 /// # Errors
-/// `StorageLocked`; those of the file or the mailbox, and of the reset.
+/// `StorageLocked`; those of the file, the mailbox or the TPM, and of the reset.
 pub fn open(device: &Path, start: Start) -> Result<Rot> {
     let place = Place::of(device)?;
     let until = Instant::now() + LOCK_WITHIN;
@@ -128,10 +136,11 @@ pub fn open(device: &Path, start: Start) -> Result<Rot> {
 
 /// Manufactures a device in a folder, and says the class that its manufacturer may endorse: behind
 /// a mailbox no less and no more than what answers there says of itself, and never silicon, which
-/// is for a station to know.
+/// is for a station to know; in a TPM after the identity proved to be in it. Whose TPM it is the
+/// endorser asks before ([`tpm::endorsement`], [`tpm::manufacture`]).
 ///
 /// # Errors
-/// As [`Engine::manufacture`]; those of the file or the mailbox.
+/// As [`Engine::manufacture`]; those of the file, the mailbox or the TPM.
 pub fn manufacture(
     device: &Path,
     place: &Place,
@@ -150,6 +159,12 @@ pub fn manufacture(
             place.note(device)?; // from here on there is a device in the folder
             let class = mailbox.capabilities().class.min(RotClass::Firmware);
             Ok((Box::new(mailbox), class))
+        }
+        Place::Tpm(address) => {
+            let endorsement = tpm::endorsement(address)?;
+            let engine = tpm::manufacture(device, address, &endorsement, with)?;
+            place.note(device)?;
+            Ok((Box::new(engine), RotClass::Tpm))
         }
     }
 }
@@ -192,7 +207,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(Place::of(folder.path()), Err(Error::StorageMissing));
         assert!(!is_made(folder.path()));
-        for place in ["engine", "mailbox unix:/run/rot", "mailbox tcp:127.0.0.1:9"] {
+        let places = ["engine", "mailbox unix:/run/rot", "mailbox tcp:127.0.0.1:9"];
+        for place in places.into_iter().chain(["tpm device:/dev/tpmrm0", "tpm unix:/run/swtpm"]) {
             let place: Place = place.parse().unwrap();
             place.note(folder.path()).unwrap();
             assert_eq!(Place::of(folder.path()), Ok(place));

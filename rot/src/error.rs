@@ -132,6 +132,18 @@ refusals! {
     BootNotApproved = 3155,
         "no approval of the platform's publisher is for what this machine booted",
         "Boot a release that was approved, or have this one approved";
+    /// No address that a TPM of this host can have.
+    TpmAddress = 3156,
+        "this is no address of a TPM of this host",
+        "Write device:/dev/tpmrm0, or an emulator's unix:/path/of/the/socket or tcp:127.0.0.1:PORT";
+    /// By another key than those that the device has.
+    ApprovalForeign = 3157,
+        "the boot approval is by another key than the one whose approvals open this device",
+        "Have it signed by the platform publisher's key that the device was made with";
+    /// The folder is full.
+    ApprovalsTooMany = 3158,
+        "the device keeps as many boot approvals as it reads at a start",
+        "Remove those of releases that it will not boot again";
     /// Nothing was manufactured here yet.
     NotManufactured = 3201,
         "this root of trust is not manufactured",

@@ -152,6 +152,7 @@ fn rot_of(folder: &Path) -> String {
     match Place::of(folder) {
         Ok(Place::Engine) => "software".into(),
         Ok(Place::Mailbox(address)) => format!("behind the mailbox {address}"),
+        Ok(Place::Tpm(address)) => format!("in the TPM {address}"),
         Err(error) => error.to_string(),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Place;
 use super::listed::show;
+use crate::boot_approval::{Chosen, approve_own};
 use crate::client::Call;
 use crate::error::CliError;
 use crate::home::{Home, read_file, read_secret};
@@ -25,14 +26,17 @@ use std::path::{Path, PathBuf};
 pub struct Manufacture {
     #[command(flatten)]
     place: Place,
-    /// Its root of trust: `engine`, or a mailbox: unix:/SOCKET, tcp:127.0.0.1:PORT, tty:/DEVICE
+    /// Its root of trust: `engine`, a mailbox (unix:/SOCKET, tcp:127.0.0.1:PORT, tty:/DEVICE), or a
+    /// TPM: `tpm`, `tpm:device:/dev/tpmrm1`, or an emulator, `tpm:unix:/SOCKET`
     #[arg(
         long,
-        value_name = "ENGINE|ADDRESS",
+        value_name = "ENGINE|TPM|ADDRESS",
         default_value = "engine",
         value_parser = super::rot_place
     )]
     rot: rot::Place,
+    #[command(flatten)]
+    registers: Chosen,
     #[command(flatten)]
     unlock: Unlock,
 }
@@ -78,6 +82,9 @@ pub async fn manufacture(with: &Manufacture, options: &Options) -> Result<()> {
     let (client, catalog) = session.client().await?;
     publish::publish_runtime(client, catalog, &publisher).await?;
     let platform = virtual_device::section(client, catalog, Section::Platform).await?;
+    if let rot::Place::Tpm(address) = &with.rot {
+        approve_own(&device, address, &with.registers, &publisher)?;
+    }
     let (made, class) = virtual_device::manufacture(&manufacturer, &device, &with.rot, &platform)?;
     let claim_code_file = device.join(CLAIM_CODE_FILE);
     let shown = Shown { device: made.device.to_string(), folder: device, claim_code_file };

@@ -15,6 +15,7 @@ use crate::session::{Options, Session};
 use anyhow::Result;
 use clap::Subcommand;
 use craton_device::rot;
+use craton_rot::tpm2;
 use std::path::PathBuf;
 
 /// What is done with devices.
@@ -120,9 +121,11 @@ impl Place {
 
 /// A root of trust as `--rot` names it.
 fn rot_place(text: &str) -> Result<rot::Place, craton_rot::Error> {
-    match text {
-        "engine" => Ok(rot::Place::Engine),
-        address => address.parse().map(rot::Place::Mailbox),
+    match text.strip_prefix("tpm:") {
+        Some(address) => address.parse().map(rot::Place::Tpm),
+        None if text == "tpm" => Ok(rot::Place::Tpm(tpm2::Address::default())),
+        None if text == "engine" => Ok(rot::Place::Engine),
+        None => text.parse().map(rot::Place::Mailbox),
     }
 }
 

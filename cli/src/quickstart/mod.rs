@@ -21,6 +21,8 @@ pub enum RotKind {
     Engine,
     /// The firmware, on a virtual board.
     Firmware,
+    /// A TPM, in swtpm.
+    Tpm,
 }
 
 /// What quickstart is told.
@@ -32,6 +34,8 @@ pub struct Quickstart {
     pub listen: SocketAddr,
     /// Where the dashboard is.
     pub dashboard: SocketAddr,
-    /// The built firmware, for a device whose root of trust is on a virtual board.
-    pub firmware: Option<PathBuf>,
+    /// Where the device's root of trust is.
+    pub rot: RotKind,
+    /// The built firmware of a virtual board.
+    pub firmware: PathBuf,
 }

@@ -1,15 +1,17 @@
 //! The steps, in order.
 
-use super::Quickstart;
 use super::build::{BLINK, Built, Sample, build};
 use super::ui::Steps;
+use super::{Quickstart, RotKind};
 use crate::board::Board;
+use crate::boot_approval::{Chosen, approve_own};
 use crate::client::{Access, Client};
 use crate::error::CliError;
 use crate::home::{Home, Profile, make_passage};
 use crate::keys::Unlock;
 use crate::owner::Plan;
 use crate::publish::Part;
+use crate::swtpm::Swtpm;
 use crate::{owner, publish, up, virtual_device};
 use anyhow::{Context as _, Result};
 use craton_api::operator::{
@@ -44,8 +46,15 @@ struct Stage {
     client: Client,
     catalog: CatalogId,
     device: Option<(DeviceId, Running)>,
-    firmware: Option<PathBuf>,
-    board: Option<Board>,
+    with: Quickstart,
+    chip: Option<Chip>,
+}
+
+/// What the device's root of trust is in, if that is not the device's process. It ends with us.
+#[expect(dead_code, reason = "held until it is dropped")]
+enum Chip {
+    Board(Board),
+    Tpm(Swtpm),
 }
 
 impl Stage {
@@ -99,9 +108,9 @@ pub async fn run(with: &Quickstart, home: &Home) -> Result<()> {
     } else if let Ok(group) = &outcome {
         summary(&steps, &stage, group);
     }
-    let Stage { service, device, board, client, .. } = stage;
+    let Stage { service, device, chip, client, .. } = stage;
     drop(client);
-    tokio::task::block_in_place(|| drop((device, board)));
+    tokio::task::block_in_place(|| drop((device, chip)));
     service.shutdown().await;
     if !with.keep && outcome.is_ok() {
         std::fs::remove_dir_all(&folder)?;
@@ -177,8 +186,8 @@ async fn begin(steps: &mut Steps, with: &Quickstart, folder: &Path) -> Result<St
         token: access.token,
         catalog: Some(catalog.to_string()),
     })?;
-    let (folder, firmware) = (folder.to_owned(), with.firmware.clone());
-    Ok(Stage { home, folder, service, client, catalog, device: None, firmware, board: None })
+    let (folder, with) = (folder.to_owned(), with.clone());
+    Ok(Stage { home, folder, service, client, catalog, device: None, with, chip: None })
 }
 
 /// The first token, and the key that is pinned: read from the data folder, which only its owner
@@ -230,20 +239,12 @@ fn kib(bytes: &[u8]) -> usize {
 
 async fn make_device(stage: &mut Stage) -> Result<((), String)> {
     let (manufacturer, runtime) = (stage.key("manufacturer")?, stage.key("platform-publisher")?);
+    let folder = stage.home.device("lamp-1");
+    let place = place(stage, &folder, &runtime)?;
     let (client, catalog) = (&mut stage.client, stage.catalog);
     publish::publish_runtime(client, catalog, &runtime).await?;
-    let folder = stage.home.device("lamp-1");
     let section = craton_api::operator::Section::Platform;
     let platform = virtual_device::section(client, catalog, section).await?;
-    let place = match &stage.firmware {
-        None => Place::Engine,
-        Some(firmware) => {
-            let board = stage.folder.join("board");
-            Board::make(&board, firmware, &runtime)?;
-            let board = stage.board.insert(Board::power_on(&board, firmware)?);
-            Place::Mailbox(board.address().parse()?)
-        }
-    };
     let (made, rot) = virtual_device::manufacture(&manufacturer, &folder, &place, &platform)?;
     virtual_device::claim(client, catalog, Some(GROUP), &folder, &made).await?;
     let (service, _) = stage.service.addresses();
@@ -265,6 +266,26 @@ async fn make_device(stage: &mut Stage) -> Result<((), String)> {
     let (id, rot) = (id.to_string(), rot.name());
     let said = format!("{id:.8}…, rot: {rot}, attested ({isolation})");
     Ok(((), said))
+}
+
+/// Starts what the device's root of trust is in; the platform's publisher signs what is below it.
+fn place(stage: &mut Stage, device: &Path, publisher: &SoftKey) -> Result<Place> {
+    let (place, chip) = match stage.with.rot {
+        RotKind::Engine => return Ok(Place::Engine),
+        RotKind::Firmware => {
+            let (board, firmware) = (stage.folder.join("board"), &stage.with.firmware);
+            Board::make(&board, firmware, publisher)?;
+            let board = Board::power_on(&board, firmware)?;
+            (Place::Mailbox(board.address().parse()?), Chip::Board(board))
+        }
+        RotKind::Tpm => {
+            let tpm = Swtpm::start(&stage.folder.join("tpm"))?;
+            approve_own(device, &tpm.address(), &Chosen::of_firmware(), publisher)?;
+            (Place::Tpm(tpm.address()), Chip::Tpm(tpm))
+        }
+    };
+    stage.chip = Some(chip);
+    Ok(place)
 }
 
 /// Waits until the device, as the service sees it, is as `wanted`.

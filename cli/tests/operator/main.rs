@@ -4,4 +4,5 @@ mod development;
 mod mailbox;
 mod production;
 mod refusals;
+mod tpm;
 mod world;

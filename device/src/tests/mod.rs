@@ -42,6 +42,7 @@ pub const PUBLISHER: u8 = 3;
 pub const CATALOG: u8 = 4;
 pub const ONLINE: u8 = 5;
 pub const LOG: u8 = 6;
+pub const PLATFORM_PUBLISHER: u8 = 7;
 pub const CLASS: ClassId = ClassId([7; 16]);
 pub const APP: ComponentId = ComponentId(*b"the tests' app 1");
 pub const CLAIM_CODE: &[u8] = b"claim me";
@@ -70,8 +71,12 @@ fn section(
     seal(Kind::TrustStore, section.encode(&mut [0; 8192]).unwrap(), &[ROOT])
 }
 
-fn platform_section() -> Vec<u8> {
-    let roles = [(Role::Root, ROOT), (Role::Manufacturer, MANUFACTURER)];
+pub fn platform_section() -> Vec<u8> {
+    let roles = [
+        (Role::Root, ROOT),
+        (Role::Manufacturer, MANUFACTURER),
+        (Role::Publisher, PLATFORM_PUBLISHER),
+    ];
     section(SectionKind::Platform, &roles, |_| {})
 }
 

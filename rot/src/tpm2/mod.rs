@@ -2,13 +2,15 @@
 //! counts only together with it.
 //!
 //! Reading order: `state` (which record counts), `platform` (the chip), `keys`, `policy` (who may
-//! open the state); below them, in safe Rust, `command`, `template`, `wire`, `transport`.
+//! open the state); below them, in safe Rust, `command`, `template`, `wire`, `transport`,
+//! `address`.
 //!
 //! What a TPM adds to the engine in a process: the identity and the device-auth key never leave it;
 //! who has the disk alone reads nothing and puts nothing back; who boots something that the
 //! platform's publisher did not approve does not open the state. What it does not add stands in
 //! [`platform::LIMITS`]: the engine runs in the host that it speaks for.
 
+mod address;
 pub mod command;
 pub mod enrol;
 mod keys;
@@ -19,6 +21,7 @@ pub mod template;
 pub mod transport;
 pub mod wire;
 
+pub use address::Address;
 pub use platform::TpmPlatform;
 pub use policy::BootApproval;
 pub use transport::Transport;

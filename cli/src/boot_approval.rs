@@ -1,0 +1,226 @@
+//! `craton boot-approval`: which boots open the state of a device with a TPM, by the word of the
+//! platform's publisher.
+//!
+//! The registers are read where the TPM is; the publisher signs where his key is; what he signed is
+//! brought to the device, and counts from its next start on.
+
+use crate::device::Here;
+use crate::error::CliError;
+use crate::home::{make_passage, read_file, write_file};
+use crate::image::catalog_in_use;
+use crate::keys::{self, Unlock};
+use crate::output::Output;
+use crate::session::Options;
+use anyhow::Result;
+use clap::Subcommand;
+use craton_device::tpm;
+use craton_rot::tpm2::policy::BOOT_APPROVAL_MAX;
+use craton_rot::tpm2::{Address, BootApproval};
+use craton_trust::Digest;
+use craton_trust::crypto::Signer;
+use craton_trust::id::from_hex;
+use craton_trust::quote::{REGISTERS, Selection};
+use craton_trust::quoted::Registers;
+use craton_trust::soft::Soft;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What is done with approvals of boots.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Show the registers of a TPM as this boot left them; with --json, for `sign --values`
+    Registers {
+        #[command(flatten)]
+        measured: Measured,
+    },
+    /// Approve a boot as the platform's publisher; needs no service
+    Sign {
+        #[command(flatten)]
+        measured: Measured,
+        /// The registers as `registers --json` printed them elsewhere; otherwise the TPM's
+        #[arg(long, value_name = "FILE", conflicts_with = "tpm")]
+        values: Option<PathBuf>,
+        /// The key file; otherwise the catalog's platform publisher's
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+        /// Where the approval goes
+        #[arg(long, value_name = "FILE", default_value = "boot.approval")]
+        out: PathBuf,
+        #[command(flatten)]
+        unlock: Unlock,
+    },
+    /// Bring approvals to a device of this machine
+    Install {
+        #[command(flatten)]
+        here: Here,
+        /// What `sign` wrote
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+/// Which registers of which TPM.
+#[derive(clap::Args)]
+pub struct Measured {
+    /// The TPM: device:/dev/tpmrm0, or an emulator's unix:/SOCKET or tcp:127.0.0.1:PORT
+    #[arg(long, value_name = "ADDRESS", default_value_t)]
+    tpm: Address,
+    #[command(flatten)]
+    registers: Chosen,
+}
+
+/// Which registers a boot is approved by.
+#[derive(clap::Args)]
+pub struct Chosen {
+    /// Which registers have to be as they are now, of 0 to 23; `none` lets every boot in
+    #[arg(long, value_name = "LIST", default_value = "0,2,4,7", value_parser = selection)]
+    registers: Selection,
+}
+
+/// Registers as they travel from a device to its publisher.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Shown {
+    registers: BTreeMap<u8, String>,
+}
+
+/// Does it.
+///
+/// # Errors
+/// The TPM's, those of the key and of files, `RegistersUnreadable`, and why an approval is refused.
+pub fn run(command: Command, options: &Options) -> Result<()> {
+    let out = Output::new(options.json);
+    match command {
+        Command::Registers { measured: Measured { tpm, registers } } => {
+            show(&tpm::registers(&tpm, registers.registers)?, out);
+        }
+        Command::Sign { measured, values, key, out: to, unlock } => {
+            let selection = measured.registers.registers;
+            let registers = match values {
+                Some(file) => chosen(&file, selection)?,
+                None => tpm::registers(&measured.tpm, selection)?,
+            };
+            let key = match key {
+                Some(file) => file,
+                None => {
+                    let (home, catalog) = catalog_in_use()?;
+                    home.catalog(catalog).key_path("platform-publisher")
+                }
+            };
+            let approval = signed(&registers, &keys::read(&key, &unlock)?)?;
+            write_file(&to, &approval)?;
+            out.done(&format!("{}: {}", to.display(), opens(selection)));
+            out.next(&[&format!("craton boot-approval install --name NAME {}", to.display())]);
+        }
+        Command::Install { here, files } => {
+            let folder = here.folder()?;
+            for file in files {
+                let kept = tpm::approve(&folder, &read_file(&file)?)?;
+                out.done(&format!("kept for the next start: {}", kept.display()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Approves the boot of this machine for a device that is about to be made in its TPM.
+///
+/// # Errors
+/// The TPM's, the signer's, and those of files.
+pub fn approve_own(
+    device: &Path,
+    tpm: &Address,
+    registers: &Chosen,
+    publisher: &dyn Signer,
+) -> Result<()> {
+    make_passage(device)?;
+    let registers = tpm::registers(tpm, registers.registers)?;
+    tpm::approve(device, &signed(&registers, publisher)?)?;
+    Ok(())
+}
+
+impl Chosen {
+    /// All that firmware and loader measure into.
+    pub const fn of_firmware() -> Self {
+        Self { registers: Selection(0xff) }
+    }
+}
+
+fn signed(registers: &Registers, publisher: &dyn Signer) -> Result<Vec<u8>> {
+    let approval = BootApproval::sign(&Soft, publisher, registers)?;
+    Ok(approval.encode(&mut [0; BOOT_APPROVAL_MAX])?.to_vec())
+}
+
+fn opens(selection: Selection) -> String {
+    let registers: Vec<String> = selection.registers().map(|it| it.to_string()).collect();
+    match registers.as_slice() {
+        [] => "opens the device to every boot of its machine".into(),
+        _ => format!("opens the device to a boot with these registers {}", registers.join(",")),
+    }
+}
+
+fn show(registers: &Registers, out: Output) {
+    let values = registers.iter().map(|(register, value)| (register, value.to_string()));
+    let shown = Shown { registers: values.collect() };
+    let names: Vec<String> = shown.registers.keys().map(|it| format!("register {it}")).collect();
+    let values = shown.registers.values().cloned();
+    let fields: Vec<(&str, String)> = names.iter().map(String::as_str).zip(values).collect();
+    out.one(&shown, &fields);
+}
+
+/// The chosen ones of the registers in a file.
+fn chosen(file: &Path, selection: Selection) -> Result<Registers> {
+    let unreadable = || CliError::RegistersUnreadable(file.to_owned());
+    let shown: Shown = serde_json::from_slice(&read_file(file)?).map_err(|_| unreadable())?;
+    let mut registers = Registers::none();
+    for register in selection.registers() {
+        let value = shown.registers.get(&register).and_then(|hex| from_hex(hex));
+        registers.push(register, Digest(value.ok_or_else(unreadable)?))?;
+    }
+    Ok(registers)
+}
+
+fn selection(text: &str) -> Result<Selection, String> {
+    let mut bits = 0;
+    for word in text.split(',').filter(|_| text != "none") {
+        match word.trim().parse::<u8>() {
+            Ok(register) if register < REGISTERS => bits |= 1 << register,
+            _ => return Err(format!("{word} is none of the registers 0 to 23")),
+        }
+    }
+    Ok(Selection(bits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registers_are_named_by_their_numbers_or_none() {
+        assert_eq!(selection("0,2,4,7"), Ok(Selection(0x95)));
+        assert_eq!(selection("none"), Ok(Selection(0)));
+        for bad in ["", "24", "0,", "a", "-1"] {
+            assert!(selection(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_of_registers_or_lacks_a_chosen_one_is_registers_unreadable() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("registers.json");
+        let zeros = "00".repeat(32);
+        let good = format!("{{\"registers\": {{\"7\": \"{zeros}\", \"0\": \"{zeros}\"}}}}");
+        std::fs::write(&file, &good).unwrap();
+        assert_eq!(chosen(&file, Selection(0x81)).unwrap().selection, Selection(0x81));
+        let refused = |text: &str, bits| {
+            std::fs::write(&file, text).unwrap();
+            let error = chosen(&file, Selection(bits)).unwrap_err().downcast().unwrap();
+            assert!(matches!(error, CliError::RegistersUnreadable(_)), "{text}");
+        };
+        refused(&good, 0x83);
+        refused(&good.replace(&zeros, "00"), 1);
+        refused("{}", 1);
+        refused("registers", 0);
+    }
+}

@@ -1,0 +1,88 @@
+//! A device whose root of trust is in a TPM: made for an approved boot, run, and stopped by another
+//! boot until the publisher's word for that one is there.
+
+use super::world::{Running, Service, User, until};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// swtpm behind a socket; it ends with the test.
+struct Emulator(Child);
+
+impl Emulator {
+    fn start(user: &User) -> Self {
+        let folder = user.path("tpm");
+        std::fs::create_dir(&folder).unwrap();
+        let child = Command::new("swtpm")
+            .args(["socket", "--tpm2", "--flags", "not-need-init,startup-clear"])
+            .args(["--tpmstate", &format!("dir={}", folder.display())])
+            .args(["--server", &format!("type=unixio,path={}/socket", folder.display())])
+            .args(["--ctrl", &format!("type=unixio,path={}/socket.ctrl", folder.display())])
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("swtpm is not here: `cargo xtask test` installs it");
+        let end = Instant::now() + Duration::from_secs(30);
+        while !folder.join("socket").exists() {
+            assert!(Instant::now() < end, "swtpm did not open its socket");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Self(child)
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What another program than the approved one would do.
+fn measure_something_else(socket: &Path) {
+    let done = Command::new("tpm2_pcrextend")
+        .args(["-T", &format!("swtpm:path={}", socket.display())])
+        .arg(format!("4:sha256={}", "07".repeat(32)))
+        .status();
+    assert!(done.expect("tpm2-tools are not here: `cargo xtask test` installs them").success());
+}
+
+#[test]
+fn a_device_in_a_tpm_runs_on_the_boots_that_its_publisher_approved() {
+    let user = User::new();
+    let _service = Service::start(&user);
+    user.does("login --data @service");
+    user.does("catalog create shed --dev");
+    user.does("product create Lamp --least-class tpm");
+    let socket = user.path("tpm/socket");
+    let tpm = format!("unix:{}", socket.display());
+    let manufacture = format!("device manufacture --folder @lamp --rot tpm:{tpm}");
+    user.refused(&manufacture, 3151);
+    let _emulator = Emulator::start(&user);
+    user.refused("device manufacture --folder @other --rot tpm:nowhere", 3156);
+    assert!(user.does(&manufacture).contains("tpm"));
+    user.refused(&manufacture, 6202);
+    user.refused(&manufacture.replace("@lamp", "@second"), 3154);
+    user.does("device claim --folder @lamp --group Lamp/Development");
+    let devices = user.json("device list");
+    let id = devices["items"][0]["id"].as_str().unwrap().to_owned();
+    let show = format!("device show {id}");
+    let running = Running::start(&user, "lamp");
+    until("the claim", &user, &show, |device| device["state"] == "claimed");
+    drop(running);
+    measure_something_else(&socket);
+    user.refused("device capability challenge --folder @lamp --out @challenge", 3155);
+    // The registers travel to where the publisher's key is, and his word travels back.
+    let registers = user.does(&format!("boot-approval registers --json --tpm {tpm}"));
+    std::fs::write(user.path("registers.json"), registers).unwrap();
+    user.does("key create @stranger.key --dev");
+    let sign = "boot-approval sign --values @registers.json --out";
+    user.does(&format!("{sign} @stranger.approval --key @stranger.key"));
+    user.refused("boot-approval install --folder @lamp @stranger.approval", 3157);
+    user.does(&format!("{sign} @next.approval"));
+    user.refused(&format!("{sign} @more.approval --registers 0,8"), 6170);
+    user.does("boot-approval install --folder @lamp @next.approval");
+    let before = user.json(&show)["last_seen_s"].as_u64();
+    let _running = Running::start(&user, "lamp");
+    until("another check-in", &user, &show, |device| device["last_seen_s"].as_u64() > before);
+}

@@ -1,0 +1,163 @@
+//! A device whose root of trust is in a TPM: its file, the approvals of its boots, and how whoever
+//! endorses it makes sure that its identity is in that TPM.
+//!
+//! The folder keeps the sealed state, and a file for each boot that the platform's publisher
+//! approved. An approval is signed and no secret; which key's count is in the TPM, so that one of a
+//! stranger opens nothing, and one that does not read is as if it were not there.
+
+use craton_rot::engine::Manufacture;
+use craton_rot::secret::Secret;
+use craton_rot::tpm2::command::Tpm;
+use craton_rot::tpm2::enrol::enclose;
+use craton_rot::tpm2::policy::BOOT_APPROVAL_MAX;
+use craton_rot::tpm2::{Address, BootApproval, TpmPlatform};
+use craton_rot::{Engine, Error, Result, RootOfTrust as _, Start};
+use craton_trust::PublicKey;
+use craton_trust::crypto::Crypto as _;
+use craton_trust::quote::Selection;
+use craton_trust::quoted::Registers;
+use craton_trust::soft::Soft;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+/// Fuses, counters and flash, sealed.
+pub const STATE_FILE: &str = "rot.tpm";
+/// The folder of the approvals.
+pub const APPROVALS: &str = "boot-approvals";
+/// How many approvals a start reads.
+pub const APPROVALS_MAX: usize = 64;
+const EXTENSION: &str = "approval";
+
+/// The engine in a TPM.
+pub type InTpm = Engine<TpmPlatform>;
+
+/// Opens a device by a reset.
+///
+/// # Errors
+/// Those of the file, the TPM, and the reset.
+pub fn open(device: &Path, address: &Address, start: Start) -> Result<InTpm> {
+    let (approvals, state) = (approvals(device)?, device.join(STATE_FILE));
+    free(&state)?;
+    Engine::open_in_tpm(address.connect()?, &state, &approvals, Soft, start)
+}
+
+/// Refuses while another process has the file: an emulator takes one connection at a time, and who
+/// waits for it would wait long.
+fn free(state: &Path) -> Result<()> {
+    let locked = File::open(state)
+        .is_ok_and(|file| matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)));
+    if locked { Err(Error::StorageLocked) } else { Ok(()) }
+}
+
+/// Manufactures a device, if its identity will be in the TPM of this endorsement key (TPM-5).
+///
+/// # Errors
+/// As [`Engine::create_in_tpm`]; `TpmRefused` if the TPM has another endorsement key.
+pub fn manufacture(
+    device: &Path,
+    address: &Address,
+    endorsement: &PublicKey,
+    with: &Manufacture<'_>,
+) -> Result<InTpm> {
+    let (approvals, state) = (approvals(device)?, device.join(STATE_FILE));
+    let engine = Engine::create_in_tpm(address.connect()?, &state, &approvals, Soft, with)?;
+    enrol(&engine, endorsement)?;
+    Ok(engine)
+}
+
+/// Has a secret opened that only the TPM of this endorsement key opens, for this identity alone.
+fn enrol(engine: &InTpm, endorsement: &PublicKey) -> Result<()> {
+    let (secret, chance) = (random()?, random()?);
+    let enclosed = enclose(endorsement, &engine.identity(), &secret, &chance)?;
+    let opened = engine.activate(&enclosed)?;
+    // TPM-5
+    if opened.bytes() == secret.bytes() { Ok(()) } else { Err(Error::TpmRefused) }
+}
+
+fn random() -> Result<Secret> {
+    let mut bytes = [0u8; 32];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Error::RandomFailed)?;
+    Ok(Secret::new(bytes))
+}
+
+/// A TPM's endorsement key.
+///
+/// # Errors
+/// The TPM's.
+pub fn endorsement(address: &Address) -> Result<PublicKey> {
+    let mut tpm = Tpm::new(address.connect()?)?;
+    let loaded = tpm.create_endorsement()?;
+    tpm.flush(loaded.handle)?;
+    Ok(loaded.key)
+}
+
+/// Registers of a TPM as they are now.
+///
+/// # Errors
+/// The TPM's.
+pub fn registers(address: &Address, selection: Selection) -> Result<Registers> {
+    Tpm::new(address.connect()?)?.registers(selection)
+}
+
+/// The approvals that a start of the device goes by, by the names of their files.
+///
+/// # Errors
+/// `StorageFailed`.
+pub fn approvals(device: &Path) -> Result<Vec<BootApproval>> {
+    let files = files(device)?.into_iter().take(APPROVALS_MAX);
+    let read = files.map(|path| read(&path)).collect::<Result<Vec<_>>>()?;
+    Ok(read.into_iter().flatten().collect())
+}
+
+/// Keeps an approval for the device's next starts.
+///
+/// # Errors
+/// Those of its encoding; `ApprovalForeign` beside approvals of another key, `ApprovalsTooMany`,
+/// `StorageFailed`.
+pub fn approve(device: &Path, approval: &[u8]) -> Result<PathBuf> {
+    let read = BootApproval::parse(approval)?;
+    if approvals(device)?.iter().any(|kept| kept.by != read.by) {
+        return Err(Error::ApprovalForeign);
+    }
+    let folder = device.join(APPROVALS);
+    let name = Soft.sha256(&[approval]).to_string();
+    let path = folder.join(format!("{:.16}.{EXTENSION}", name));
+    if !path.exists() && files(device)?.len() >= APPROVALS_MAX {
+        return Err(Error::ApprovalsTooMany);
+    }
+    let fresh = path.with_extension("new");
+    let written = fs::create_dir_all(&folder).and_then(|()| {
+        let mut file = File::create(&fresh)?;
+        file.write_all(approval)?;
+        file.sync_all()?;
+        fs::rename(&fresh, &path)?;
+        File::open(&folder)?.sync_all()
+    });
+    written.map_err(|_| Error::StorageFailed)?;
+    Ok(path)
+}
+
+/// The approvals' files, by their names.
+fn files(device: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(device.join(APPROVALS)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(|_| Error::StorageFailed)?,
+    };
+    let paths = entries.map(|entry| Ok(entry.map_err(|_| Error::StorageFailed)?.path()));
+    let mut paths = paths.collect::<Result<Vec<_>>>()?;
+    paths.retain(|path| path.extension().is_some_and(|it| it == EXTENSION));
+    paths.sort();
+    Ok(paths)
+}
+
+fn read(path: &Path) -> Result<Option<BootApproval>> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|_| Error::StorageFailed)?;
+    let limited = file.take(BOOT_APPROVAL_MAX as u64 + 1).read_to_end(&mut bytes);
+    limited.map_err(|_| Error::StorageFailed)?;
+    Ok(BootApproval::parse(&bytes).ok())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! A device in swtpm: made, opened, owned, and opened again by what its publisher approves.
+
+use super::*;
+use crate::rot::{self, Place};
+use crate::tests::{CLAIM_CODE, CLASS, PLATFORM_PUBLISHER, key, owner_section, platform_section};
+use craton_image::package::sha256;
+use craton_rot::{RotClass, Status};
+use craton_trust::Digest;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// swtpm behind a socket in a folder.
+struct Emulator {
+    folder: tempfile::TempDir,
+    process: Child,
+}
+
+impl Emulator {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("socket");
+        let process = Command::new("swtpm")
+            .args(["socket", "--tpm2", "--flags", "not-need-init,startup-clear"])
+            .args(["--tpmstate", &format!("dir={}", folder.path().display())])
+            .args(["--server", &format!("type=unixio,path={}", socket.display())])
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("swtpm is not here: `cargo xtask test` installs it, or apt-get install swtpm");
+        let until = Instant::now() + Duration::from_secs(30);
+        while std::os::unix::net::UnixStream::connect(&socket).is_err() {
+            assert!(Instant::now() < until, "swtpm did not open its socket");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Self { folder, process }
+    }
+
+    fn address(&self) -> Address {
+        Address::Unix(self.folder.path().join("socket"))
+    }
+
+    fn place(&self) -> Place {
+        Place::Tpm(self.address())
+    }
+
+    /// TPM2_PCR_Extend: something else was booted.
+    fn extend(&self, register: u8) {
+        let head = [0x80, 2, 0, 0, 0, 65, 0, 0, 1, 0x82, 0, 0, 0, register];
+        let right = [0, 0, 0, 9, 0x40, 0, 0, 9, 0, 0, 0, 0, 0];
+        let value = [&[0, 0, 0, 1, 0, 0x0b][..], &[7; 32]].concat();
+        let sent = [&head[..], &right, &value].concat();
+        let answer = self.address().connect().unwrap().exchange(&sent).unwrap();
+        assert_eq!(answer[6..10], [0; 4]);
+    }
+
+    /// What the publisher says of the registers as they are now.
+    fn approval(&self, seed: u8, selection: u32) -> Vec<u8> {
+        let registers = registers(&self.address(), Selection(selection)).unwrap();
+        let approval = BootApproval::sign(&Soft, &key(seed), &registers).unwrap();
+        approval.encode(&mut [0; BOOT_APPROVAL_MAX]).unwrap().to_vec()
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn manufactured(device: &Path, place: &Place) -> Result<(rot::Rot, RotClass)> {
+    let platform = platform_section();
+    let claim_code = sha256(CLAIM_CODE);
+    let with = Manufacture { platform_section: &platform, claim_code, class: CLASS };
+    rot::manufacture(device, place, &with)
+}
+
+#[test]
+fn a_device_is_made_in_a_tpm_and_opened_by_one_process_at_a_time() {
+    let (emulator, device) = (Emulator::new(), tempfile::tempdir().unwrap());
+    let device = device.path();
+    let place = emulator.place();
+    // Nothing is made for a boot that nobody approved.
+    assert_eq!(manufactured(device, &place).err(), Some(Error::BootNotApproved));
+    assert!(!rot::is_made(device));
+    approve(device, &emulator.approval(PLATFORM_PUBLISHER, 0x95)).unwrap();
+    let (rot, class) = manufactured(device, &place).unwrap();
+    assert_eq!((class, rot.capabilities().class), (RotClass::Tpm, RotClass::Tpm));
+    assert_eq!(Place::of(device), Ok(place));
+    let made = rot.device();
+    let second = open(device, &emulator.address(), Start::Normal).err();
+    assert_eq!(second, Some(Error::StorageLocked));
+    drop(rot);
+    let mut rot = rot::open(device, Start::Normal).unwrap();
+    assert_eq!(rot.device(), made);
+    rot.claim(CLAIM_CODE, &owner_section(None)).unwrap();
+    drop(rot);
+    let Status { mode, owner, .. } = rot::open(device, Start::Recovery).unwrap().status().unwrap();
+    assert_eq!((mode as u8, owner.is_some()), (3, true));
+}
+
+#[test]
+fn another_boot_opens_the_device_once_its_approval_is_there() {
+    let (emulator, device) = (Emulator::new(), tempfile::tempdir().unwrap());
+    let device = device.path();
+    let first = approve(device, &emulator.approval(PLATFORM_PUBLISHER, 0x95)).unwrap();
+    let made = manufactured(device, &emulator.place()).unwrap().0.device();
+    emulator.extend(1); // not among those that were approved
+    assert!(rot::open(device, Start::Normal).is_ok());
+    emulator.extend(4);
+    assert_eq!(rot::open(device, Start::Normal).err(), Some(Error::BootNotApproved));
+    let next = emulator.approval(PLATFORM_PUBLISHER, 0x95);
+    approve(device, &next).unwrap();
+    assert_eq!(rot::open(device, Start::Normal).unwrap().device(), made);
+    // What does not read is as if it were not there.
+    fs::write(first, b"damaged").unwrap();
+    assert_eq!(rot::open(device, Start::Normal).unwrap().device(), made);
+    let by_stranger = emulator.approval(9, 0x95);
+    assert_eq!(approve(device, &by_stranger).err(), Some(Error::ApprovalForeign));
+    let cut = approve(device, &next[..next.len() - 1]).err();
+    assert!(matches!(cut, Some(Error::Trust(_))));
+}
+
+#[test]
+fn an_approval_is_kept_once_and_64_of_them_at_most_approvals_too_many() {
+    let device = tempfile::tempdir().unwrap();
+    let approval = |register: u8| {
+        let mut registers = Registers::none();
+        registers.push(0, Digest([register; 32])).unwrap();
+        let approval = BootApproval::sign(&Soft, &key(PLATFORM_PUBLISHER), &registers).unwrap();
+        approval.encode(&mut [0; BOOT_APPROVAL_MAX]).unwrap().to_vec()
+    };
+    for register in 0..APPROVALS_MAX as u8 {
+        approve(device.path(), &approval(register)).unwrap();
+    }
+    approve(device.path(), &approval(0)).unwrap();
+    assert_eq!(approvals(device.path()).unwrap().len(), APPROVALS_MAX);
+    assert_eq!(approve(device.path(), &approval(64)).err(), Some(Error::ApprovalsTooMany));
+}
+
+#[test]
+fn tpm_5_a_device_is_made_for_the_tpm_that_its_endorser_looked_at_only() {
+    let (emulator, other) = (Emulator::new(), Emulator::new());
+    let device = tempfile::tempdir().unwrap();
+    approve(device.path(), &emulator.approval(PLATFORM_PUBLISHER, 0)).unwrap();
+    let looked_at = endorsement(&other.address()).unwrap();
+    let platform = platform_section();
+    let claim_code = sha256(CLAIM_CODE);
+    let with = Manufacture { platform_section: &platform, claim_code, class: CLASS };
+    let made = manufacture(device.path(), &emulator.address(), &looked_at, &with);
+    assert_eq!(made.err(), Some(Error::TpmRefused));
+    assert!(!rot::is_made(device.path()));
+}
+
+#[test]
+fn a_tpm_that_is_away_is_tpm_unreachable_and_changes_nothing() {
+    let device = tempfile::tempdir().unwrap();
+    let nowhere = Address::Unix(device.path().join("nobody"));
+    Place::Tpm(nowhere.clone()).note(device.path()).unwrap();
+    let before = crate::tests::files(device.path());
+    assert_eq!(rot::open(device.path(), Start::Normal).err(), Some(Error::TpmUnreachable));
+    assert_eq!(endorsement(&nowhere).err(), Some(Error::TpmUnreachable));
+    assert_eq!(crate::tests::files(device.path()), before);
+}
