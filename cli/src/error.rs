@@ -165,6 +165,27 @@ pub enum CliError {
          craton boot-approval registers --json --registers LIST"
     )]
     RegistersUnreadable(PathBuf),
+    /// The TPM says nothing of its maker.
+    #[error(
+        "E6171: the TPM has no certificate for its P-256 endorsement key (NV index 0x01c0000a). \
+         Take one that has, or endorse it without --tpm-maker, on your own word"
+    )]
+    TpmCertificateMissing,
+    /// None of the named makers stands for the TPM.
+    #[error(
+        "E6172: the TPM's certificate does not lead to a maker that was named ({0}). Do not \
+         endorse it; if the maker is right, name what is between by --tpm-issuer"
+    )]
+    TpmMakerUnknown(String),
+    /// A certificate of another TPM.
+    #[error(
+        "E6173: the certificate in the TPM is for another endorsement key than the TPM has. Do \
+         not endorse it"
+    )]
+    TpmCertificateOther,
+    /// No certificate in a file that should have some.
+    #[error("E6174: {0} holds no X.509 certificate. Name a PEM or DER file")]
+    CertificateUnreadable(PathBuf),
     /// The challenge is of a device of another catalog.
     #[error(
         "E6164: the challenge is of a device of the catalog {0}. Choose that one: craton catalog \
@@ -296,6 +317,10 @@ impl CliError {
             Self::ChallengeUnreadable(_) => 6163,
             Self::ChallengeOfOther(_) => 6164,
             Self::RegistersUnreadable(_) => 6170,
+            Self::TpmCertificateMissing => 6171,
+            Self::TpmMakerUnknown(_) => 6172,
+            Self::TpmCertificateOther => 6173,
+            Self::CertificateUnreadable(_) => 6174,
             Self::PackageUnsigned(_) => 6140,
             Self::BeforeUnrelated(_) => 6141,
             Self::ComponentTwice(_) => 6142,

@@ -34,6 +34,7 @@ mod session;
 mod swtpm;
 mod symbols;
 mod token;
+mod tpm_maker;
 mod trust_store;
 mod up;
 mod virtual_device;

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use craton_api::operator::{Base64, CatalogId, Device, DeviceClaim, Section};
 use craton_device::folder::ENDORSEMENT_FILE;
 use craton_device::rot::{self, Place, Rot};
+use craton_device::tpm;
 use craton_rot::{Action, Manufacture, Order, RotClass, Start};
 use craton_trust::cose::Kind;
 use craton_trust::crypto::{Crypto as _, Signer};
@@ -15,7 +16,7 @@ use craton_trust::endorsement::Endorsement;
 use craton_trust::evidence::Lifecycle;
 use craton_trust::signed;
 use craton_trust::soft::Soft;
-use craton_trust::{ClassId, DeviceId};
+use craton_trust::{ClassId, DeviceId, PublicKey};
 use std::path::Path;
 
 /// Where a device's one-time claim code is, beside its root of trust.
@@ -35,7 +36,8 @@ pub struct Made {
 }
 
 /// Manufactures a device in an empty folder and moves it to `Module1Complete`; says which class of
-/// root of trust was endorsed, too.
+/// root of trust was endorsed, too. One in a TPM is made only if that has the endorsement key that
+/// was looked at.
 ///
 /// # Errors
 /// Those of the root of trust.
@@ -43,13 +45,21 @@ pub fn manufacture(
     manufacturer: &dyn Signer,
     folder: &Path,
     place: &Place,
+    looked_at: Option<&PublicKey>,
     platform_section: &[u8],
 ) -> Result<(Made, RotClass)> {
     make_passage(folder)?;
     let claim_code = claim_code(folder)?;
     let code_digest = Soft.sha256(&[claim_code.as_bytes()]);
     let with = Manufacture { platform_section, claim_code: code_digest, class: VIRTUAL_CLASS };
-    let (mut rot, class) = rot::manufacture(folder, place, &with)?;
+    let (mut rot, class) = match (place, looked_at) {
+        (Place::Tpm(address), Some(endorsement)) => {
+            let engine = tpm::manufacture(folder, address, endorsement, &with)?;
+            place.note(folder)?;
+            (Box::new(engine) as Rot, RotClass::Tpm)
+        }
+        _ => rot::manufacture(folder, place, &with)?,
+    };
     advance(&mut rot, manufacturer)?;
     let endorsement = Endorsement {
         identity: rot.identity(),

@@ -162,7 +162,7 @@ pub fn manufacture(
         }
         Place::Tpm(address) => {
             let endorsement = tpm::endorsement(address)?;
-            let engine = tpm::manufacture(device, address, &endorsement, with)?;
+            let engine = tpm::manufacture(device, address, &endorsement.key, with)?;
             place.note(device)?;
             Ok((Box::new(engine), RotClass::Tpm))
         }

@@ -27,6 +27,8 @@ pub const STATE_FILE: &str = "rot.tpm";
 pub const APPROVALS: &str = "boot-approvals";
 /// How many approvals a start reads.
 pub const APPROVALS_MAX: usize = 64;
+/// Index of the certificate of the P-256 endorsement key (TCG EK Credential Profile, 2.2.1.4).
+pub const CERTIFICATE: u32 = 0x01c0_000a;
 const EXTENSION: &str = "approval";
 
 /// The engine in a TPM.
@@ -81,15 +83,34 @@ fn random() -> Result<Secret> {
     Ok(Secret::new(bytes))
 }
 
+/// What tells one TPM from another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndorsementKey {
+    /// On P-256, by its maker's template.
+    pub key: PublicKey,
+    /// What its maker says of it, X.509 as the TPM keeps it: not verified here.
+    pub certificate: Option<Vec<u8>>,
+}
+
 /// A TPM's endorsement key.
 ///
 /// # Errors
 /// The TPM's.
-pub fn endorsement(address: &Address) -> Result<PublicKey> {
+pub fn endorsement(address: &Address) -> Result<EndorsementKey> {
     let mut tpm = Tpm::new(address.connect()?)?;
     let loaded = tpm.create_endorsement()?;
     tpm.flush(loaded.handle)?;
-    Ok(loaded.key)
+    let certificate = tpm.read_index(CERTIFICATE)?.map(unpadded);
+    Ok(EndorsementKey { key: loaded.key, certificate })
+}
+
+/// A certificate without what fills its index up: a maker may define one of more bytes.
+fn unpadded(mut index: Vec<u8>) -> Vec<u8> {
+    // SEQUENCE, two bytes of length (X.690, 8.1.3): shorter ones are no certificates.
+    if let [0x30, 0x82, high, low, ..] = index[..] {
+        index.truncate(4 + usize::from(u16::from_be_bytes([high, low])));
+    }
+    index
 }
 
 /// Registers of a TPM as they are now.

@@ -35,6 +35,11 @@ const NEEDS: &[Need] = &[
         check: "the root of trust in a TPM passes the same suite as every other",
     },
     Need {
+        program: "swtpm_localca",
+        package: "swtpm-tools",
+        check: "a TPM that its maker certified is told from one that nobody did",
+    },
+    Need {
         program: "tpm2_checkquote",
         package: "tpm2-tools",
         check: "a second implementation reads the quotes, keys and indices that we make in a TPM",

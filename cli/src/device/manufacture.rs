@@ -10,14 +10,18 @@ use crate::keys::Unlock;
 use crate::operation::Operation;
 use crate::publish;
 use crate::session::{Options, Session};
+use crate::tpm_maker::Makers;
 use crate::virtual_device::{self, CLAIM_CODE_FILE, Made};
 use anyhow::Result;
 use craton_api::operator::{Base64, Device, DeviceClaim, DeviceId, Section};
 use craton_device::folder::ENDORSEMENT_FILE;
-use craton_device::rot;
+use craton_device::{rot, tpm};
+use craton_rot::tpm2;
+use craton_trust::PublicKey;
 use craton_trust::Signed;
 use craton_trust::endorsement::Endorsement;
 use craton_trust::soft::Soft;
+use rustls::pki_types::UnixTime;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +41,8 @@ pub struct Manufacture {
     rot: rot::Place,
     #[command(flatten)]
     registers: Chosen,
+    #[command(flatten)]
+    makers: Makers,
     #[command(flatten)]
     unlock: Unlock,
 }
@@ -82,10 +88,14 @@ pub async fn manufacture(with: &Manufacture, options: &Options) -> Result<()> {
     let (client, catalog) = session.client().await?;
     publish::publish_runtime(client, catalog, &publisher).await?;
     let platform = virtual_device::section(client, catalog, Section::Platform).await?;
+    let mut looked_at = None;
     if let rot::Place::Tpm(address) = &with.rot {
+        looked_at = Some(look_at(address, &with.makers)?);
         approve_own(&device, address, &with.registers, &publisher)?;
     }
-    let (made, class) = virtual_device::manufacture(&manufacturer, &device, &with.rot, &platform)?;
+    let looked_at = looked_at.as_ref();
+    let made = virtual_device::manufacture(&manufacturer, &device, &with.rot, looked_at, &platform);
+    let (made, class) = made?;
     let claim_code_file = device.join(CLAIM_CODE_FILE);
     let shown = Shown { device: made.device.to_string(), folder: device, claim_code_file };
     let fields = [
@@ -98,6 +108,15 @@ pub async fn manufacture(with: &Manufacture, options: &Options) -> Result<()> {
     let claim = format!("craton device claim {} --group PRODUCT/GROUP", with.place.words());
     session.out.next(&[&claim]);
     Ok(())
+}
+
+/// The endorsement key of a TPM, of a maker that was named if any was.
+fn look_at(address: &tpm2::Address, makers: &Makers) -> Result<PublicKey> {
+    let endorsement = tpm::endorsement(address)?;
+    if makers.are_named() {
+        makers.check(&endorsement, UnixTime::now())?;
+    }
+    Ok(endorsement.key)
 }
 
 /// Claims a device.

@@ -245,7 +245,7 @@ async fn make_device(stage: &mut Stage) -> Result<((), String)> {
     publish::publish_runtime(client, catalog, &runtime).await?;
     let section = craton_api::operator::Section::Platform;
     let platform = virtual_device::section(client, catalog, section).await?;
-    let (made, rot) = virtual_device::manufacture(&manufacturer, &folder, &place, &platform)?;
+    let (made, rot) = virtual_device::manufacture(&manufacturer, &folder, &place, None, &platform)?;
     virtual_device::claim(client, catalog, Some(GROUP), &folder, &made).await?;
     let (service, _) = stage.service.addresses();
     let log = std::fs::File::create(stage.folder.join("device.log"))?;

@@ -2,6 +2,8 @@
 //! boot until the publisher's word for that one is there.
 
 use super::world::{Running, Service, User, until};
+use craton_rot::tpm2::Address;
+use craton_rot::tpm2::command::Tpm;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -45,6 +47,71 @@ fn measure_something_else(socket: &Path) {
         .arg(format!("4:sha256={}", "07".repeat(32)))
         .status();
     assert!(done.expect("tpm2-tools are not here: `cargo xtask test` installs them").success());
+}
+
+/// Runs a program that must succeed.
+fn run(program: &str, arguments: &[&str]) {
+    let output = Command::new(program)
+        .args(arguments)
+        .output()
+        .unwrap_or_else(|_| panic!("{program} is not here: `cargo xtask test` installs it"));
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&said));
+}
+
+/// Has swtpm's own CA certify the emulator's endorsement key, and puts the certificate where a
+/// maker does.
+fn certify(user: &User, socket: &Path) {
+    let endorsement = Address::Unix(socket.to_owned()).connect().and_then(Tpm::new);
+    let key = endorsement.unwrap().create_endorsement().unwrap().key;
+    let hex = |half: &[u8]| half.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let (x, y) = key.0.split_at(32);
+    let at = |name: &str| user.path(name).display().to_string();
+    std::fs::create_dir(user.path("ca")).unwrap();
+    let configuration = format!(
+        "statedir = {ca}\nsigningkey = {ca}/key.pem\nissuercert = {ca}/issuer.pem\n\
+         certserial = {ca}/serial\n",
+        ca = at("ca")
+    );
+    std::fs::write(user.path("ca.conf"), configuration).unwrap();
+    std::fs::write(user.path("ca.options"), "").unwrap();
+    let ek = format!("x={},y={},id=secp256r1", hex(x), hex(y));
+    let about = ["--tpm-spec-family", "2.0", "--tpm-spec-level", "0", "--tpm-spec-revision", "164"];
+    let maker = ["--tpm-manufacturer", "id:1014", "--tpm-model", "swtpm", "--tpm-version", "id:1"];
+    let (folder, conf, options) = (at(""), at("ca.conf"), at("ca.options"));
+    let files = ["--dir", &folder, "--configfile", &conf, "--optsfile", &options];
+    let words = ["--type", "ek", "--tpm2", "--ek", &ek];
+    run("swtpm_localca", &[&words[..], &about, &maker, &files].concat());
+    let tpm = format!("swtpm:path={}", socket.display());
+    let size = std::fs::metadata(user.path("ek.cert")).unwrap().len();
+    // Some makers define more than they fill.
+    let (size, index) = ((size + 20).to_string(), "0x01c0000a");
+    let rights = "ownerwrite|ownerread|authread|no_da";
+    run("tpm2_nvdefine", &["-T", &tpm, "-C", "o", "-s", &size, "-a", rights, index]);
+    run("tpm2_nvwrite", &["-T", &tpm, "-C", "o", "-i", &at("ek.cert"), index]);
+}
+
+#[test]
+fn a_device_in_a_tpm_is_endorsed_by_who_named_its_maker_alone() {
+    let user = User::new();
+    let _service = Service::start(&user);
+    user.does("login --data @service");
+    user.does("catalog create shed --dev");
+    let _emulator = Emulator::start(&user);
+    let socket = user.path("tpm/socket");
+    let manufacture = format!(
+        "device manufacture --folder @lamp --rot tpm:unix:{} --tpm-issuer @ca/issuer.pem \
+         --tpm-maker",
+        socket.display()
+    );
+    std::fs::write(user.path("nothing"), "").unwrap();
+    let root = "@ca/swtpm-localca-rootca-cert.pem";
+    certify(&user, &socket);
+    user.refused(&format!("{manufacture} @nothing"), 6174);
+    let without_issuer = format!("{manufacture} {root}").replace("--tpm-issuer @ca/issuer.pem", "");
+    user.refused(&without_issuer, 6172);
+    assert!(!user.path("lamp/rot.tpm").exists(), "nothing was made");
+    assert!(user.does(&format!("{manufacture} {root}")).contains("tpm"));
 }
 
 #[test]

@@ -147,7 +147,7 @@ fn tpm_5_a_device_is_made_for_the_tpm_that_its_endorser_looked_at_only() {
     let platform = platform_section();
     let claim_code = sha256(CLAIM_CODE);
     let with = Manufacture { platform_section: &platform, claim_code, class: CLASS };
-    let made = manufacture(device.path(), &emulator.address(), &looked_at, &with);
+    let made = manufacture(device.path(), &emulator.address(), &looked_at.key, &with);
     assert_eq!(made.err(), Some(Error::TpmRefused));
     assert!(!rot::is_made(device.path()));
 }

@@ -31,6 +31,11 @@ const LOADED_MAX: u32 = 64;
 const HANDLES: u32 = 1;
 /// Registers that one TPM2_PCR_Read gives.
 const READ_MAX: usize = 8;
+const NV_READ: u32 = 0x14e;
+/// The largest index that is read whole, bytes: a certificate has one or two thousand.
+pub const READABLE_MAX: usize = 8192;
+/// What every TPM gives of an index at once (PC Client profile: at least 512).
+const NV_READ_MAX: usize = 512;
 const WITHOUT: Right<'static> = Right::Password(&[]);
 
 /// TPM_RC_HANDLE for the first handle, as for an index that is not defined.
@@ -322,6 +327,30 @@ impl Tpm {
         }
     }
 
+    /// TPM2_NV_Read of all that anybody may read of an index; `None` if it is not there.
+    ///
+    /// # Errors
+    /// Also `TpmResponseBroken` for an index above [`READABLE_MAX`].
+    pub fn read_index(&mut self, index: u32) -> Result<Option<Vec<u8>>> {
+        let Some(area) = self.public_of(index)? else { return Ok(None) };
+        let size = template::size_of_index(&area)?;
+        if size > READABLE_MAX {
+            return Err(Error::TpmResponseBroken);
+        }
+        let mut bytes = Vec::with_capacity(size);
+        while bytes.len() < size {
+            let next = (size - bytes.len()).min(NV_READ_MAX);
+            let parameters = Structure::default().u16(next as u16).u16(bytes.len() as u16);
+            let answer = self.run(NV_READ, &[index; 2], &[WITHOUT], parameters)?;
+            let part = Fields::new(&answer).sized(next).map_err(broken)?;
+            if part.is_empty() {
+                return Err(Error::TpmResponseBroken);
+            }
+            bytes.extend_from_slice(part);
+        }
+        Ok(Some(bytes))
+    }
+
     /// TPM2_NV_Increment.
     pub fn increment(&mut self, index: u32) -> Result<()> {
         self.run(0x134, &[index; 2], &[WITHOUT], Structure::default()).map(drop)
@@ -330,7 +359,7 @@ impl Tpm {
     /// TPM2_NV_Read of a counter; 0 if it was never raised.
     pub fn counter(&mut self, index: u32) -> Result<u64> {
         let parameters = Structure::default().u16(8).u16(0);
-        match self.ask(0x14e, &[index; 2], &[WITHOUT], &parameters.0, false)? {
+        match self.ask(NV_READ, &[index; 2], &[WITHOUT], &parameters.0, false)? {
             Err(UNWRITTEN) => Ok(0),
             Err(refusal) => Err(refused(refusal)),
             Ok(answer) => {
@@ -343,7 +372,7 @@ impl Tpm {
     /// TPM2_NV_Read of a secret.
     pub fn read_secret(&mut self, index: u32, session: u32, into: &mut [u8; 32]) -> Result<()> {
         let parameters = Structure::default().u16(32).u16(0);
-        let answer = self.run(0x14e, &[index; 2], &[Right::Policy(session)], parameters)?;
+        let answer = self.run(NV_READ, &[index; 2], &[Right::Policy(session)], parameters)?;
         let value = Fields::new(&answer).sized(32).map_err(broken)?;
         *into = value.try_into().map_err(|_| Error::TpmResponseBroken)?;
         let mut answer = answer;

@@ -148,6 +148,19 @@ pub fn secret(handle: u32, policy: &[u8; 32]) -> Vec<u8> {
     index(handle, POLICY_READ | POLICY_WRITE, policy, 32)
 }
 
+/// How many bytes an index of this public area has.
+///
+/// # Errors
+/// `TpmResponseBroken` for another form.
+pub fn size_of_index(area: &[u8]) -> Result<usize> {
+    let read = |fields: &mut Fields<'_>| -> craton_trust::error::Result<usize> {
+        fields.take(10)?;
+        fields.sized(64)?;
+        fields.u16().map(usize::from)
+    };
+    read(&mut Fields::new(area)).map_err(|_| Error::TpmResponseBroken)
+}
+
 /// Whether an index of this public area was written.
 #[must_use]
 pub fn is_written(area: &[u8]) -> bool {

@@ -1,0 +1,106 @@
+//! Whether a TPM's endorsement key is of a maker that the endorser named, by the certificate that
+//! its maker put into it (TCG EK Credential Profile).
+//!
+//! No list of makers is built in: whom one believes, one names. A certificate is looked at once, at
+//! the endorsement, and its dates are judged by this machine's clock. Lists of revoked certificates
+//! are not fetched.
+
+use crate::error::CliError;
+use crate::home::read_file;
+use anyhow::Result;
+use craton_device::tpm::EndorsementKey;
+use craton_trust::PublicKey;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use std::path::{Path, PathBuf};
+use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+
+/// tcg-kp-EKCertificate, 2.23.133.8.1, as DER has it.
+const ENDORSEMENT: &[u8] = &[0x67, 0x81, 0x05, 0x08, 0x01];
+/// SubjectPublicKeyInfo of a point of P-256 (RFC 5480), before its coordinates.
+const P256_INFO: [u8; 27] = [
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
+    0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
+];
+
+/// Which makers of TPMs are believed.
+#[derive(clap::Args)]
+pub struct Makers {
+    /// Certificates of a TPM maker's root, PEM or DER: only a TPM of one of them is endorsed
+    #[arg(long = "tpm-maker", value_name = "FILE")]
+    roots: Vec<PathBuf>,
+    /// Certificates between the root and the TPM's
+    #[arg(long = "tpm-issuer", value_name = "FILE", requires = "roots")]
+    issuers: Vec<PathBuf>,
+}
+
+impl Makers {
+    /// Whether any was named: then a TPM without a certificate of theirs is refused.
+    pub fn are_named(&self) -> bool {
+        !self.roots.is_empty()
+    }
+
+    /// Looks at an endorsement key by the certificate beside it.
+    ///
+    /// # Errors
+    /// `TpmCertificateMissing`, `TpmMakerUnknown`, `TpmCertificateOther`, `CertificateUnreadable`.
+    pub fn check(&self, endorsement: &EndorsementKey, now: UnixTime) -> Result<()> {
+        let (roots, issuers) = (certificates(&self.roots)?, certificates(&self.issuers)?);
+        let certificate = endorsement.certificate.as_ref();
+        let certificate = certificate.ok_or(CliError::TpmCertificateMissing)?;
+        let certificate = CertificateDer::from(certificate.as_slice());
+        let unknown = |error: webpki::Error| CliError::TpmMakerUnknown(error.to_string());
+        let certificate = EndEntityCert::try_from(&certificate).map_err(unknown)?;
+        let verify = |anchors: &[TrustAnchor<'_>], usage: KeyUsage| {
+            let provider = rustls::crypto::aws_lc_rs::default_provider();
+            let algorithms = provider.signature_verification_algorithms.all;
+            let path =
+                certificate.verify_for_usage(algorithms, anchors, &issuers, now, usage, None, None);
+            path.map(|_| ()).map_err(unknown)
+        };
+        let anchors = anchors(roots.iter(), &self.roots)?;
+        verify(&anchors, KeyUsage::required_if_present(ENDORSEMENT))?;
+        // The chain holds. An issuer need not name a usage, but the TPM's own certificate must: who
+        // certifies TPMs certifies other keys, too.
+        let all = self::anchors(roots.iter().chain(&issuers), &self.issuers)?;
+        verify(&all, KeyUsage::required(ENDORSEMENT))?;
+        let own = certificate.subject_public_key_info();
+        let same = own.as_ref() == info(&endorsement.key);
+        if same { Ok(()) } else { Err(CliError::TpmCertificateOther.into()) }
+    }
+}
+
+fn info(key: &PublicKey) -> Vec<u8> {
+    [&P256_INFO[..], &key.0].concat()
+}
+
+fn anchors<'c>(
+    certificates: impl Iterator<Item = &'c CertificateDer<'static>>,
+    named: &[PathBuf],
+) -> Result<Vec<TrustAnchor<'c>>, CliError> {
+    let unreadable =
+        |_| CliError::CertificateUnreadable(named.first().cloned().unwrap_or_default());
+    certificates.map(|it| anchor_from_trusted_cert(it).map_err(unreadable)).collect()
+}
+
+fn certificates(files: &[PathBuf]) -> Result<Vec<CertificateDer<'static>>, CliError> {
+    let mut all = Vec::new();
+    for file in files {
+        all.extend(certificates_in(file)?);
+    }
+    Ok(all)
+}
+
+fn certificates_in(file: &Path) -> Result<Vec<CertificateDer<'static>>, CliError> {
+    let unreadable = || CliError::CertificateUnreadable(file.to_owned());
+    let bytes = read_file(file)?;
+    if bytes.first() == Some(&0x30) {
+        return Ok(vec![CertificateDer::from(bytes)]);
+    }
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+    let read = read.map_err(|_| unreadable())?;
+    if read.is_empty() { Err(unreadable()) } else { Ok(read) }
+}
+
+#[cfg(test)]
+mod tests;
