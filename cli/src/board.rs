@@ -12,6 +12,7 @@ use crate::up;
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
 use craton_image::package::Package;
+use craton_rot::slots::Marks;
 use craton_trust::crypto::Signer;
 use craton_trust::suit::{Abis, Image, ImageType};
 use craton_trust::{ComponentId, Digest};
@@ -63,6 +64,7 @@ struct Layout {
     seed_at: u64,
     seed_size: usize,
     slot_at: u64,
+    slot_header_size: usize,
     slot_size: usize,
 }
 
@@ -95,10 +97,10 @@ impl Board {
         let fresh = folder.join("flash.new");
         let bytes = package.to_bytes();
         anyhow::ensure!(
-            bytes.len() + 4 <= layout.slot_size,
+            layout.slot_header_size + bytes.len() <= layout.slot_size,
             "the firmware is larger than its slot"
         );
-        let length = u32::try_from(bytes.len())?.to_le_bytes();
+        let marks = Marks::first(u32::try_from(bytes.len())?);
         let _ = fs::remove_file(&fresh);
         // The device secret is in it.
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
@@ -106,7 +108,8 @@ impl Board {
         file.write_all_at(&erased, 0)?;
         let unburned = vec![0; usize::try_from(layout.fuses_size)?];
         file.write_all_at(&unburned, 0)?;
-        file.write_all_at(&[&length[..], &bytes].concat(), layout.slot_at)?;
+        file.write_all_at(&marks, layout.slot_at)?;
+        file.write_all_at(&bytes, layout.slot_at + u64::try_from(layout.slot_header_size)?)?;
         file.sync_all()?;
         Ok(fs::rename(&fresh, folder.join(FLASH_FILE))?)
     }
@@ -250,7 +253,7 @@ mod tests {
     fn laid_out() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let layout = br#"{"machine": "m", "flash_size": 1, "fuses_size": 1, "seed_at": 0,
-            "seed_size": 1, "slot_at": 0, "slot_size": 1}"#;
+            "seed_size": 1, "slot_at": 0, "slot_header_size": 0, "slot_size": 1}"#;
         fs::write(folder.path().join("board.json"), layout).unwrap();
         folder
     }

@@ -6,9 +6,8 @@ use crate::uart::Uart;
 use core::ops::Range;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
-use craton_rot::platform::{Platform, Row, SECTOR_SIZE, Sector};
+use craton_rot::platform::{Platform, Row, SECTOR_SIZE, Sector, SlotFlash};
 use craton_rot::{Capabilities, Error, Limit, Result, RotClass};
-use craton_trust::suit::{FOOTER_SIZE, Footer};
 use zeroize::Zeroize as _;
 
 /// The vector table after the exceptions: no program of ours takes an interrupt.
@@ -108,20 +107,6 @@ impl Chip {
         seed.zeroize();
         Ok(())
     }
-
-    /// Copies the package in the slot into `code`. Nothing of it is believed: a length beyond the
-    /// slot or `code` gives an empty package, which no footer ends.
-    pub fn package<'c>(&self, code: &'c mut [u8]) -> &'c [u8] {
-        let mut header = [0u8; map::SLOT_HEADER_SIZE];
-        read(map::SLOT, &mut header);
-        let length = u32::from_le_bytes(header) as usize;
-        let room = match code.get_mut(..length) {
-            Some(room) if length <= map::CODE_SIZE => room,
-            _ => return &[],
-        };
-        read(map::SLOT + map::SLOT_HEADER_SIZE, room);
-        room
-    }
 }
 
 /// Nothing outside the ROM can be executed from here on: a jump that a fault made is a fault
@@ -137,8 +122,16 @@ pub fn open(doubt: u32) {
     regions::open(doubt);
 }
 
+/// Lets this stage write one mark of a slot, by what is passed, and nothing else of the flash.
+pub fn marking<T>(mark: impl FnOnce() -> T) -> T {
+    regions::lock_flash(false);
+    let done = mark();
+    regions::lock_flash(true);
+    done
+}
+
 /// Copies from the PSRAM. Volatile, because someone else may write there meanwhile.
-fn read(from: usize, into: &mut [u8]) {
+pub(crate) fn read(from: usize, into: &mut [u8]) {
     for (address, byte) in (from..).zip(into) {
         // SAFETY: callers stay inside `FLASH_SIZE` bytes of the PSRAM.
         *byte = unsafe { ptr::with_exposed_provenance::<u8>(address).read_volatile() };
@@ -146,7 +139,11 @@ fn read(from: usize, into: &mut [u8]) {
 }
 
 /// Changes bytes of the PSRAM.
-fn change(places: Range<usize>, bytes: impl Iterator<Item = u8>, by: impl Fn(u8, u8) -> u8) {
+pub(crate) fn change(
+    places: Range<usize>,
+    bytes: impl Iterator<Item = u8>,
+    by: impl Fn(u8, u8) -> u8,
+) {
     for (address, byte) in places.zip(bytes) {
         let place = ptr::with_exposed_provenance_mut::<u8>(address);
         // SAFETY: as in `read`; no reference points into the PSRAM.
@@ -202,6 +199,14 @@ mod regions {
         write_register(NUMBER, FLASH);
         let flash = read_register(BASE);
         write_register(BASE, flash & !READ_ONLY | NEVER);
+        settle();
+    }
+
+    /// What can be read of the flash can be changed, or not.
+    pub fn lock_flash(locked: bool) {
+        write_register(NUMBER, FLASH);
+        let flash = read_register(BASE) & !READ_ONLY;
+        write_register(BASE, flash | if locked { READ_ONLY } else { NEVER });
         settle();
     }
 
@@ -292,19 +297,12 @@ impl Platform for Chip {
         Ok(())
     }
 
-    fn program_envelope<'o>(&self, room: &'o mut [u8]) -> Result<Option<&'o [u8]>> {
-        let mut header = [0u8; map::SLOT_HEADER_SIZE];
-        read(map::SLOT, &mut header);
-        let length = u32::from_le_bytes(header) as usize;
-        let footer_at = length.checked_sub(FOOTER_SIZE).filter(|_| length <= map::CODE_SIZE);
-        let footer_at = footer_at.ok_or(Error::StorageDamaged)?;
-        let package = map::SLOT + map::SLOT_HEADER_SIZE;
-        let mut footer = [0u8; FOOTER_SIZE];
-        read(package + footer_at, &mut footer);
-        let footer = Footer::parse(&footer, length as u64)?;
-        let room = room.get_mut(..footer.envelope_size as usize).ok_or(Error::RoomTooSmall)?;
-        read(package + footer.payload_size as usize, room);
-        Ok(Some(room))
+    fn slots(&self) -> Option<&dyn SlotFlash> {
+        Some(self)
+    }
+
+    fn slots_mut(&mut self) -> Option<&mut dyn SlotFlash> {
+        Some(self)
     }
 
     fn random(&mut self, out: &mut [u8]) -> Result<()> {

@@ -2,6 +2,7 @@
 //! of trust that the ROM starts, which is to be signed; `board.json`, where the host writes what.
 
 use craton_firmware::{map, program};
+use craton_rot::slots::Slot;
 use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
@@ -10,12 +11,14 @@ use std::path::PathBuf;
 fn layout() -> String {
     format!(
         "{{\n  \"machine\": \"mps2-an505\",\n  \"flash_size\": {},\n  \"fuses_size\": {},\n  \
-         \"seed_at\": {},\n  \"seed_size\": {},\n  \"slot_at\": {},\n  \"slot_size\": {}\n}}\n",
+         \"seed_at\": {},\n  \"seed_size\": {},\n  \"slot_at\": {},\n  \
+         \"slot_header_size\": {},\n  \"slot_size\": {}\n}}\n",
         map::PSRAM_SIZE,
         map::STATE - map::FLASH,
         map::SEED - map::FLASH,
         map::SEED_SIZE,
-        map::SLOT - map::FLASH,
+        map::slot(Slot::A) - map::FLASH,
+        map::SLOT_HEADER_SIZE,
         map::SLOT_SIZE,
     )
 }

@@ -31,6 +31,9 @@ pub mod program;
 pub mod register;
 #[cfg(target_os = "none")]
 #[allow(unsafe_code)]
+pub mod slot;
+#[cfg(target_os = "none")]
+#[allow(unsafe_code)]
 pub mod table;
 #[cfg(target_os = "none")]
 pub mod uart;

@@ -1,6 +1,7 @@
 //! Where things are on the board; addresses are those of the secure side unless they say otherwise.
 
 use craton_rot::platform::{FUSES_SIZE, SECTOR_SIZE, SECTORS};
+use craton_rot::slots::Slot;
 
 /// The PSRAM, which stands for fuses and flash. It outlives the emulator if a file is behind it.
 /// Anyone with that file may change it: what is believed is copied out of it first.
@@ -8,7 +9,7 @@ pub const FLASH: usize = 0x8000_0000;
 /// Bytes of the PSRAM.
 pub const PSRAM_SIZE: usize = 16 * 1024 * 1024;
 /// Bytes of it that have a meaning.
-pub const FLASH_SIZE: usize = SLOT - FLASH + SLOT_SIZE;
+pub const FLASH_SIZE: usize = SLOTS - FLASH + 2 * SLOT_SIZE;
 /// The fuses, alone in the first sector. The device secret comes first.
 pub const FUSES: usize = FLASH;
 /// Bytes from there on that only the ROM may read.
@@ -20,12 +21,18 @@ pub const STATE: usize = FLASH + SECTOR_SIZE;
 pub const SEED: usize = STATE + SECTORS * SECTOR_SIZE;
 /// Bytes of the seed.
 pub const SEED_SIZE: usize = 64;
-/// The place of the program's package: its length (u32, little-endian), then the package.
-pub const SLOT: usize = FLASH + 0x1_0000;
-/// Bytes of that place.
-pub const SLOT_SIZE: usize = CODE_SIZE + SLOT_HEADER_SIZE;
+/// The two places of the program's package: in each a sector of marks, then a room.
+pub const SLOTS: usize = FLASH + 0x1_0000;
+/// Bytes of each.
+pub const SLOT_SIZE: usize = SLOT_HEADER_SIZE + CODE_SIZE;
 /// Bytes before the package.
-pub const SLOT_HEADER_SIZE: usize = 4;
+pub const SLOT_HEADER_SIZE: usize = SECTOR_SIZE;
+
+/// Where a slot begins.
+#[must_use]
+pub const fn slot(slot: Slot) -> usize {
+    SLOTS + slot as usize * SLOT_SIZE
+}
 
 /// The ROM.
 pub const ROM: usize = 0x1000_0000;
@@ -76,4 +83,4 @@ pub const UART: usize = 0x5020_0000;
 /// The second UART, on the non-secure side: the mailbox.
 pub const LINE: usize = 0x4020_1000;
 
-const _: () = assert!(FUSES_SIZE <= SECTOR_SIZE && SEED + SEED_SIZE <= SLOT);
+const _: () = assert!(FUSES_SIZE <= SECTOR_SIZE && SEED + SEED_SIZE <= SLOTS);

@@ -7,8 +7,7 @@
 //! a fault, a panic or a refusal wipes the RAM; the first two leave a record and reset (FAIL-3), a
 //! refusal halts: it would be the same again. A blank chip has no secret, no owner and no
 //! identity: there it starts whatever is in the slot, which is how a factory's program gets in
-//! (ROT-17). It has neither a second slot nor a recovery: those come with the stages that need
-//! them.
+//! (ROT-17). Which slot it tries first, its marks say (ROT-19); they are believed for nothing else.
 //!
 //! Against a single instruction that is skipped (ROT-18): nothing but the ROM can be executed until
 //! the end, and the address that it jumps to is computed from what was compared. Which faults were
@@ -25,8 +24,11 @@ use craton_firmware::failure;
 use craton_firmware::handover::{self, Handover};
 use craton_firmware::map;
 use craton_firmware::table::Table;
-use craton_rot::engine::rom;
-use craton_rot::{Error, Result};
+use craton_firmware::uart::Uart;
+use craton_rot::engine::rom::{self, Runtime};
+use craton_rot::platform::SlotFlash as _;
+use craton_rot::slots::{Marks, Slot};
+use craton_rot::{Error, Result, Start};
 use craton_trust::compact::Compact;
 
 /// At a fixed address, by the linker script.
@@ -41,18 +43,29 @@ fn main() -> ! {
     limit_stack();
     board::confine();
     let Some(Board { mut uart, mut chip }) = Board::take() else { halt() };
-    let package = chip.package(code_memory());
-    match prepare(&mut chip, package) {
-        Ok((program, token)) => {
+    let (code, asked) = (code_memory(), handover::requested());
+    let marks = Slot::BOTH.map(|slot| chip.slot_marks(slot).unwrap_or(Marks::NONE));
+    let good = rom::first_good(&marks, |slot, marks| {
+        let package = chip.package(slot, marks, code);
+        let token = prepare(&mut chip, package, (slot, marks), asked);
+        token.inspect_err(|error| refuse(&mut uart, of(slot), *error))
+    });
+    match good {
+        Ok(Ok(token)) => {
             uart.line(&["rom: starts the runtime"]);
-            start(program, token)
+            start(code, token)
         }
-        Err(error) => {
-            let mut digits = [0u8; 5];
-            uart.line(&["rom: refused E", decimal(error.code(), &mut digits)]);
-            halt()
-        }
+        Ok(Err(error)) | Err(error @ Error::SlotsEmpty) => refuse(&mut uart, "", error),
+        Err(_) => {} // said of each slot
     }
+    halt()
+}
+
+/// Says what was refused: of which slot, or of none.
+#[inline(never)] // as below
+fn refuse(uart: &mut Uart, slot: &str, error: Error) {
+    let mut digits = [0u8; 5];
+    uart.line(&["rom: ", slot, "refused E", decimal(error.code(), &mut digits)]);
 }
 
 /// Code memory, for the one copy of a package that is verified and started. `main` takes it, once.
@@ -63,26 +76,55 @@ fn code_memory() -> &'static mut [u8] {
     unsafe { core::slice::from_raw_parts_mut(code, map::CODE_SIZE) }
 }
 
-/// Decides, and leaves the handover. The program comes with a token: only with `rom::GO` it starts.
-fn prepare<'p>(chip: &mut Chip, package: &'p [u8]) -> Result<(&'p [u8], u32)> {
-    let asked = handover::requested();
+const fn of(slot: Slot) -> &'static str {
+    match slot {
+        Slot::A => "slot A ",
+        Slot::B => "slot B ",
+    }
+}
+
+/// Decides about the package of a slot, and leaves the handover. What it gives is a token: only
+/// with `rom::GO` the program starts. What fails after the decision is final: what memory holds of
+/// a good program is not there when another one is looked at (ROT-18).
+fn prepare(
+    chip: &mut Chip,
+    package: &[u8],
+    from: (Slot, &Marks),
+    asked: Start,
+) -> Result<Result<u32>> {
     match rom::select(chip, &Compact, package) {
-        Ok(runtime) => {
-            let layer = runtime.layer(chip, &Compact, asked)?;
-            Handover::Layer(layer).leave()?;
-            Ok((runtime.program(), runtime.token() ^ chip.doubt_hidden()))
-        }
+        Ok(runtime) => Ok(enter(chip, &runtime, from, asked)),
         Err(Error::NotManufactured) => {
-            let program = rom::unverified(package)?; // ROT-17
-            Handover::Blank.leave()?;
-            Ok((program, rom::GO ^ chip.doubt_blank()))
+            rom::unverified(package)?; // ROT-17
+            Ok(enter_blank(chip, from))
         }
         Err(error) => Err(error),
     }
 }
 
-/// Gives the chip to a program. Any doubt in the token leaves its memory closed, and makes its
-/// address one where nothing is: no branch decides (ROT-18).
+#[inline(never)] // so that it is there once
+fn enter(
+    chip: &mut Chip,
+    runtime: &Runtime<'_>,
+    (slot, marks): (Slot, &Marks),
+    asked: Start,
+) -> Result<u32> {
+    chip.count_start(slot, marks)?;
+    let layer = runtime.layer(chip, &Compact, asked, Some(slot))?;
+    Handover::Layer(layer).leave()?;
+    let elsewhere = black_box(runtime.program()).as_ptr().addr() ^ map::CODE;
+    Ok(runtime.token() ^ chip.doubt_hidden() ^ elsewhere as u32)
+}
+
+#[inline(never)] // as above
+fn enter_blank(chip: &mut Chip, (slot, marks): (Slot, &Marks)) -> Result<u32> {
+    chip.count_start(slot, marks)?;
+    Handover::Blank.leave()?;
+    Ok(rom::GO ^ chip.doubt_blank())
+}
+
+/// Gives the chip to the program in code memory. Any doubt in the token leaves that closed, and
+/// makes the program's address one where nothing is: no branch decides (ROT-18).
 #[inline(never)]
 #[expect(named_asm_labels, reason = "a test names the instruction; this function is there once")]
 fn start(program: &[u8], token: u32) -> ! {

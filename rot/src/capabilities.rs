@@ -26,10 +26,12 @@ pub enum Limit {
     BusIsReadable,
     /// Evidence is a quote: no chain of certificates leads from the identity to a layer.
     NoLayerCertificate,
+    /// It has no slots for a program of its own: it is updated with its host.
+    NoSlots,
 }
 
 /// How many limits there are.
-const LIMITS: usize = 10;
+const LIMITS: usize = 11;
 
 /// Every limit, in the order of its bit.
 const ALL: [Limit; LIMITS] = [
@@ -43,6 +45,7 @@ const ALL: [Limit; LIMITS] = [
     Limit::SnapshotRollsBack,
     Limit::BusIsReadable,
     Limit::NoLayerCertificate,
+    Limit::NoSlots,
 ];
 
 /// Every subset, at the place of its bits: limits come over a mailbox as a number, and are a
@@ -94,6 +97,7 @@ impl Limit {
             Self::HostUsesKeys => "the host can have evidence made and sign with the auth key",
             Self::SnapshotRollsBack => "a virtual TPM can be put back to a snapshot",
             Self::BusIsReadable => "what passes between processor and TPM can be read and changed",
+            Self::NoSlots => "its own program is updated with its host",
             Self::NoLayerCertificate => "no certificate of its layer: evidence is a quote",
         }
     }
@@ -116,6 +120,19 @@ pub const SOFTWARE: Capabilities = Capabilities {
         Limit::SecretReadableByHost,
         Limit::StorageCanBeRolledBack,
         Limit::ProgramNotMeasured,
+        Limit::NextLayerMeasuresItself,
+        Limit::FusesAreErasable,
+        Limit::NoSlots,
+    ],
+};
+
+/// The same of a chip that starts its program from slots.
+#[cfg(feature = "std")]
+pub(crate) const SOFTWARE_WITH_SLOTS: Capabilities = Capabilities {
+    class: RotClass::Software,
+    limits: &[
+        Limit::SecretReadableByHost,
+        Limit::StorageCanBeRolledBack,
         Limit::NextLayerMeasuresItself,
         Limit::FusesAreErasable,
     ],

@@ -276,6 +276,34 @@ refusals! {
     HandoverInvalid = 3508,
         "no stage that this program knows handed over to it",
         "Start it from the ROM that it was built for";
+    /// Neither slot has what a ROM could try.
+    SlotsEmpty = 3510,
+        "no slot holds a program that was armed",
+        "Install a program, by recovery or by the board's programmer";
+    /// Its program is its host's.
+    NoSlots = 3511,
+        "this root of trust has no slots for a program of its own",
+        "Update the program that it is part of";
+    /// Or it is smaller than any package.
+    ProgramTooLarge = 3512,
+        "the package does not fit the slot",
+        "Build a smaller program";
+    /// The fallback of a trial is not overwritten.
+    ProgramOnTrial = 3513,
+        "the running program is on trial, and the other slot holds what it falls back to",
+        "Confirm it, or restart until it fell back; then install";
+    /// Nothing to write to, or not all of it is there.
+    ProgramNotBegun = 3514,
+        "no package was begun since the reset, or it is not whole",
+        "Begin, write every piece, then arm";
+    /// A piece out of order.
+    ProgramPiece = 3515,
+        "the piece does not begin where the last one ended, or goes beyond the length",
+        "Write the pieces in order";
+    /// The owner's approvals are missing.
+    ProgramNotInSet = 3516,
+        "on an owned device a program needs a signed image set that it is a member of",
+        "Have the owner's catalog admit a set with this program, and pass that set";
     /// No open challenge.
     NoChallenge = 3601,
         "no capability challenge is open",

@@ -18,7 +18,9 @@ pub mod error;
 pub mod mailbox;
 pub mod order;
 pub mod platform;
+pub mod programs;
 pub mod secret;
+pub mod slots;
 #[cfg(feature = "tpm")]
 pub mod tpm2;
 
@@ -28,6 +30,7 @@ pub use capabilities::{Capabilities, Limit, RotClass};
 pub use engine::{Engine, Manufacture, Start};
 pub use error::{Error, Result};
 pub use order::{Action, Order};
+pub use programs::Programs;
 
 use craton_trust::crypto::Signature;
 use craton_trust::dice::Mode;
@@ -217,4 +220,44 @@ pub trait RootOfTrust {
     /// # Errors
     /// `RandomFailed`.
     fn random(&mut self, out: &mut [u8]) -> Result<()>;
+
+    /// How its own program and its slots stand.
+    ///
+    /// # Errors
+    /// `NoSlots` for a root of trust whose program is its host's; `StorageFailed`.
+    fn programs(&self) -> Result<Programs> {
+        Err(Error::NoSlots)
+    }
+
+    /// Begins to write a package (payload, envelope, footer) of this many bytes into the slot that
+    /// does not run, which is empty from here on. What was begun before is given up.
+    ///
+    /// # Errors
+    /// `NoSlots`, `ProgramTooLarge`, `ProgramOnTrial`, `ResetNeeded`; `StorageFailed`.
+    fn begin_program(&mut self, length: usize) -> Result<()> {
+        let _ = length;
+        Err(Error::NoSlots)
+    }
+
+    /// Writes the next piece of it, which begins where the last one ended.
+    ///
+    /// # Errors
+    /// `NoSlots`, `ProgramNotBegun`, `ProgramPiece`; `StorageFailed`, after which it must begin
+    /// anew.
+    fn write_program(&mut self, offset: usize, piece: &[u8]) -> Result<()> {
+        let _ = (offset, piece);
+        Err(Error::NoSlots)
+    }
+
+    /// Arms it: from the next reset on it is on trial, until a boot in it is confirmed. Whatever
+    /// the ROM would refuse is refused here; on an owned device it takes a signed set that it is a
+    /// member of (ROT-20).
+    ///
+    /// # Errors
+    /// `NoSlots`, `ProgramNotBegun`, `ProgramNotInSet`, `RuntimeType`, `RuntimeForeign`; `Trust`
+    /// for the package and for the set; `StorageFailed`.
+    fn arm_program(&mut self, set: Option<&[u8]>) -> Result<()> {
+        let _ = set;
+        Err(Error::NoSlots)
+    }
 }

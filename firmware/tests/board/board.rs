@@ -6,6 +6,7 @@ use craton_rot::engine::rom;
 use craton_rot::mailbox::client::Patience;
 use craton_rot::platform::memory::MemoryPlatform;
 use craton_rot::platform::{Platform as _, Row, SECTOR_SIZE, Sector};
+use craton_rot::slots::{MARKS_SIZE, Marks, Slot};
 use craton_rot::{Engine, Manufacture, NextLayer, RootOfTrust as _, Start};
 use craton_trust::ComponentId;
 use craton_trust::crypto::Crypto as _;
@@ -144,7 +145,7 @@ pub fn chip() -> MemoryPlatform {
     let (mut after, package) = (chip.clone(), package(|_| ()));
     after.reset();
     let runtime = rom::select(&after, &Soft, &package).unwrap();
-    let layer = runtime.layer(&mut after, &Soft, Start::Normal).unwrap();
+    let layer = runtime.layer(&mut after, &Soft, Start::Normal, Some(Slot::A)).unwrap();
     let mut rot = Engine::resume(after, Soft, layer).unwrap();
     let (set, images) = (set(&[(APP, 1)]), [measured(APP, 1)]);
     let runtime = measured(RUNTIME, 1);
@@ -167,7 +168,7 @@ impl Psram {
 
     /// Of a chip that an engine on this host made.
     pub fn of(chip: &MemoryPlatform, package: &[u8]) -> Self {
-        let mut bytes = vec![0xff; map::FLASH_SIZE + 4];
+        let mut bytes = vec![0xff; map::FLASH_SIZE];
         let mut chip = chip.duplicate();
         chip.reset();
         bytes[..SECTOR_SIZE].fill(0);
@@ -193,10 +194,45 @@ impl Psram {
         psram
     }
 
-    /// Puts a package into the slot, as a programmer does.
+    /// Puts a package into slot A, as a programmer does.
     pub fn install(&self, package: &[u8]) {
-        let slot = [&(package.len() as u32).to_le_bytes(), package].concat();
-        self.file.as_file().write_all_at(&slot, (map::SLOT - map::FLASH) as u64).unwrap();
+        self.install_in(Slot::A, package);
+    }
+
+    /// Puts a package into a slot.
+    pub fn install_in(&self, slot: Slot, package: &[u8]) {
+        let marks = Marks::first(package.len() as u32);
+        self.write(map::slot(slot), &marks);
+        self.write(map::slot(slot) + map::SLOT_HEADER_SIZE, package);
+    }
+
+    /// The marks of a slot.
+    pub fn marks(&self, slot: Slot) -> Marks {
+        let mut bytes = [0; MARKS_SIZE];
+        let at = (map::slot(slot) - map::FLASH) as u64;
+        self.file.as_file().read_exact_at(&mut bytes, at).unwrap();
+        Marks::of_bytes(&bytes)
+    }
+
+    /// Arms what lies in a slot, which other than `install` leaves it to a trial.
+    pub fn arm_in(&self, slot: Slot, package: &[u8]) {
+        self.write(map::slot(slot), &[0xff; MARKS_SIZE]);
+        let beside = self.marks(slot.other());
+        let begin = Marks::begin(&beside, package.len() as u32);
+        for write in begin.into_iter().chain([Marks::arm()]) {
+            self.write(map::slot(slot) + write.offset, &write.bytes());
+        }
+        self.write(map::slot(slot) + map::SLOT_HEADER_SIZE, package);
+    }
+
+    /// Boots it, and returns the lines of its UART until it halts or the runtime runs.
+    pub fn boot(&self) -> Vec<String> {
+        listen(&self.power_on().said)
+    }
+
+    /// Changes the flash behind the chip's back.
+    pub fn write(&self, address: usize, bytes: &[u8]) {
+        self.file.as_file().write_all_at(bytes, (address - map::FLASH) as u64).unwrap();
     }
 
     /// Gives the board power.
@@ -293,9 +329,7 @@ impl Drop for Board {
 
 /// Boots the board, and returns the lines of its UART until it halts or the runtime runs.
 pub fn boot(chip: &MemoryPlatform, package: &[u8]) -> Vec<String> {
-    let psram = Psram::of(chip, package);
-    let board = psram.power_on();
-    listen(&board.said)
+    Psram::of(chip, package).boot()
 }
 
 fn listen(lines: &Receiver<String>) -> Vec<String> {

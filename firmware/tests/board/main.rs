@@ -14,10 +14,13 @@ mod manufacturing;
 #[path = "../../../rot/tests/conformance/owners.rs"]
 mod owners;
 mod panics;
+#[path = "../../../rot/tests/conformance/programs.rs"]
+mod programs;
 mod rom;
 mod runtime;
 #[path = "../../../rot/tests/conformance/sealing.rs"]
 mod sealing;
+mod slots;
 #[path = "../../../rot/tests/conformance/steps.rs"]
 mod steps;
 #[allow(dead_code)] // the suite's, of which the host's half uses more

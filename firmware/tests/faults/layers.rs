@@ -7,6 +7,7 @@ use craton_firmware::map;
 use craton_rot::engine::{HANDOVER_MAX, rom};
 use craton_rot::platform::Platform as _;
 use craton_rot::platform::memory::MemoryPlatform;
+use craton_rot::slots::Slot;
 use craton_rot::{Engine, NextLayer, RootOfTrust as _, Start};
 use craton_trust::assignment::Address;
 use craton_trust::cbor::Reader;
@@ -30,7 +31,7 @@ impl Keys {
             let (head, body) = bytes.split_first_chunk::<12>()?;
             let length = u32::from_le_bytes(*head.last_chunk()?) as usize;
             let mut reader = Reader::new(body.get(..length)?).ok()?;
-            reader.array(8).ok()?;
+            reader.array(9).ok()?;
             reader.u64().ok()?;
             reader.fixed::<64>().ok()?;
             reader.u8().ok()?;
@@ -75,7 +76,7 @@ fn layer(chip: &MemoryPlatform, package: &[u8], start: Start) -> Keys {
     chip.reset();
     let runtime = rom::select(&chip, &Soft, package).unwrap();
     let mut bytes = [0; HANDOVER_MAX];
-    runtime.layer(&mut chip, &Soft, start).unwrap().hand_over(&mut bytes).unwrap();
+    runtime.layer(&mut chip, &Soft, start, Some(Slot::A)).unwrap().hand_over(&mut bytes).unwrap();
     Keys::of(&bytes)
 }
 
@@ -84,7 +85,7 @@ fn allow_debugging(chip: &mut MemoryPlatform) {
     chip.reset();
     let package = package(|_| ());
     let runtime = rom::select(chip, &Soft, &package).unwrap();
-    let layer = runtime.layer(chip, &Soft, Start::Normal).unwrap();
+    let layer = runtime.layer(chip, &Soft, Start::Normal, Some(Slot::A)).unwrap();
     let mut rot = Engine::resume(chip.clone(), Soft, layer).unwrap();
     let (set, images) = (set(&[(APP, 1)]), [measured(APP, 1)]);
     let runtime = measured(RUNTIME, 1);

@@ -29,7 +29,7 @@ fn entry() -> u32 {
 /// What the table calls an outcome in which nothing was started.
 fn refusal(outcome: &Outcome) -> String {
     let what = match outcome {
-        Outcome::Halted(said) if said.contains("rom: refused E") => "refused",
+        Outcome::Halted(said) if said.contains("refused E") => "refused",
         Outcome::Halted(_) => "halted",
         Outcome::Endless => "endless",
         Outcome::LockedUp => "locked up",

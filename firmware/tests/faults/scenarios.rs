@@ -17,7 +17,7 @@ pub struct Scenario {
 /// Of somebody who has no key of the device's: a blank chip would start it (ROT-17).
 pub fn unsigned() -> Scenario {
     let package = package_of(STRANGER, |_| ());
-    Scenario { name: "unsigned program", package, says: "rom: refused E1103" }
+    Scenario { name: "unsigned program", package, says: "rom: slot A refused E1103" }
 }
 
 pub fn wrong_signature() -> Scenario {
@@ -27,7 +27,7 @@ pub fn wrong_signature() -> Scenario {
     let signature = package.windows(2).rposition(two).unwrap() + 2;
     assert!(signature > hello().len() && signature < package.len() - FOOTER_SIZE);
     package[signature + 63] ^= 1;
-    Scenario { name: "wrong signature", package, says: "rom: refused E1104" }
+    Scenario { name: "wrong signature", package, says: "rom: slot A refused E1104" }
 }
 
 /// A good signature over another manifest than the one that is there, which is of what is there.
@@ -36,7 +36,7 @@ pub fn changed_manifest() -> Scenario {
     let (old, new) = (Soft.sha256(&[&hello()]), Soft.sha256(&[&package[..hello().len()]]));
     let at = package.windows(32).position(|window| window == old.0).unwrap();
     package[at..at + 32].copy_from_slice(&new.0);
-    Scenario { name: "changed manifest", package, says: "rom: refused E1302" }
+    Scenario { name: "changed manifest", package, says: "rom: slot A refused E1302" }
 }
 
 /// Changed in its last bit: what runs of it is what it was.
@@ -45,25 +45,25 @@ pub fn changed_program() -> Scenario {
     let footer = package.last_chunk::<FOOTER_SIZE>().unwrap();
     let footer = Footer::parse(footer, package.len() as u64).unwrap();
     package[footer.payload_size as usize - 1] ^= 1;
-    Scenario { name: "changed program", package, says: "rom: refused E1303" }
+    Scenario { name: "changed program", package, says: "rom: slot A refused E1303" }
 }
 
 pub fn older_version() -> Scenario {
-    good_but("older version", "rom: refused E1305", |image| image.security_version = 2)
+    good_but("older version", "rom: slot A refused E1305", |image| image.security_version = 2)
 }
 
 pub fn another_class() -> Scenario {
-    good_but("another class", "rom: refused E1304", |image| image.class = ClassId([8; 16]))
+    good_but("another class", "rom: slot A refused E1304", |image| image.class = ClassId([8; 16]))
 }
 
 pub fn another_type() -> Scenario {
     let change = |image: &mut Image<'_>| image.image_type = ImageType::Runtime;
-    good_but("another type", "rom: refused E3509", change)
+    good_but("another type", "rom: slot A refused E3509", change)
 }
 
 pub fn another_component() -> Scenario {
     let change = |image: &mut Image<'_>| image.component = ComponentId([0xab; 16]);
-    good_but("another component", "rom: refused E3507", change)
+    good_but("another component", "rom: slot A refused E3507", change)
 }
 
 fn good_but(

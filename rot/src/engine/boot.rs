@@ -134,7 +134,11 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
 
     /// The set, believed by the owner's section, and that section's ceiling.
     #[inline(never)] // leaves the stack before the platform's section comes to it
-    fn verify_set<'b>(&self, bytes: &'b [u8], mode: Mode) -> Result<(Verified<ImageSet<'b>>, u64)> {
+    pub(super) fn verify_set<'b>(
+        &self,
+        bytes: &'b [u8],
+        mode: Mode,
+    ) -> Result<(Verified<ImageSet<'b>>, u64)> {
         let catalog = self.catalog()?;
         let mut room = [0u8; Section::excerpt_size(2)];
         let roles = [Role::Publisher, Role::Catalog];
@@ -243,14 +247,23 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     /// Raises the floors to what this boot verified (ROT-4).
     pub(super) fn raise_floors(&mut self) -> Result<()> {
         let boot = self.booted()?;
-        if boot.set.is_none() || boot.mode != Mode::Normal {
+        let set = boot.set.is_some() || self.confirms_alone();
+        if !set || boot.mode != Mode::Normal {
             return Err(Error::NothingToConfirm);
         }
+        self.confirm_slot()?; // ROT-21
+        self.raise_to_booted()?;
+        self.give_up_older()
+    }
+
+    #[inline(never)] // its states leave the stack with it
+    fn raise_to_booted(&mut self) -> Result<()> {
+        let boot = self.booted()?;
         let mut state = self.state.clone();
         for (component, version) in boot.confirmed.iter() {
             state.floors.raise(component, version)?;
         }
-        state.confirmed = boot.set;
+        state.confirmed = boot.set.or(state.confirmed);
         state.runtime = boot.runtime.or(state.runtime);
         if let Some(own) = &mut state.own {
             let started = self.layer.program.map_or(0, |program| program.security_version);

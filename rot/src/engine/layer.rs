@@ -14,6 +14,7 @@ use super::state::Program;
 use crate::error::{Error, Result};
 use crate::platform::{Platform, Row};
 use crate::secret::Secret;
+use crate::slots::Slot;
 use craton_trust::cbor::{Reader, Writer};
 use craton_trust::crypto::{Crypto, KeyedCrypto, Signer as _};
 use craton_trust::dice::{self, CERTIFICATE_MAX, Cdi, Certified, Inputs, Mode};
@@ -23,7 +24,7 @@ use craton_trust::{Digest, PublicKey};
 pub const HANDOVER_MAX: usize = 1024;
 
 const MAGIC: &[u8; 8] = b"craton\x01h";
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 /// A layer as the identity certified it, with its secrets.
 pub struct Layer0 {
@@ -32,6 +33,8 @@ pub struct Layer0 {
     pub(super) implementation: Digest,
     /// The program of this layer, if a ROM verified it.
     pub(super) program: Option<Program>,
+    /// The slot that a ROM started it from.
+    pub(super) slot: Option<Slot>,
     /// The private key that attests.
     pub(super) attester: Secret,
     /// What every sealing key of this layer comes from.
@@ -84,10 +87,14 @@ impl Layer0 {
         *magic = *MAGIC;
         let (length, body) = rest.split_first_chunk_mut().ok_or(Error::RoomTooSmall)?;
         let mut writer = Writer::new(body);
-        writer.array(8)?.u64(FORMAT)?.bytes(&self.identity.0)?.u64(self.mode as u64)?;
+        writer.array(9)?.u64(FORMAT)?.bytes(&self.identity.0)?.u64(self.mode as u64)?;
         writer.bytes(&self.implementation.0)?.bytes(&self.attester.0)?;
         writer.bytes(&self.sealing.0)?.bytes(self.certificate())?;
         Program::write_optional(self.program.as_ref(), &mut writer)?;
+        match self.slot {
+            Some(slot) => writer.u64(slot as u64)?,
+            None => writer.null()?,
+        };
         let written = writer.length();
         *length = u32::try_from(written).map_err(|_| Error::RoomTooSmall)?.to_le_bytes();
         Ok(MAGIC.len() + length.len() + written)
@@ -108,7 +115,7 @@ fn read(bytes: &[u8]) -> craton_trust::error::Result<Layer0> {
     let (length, body) = body.split_first_chunk().ok_or(invalid)?;
     let body = body.get(..u32::from_le_bytes(*length) as usize).ok_or(invalid)?;
     let mut reader = Reader::new(body)?;
-    reader.array(8)?;
+    reader.array(9)?;
     if reader.u64()? != FORMAT {
         return Err(craton_trust::Error::VersionUnknown);
     }
@@ -121,12 +128,14 @@ fn read(bytes: &[u8]) -> craton_trust::error::Result<Layer0> {
     certificate.get_mut(..found.len()).ok_or(invalid)?.copy_from_slice(found);
     let certificate_length = found.len();
     let program = reader.optional(Program::read)?;
+    let slot = reader.optional(|r| Slot::from_number(r.u64()?).ok_or(invalid))?;
     reader.end()?;
     Ok(Layer0 {
         identity,
         mode,
         implementation,
         program,
+        slot,
         attester,
         sealing,
         certificate,
@@ -165,6 +174,7 @@ fn derive(
         mode,
         implementation,
         program,
+        slot: None,
         attester: Secret::new(attester.0),
         sealing: Secret::new(own.seal.0),
         certificate,

@@ -12,6 +12,7 @@ mod ladder;
 mod layer;
 mod lifecycle;
 mod manufacture;
+mod own;
 mod ownership;
 mod reset;
 pub mod rom;
@@ -31,6 +32,7 @@ use crate::boot::{Event, NextLayer, Status};
 use crate::capabilities::Capabilities;
 use crate::error::{Error, Result};
 use crate::platform::{Platform, Row};
+use crate::programs::Programs;
 use crate::{RootOfTrust, order};
 use craton_trust::crypto::{Crypto, KeyedCrypto, Signature};
 use craton_trust::dice::Mode;
@@ -52,6 +54,7 @@ pub struct Engine<P: Platform, C: KeyedCrypto = Soft> {
     phase: Phase,
     auth_session: [u8; 16],
     auth_taken: bool,
+    install: Option<own::Install>,
 }
 
 /// How far this reset is.
@@ -274,6 +277,26 @@ impl<P: Platform, C: KeyedCrypto> RootOfTrust for Engine<P, C> {
 
     fn random(&mut self, out: &mut [u8]) -> Result<()> {
         self.platform.random(out)
+    }
+
+    #[inline(never)]
+    fn programs(&self) -> Result<Programs> {
+        self.show_programs()
+    }
+
+    #[inline(never)]
+    fn begin_program(&mut self, length: usize) -> Result<()> {
+        self.begin_install(length)
+    }
+
+    #[inline(never)]
+    fn write_program(&mut self, offset: usize, piece: &[u8]) -> Result<()> {
+        self.write_install(offset, piece)
+    }
+
+    #[inline(never)]
+    fn arm_program(&mut self, set: Option<&[u8]>) -> Result<()> {
+        self.arm_install(set)
     }
 }
 

@@ -169,21 +169,6 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         Ok(())
     }
 
-    /// STORE-4 for the program that the ROM starts. No caller passes its envelope: what a ROM will
-    /// read counts.
-    #[inline(never)]
-    fn keeps_own_program(&self, section: &Section<'_>) -> Result<()> {
-        let Some(own) = self.state.own.filter(|_| section.kind == SectionKind::Platform) else {
-            return Ok(());
-        };
-        if own.security_version > section.ceiling {
-            return Err(Error::Trust(Refusal::SuccessorOrphans));
-        }
-        let mut room = [0u8; suit::ENVELOPE_MAX];
-        let envelope = self.platform.program_envelope(&mut room)?.ok_or(Error::InstalledOmitted)?;
-        Ok(keeps_images(&self.crypto, section, [envelope])?)
-    }
-
     /// Whose ceiling binds a floor.
     fn floor_kind(&self, component: ComponentId) -> SectionKind {
         if self.state.runtime == Some(component) {

@@ -186,6 +186,7 @@ impl<P: Platform, C: KeyedCrypto> Ready<P, C> {
             phase,
             auth_session,
             auth_taken,
+            install: None,
         }
     }
 

@@ -21,12 +21,13 @@ use super::state::{Program, State};
 use super::{lifecycle, sections};
 use crate::error::{Error, Result};
 use crate::platform::{Platform, Row};
+use crate::slots::{self, Marks, Slot, Standing};
 use craton_trust::crypto::{Crypto, Es256Point, KeyedCrypto};
 use craton_trust::evidence::Lifecycle;
 use craton_trust::rollback;
 use craton_trust::store::{Role, Section, SectionKind};
 use craton_trust::suit::{self, FOOTER_SIZE, Footer, Image, ImageType};
-use craton_trust::{ClassId, Digest};
+use craton_trust::{ClassId, Digest, Verified};
 
 /// A program that may be started. Only [`select`] makes one.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ pub struct Runtime<'p> {
     manifest: Digest,
     genesis: Digest,
     debug_next: bool,
-    doubt: u32,
+    token: u32,
 }
 
 impl<'p> Runtime<'p> {
@@ -68,10 +69,11 @@ impl<'p> Runtime<'p> {
     /// it computes its address from this, and does not branch on it (ROT-18).
     #[must_use]
     pub const fn token(&self) -> u32 {
-        self.doubt ^ GO
+        self.token
     }
 
-    /// Derives the layer of this program, and hides the device secret until the next reset (ROT-1).
+    /// Derives the layer of this program, which lies in `slot` if in any, and hides the device
+    /// secret until the next reset (ROT-1).
     ///
     /// # Errors
     /// `StorageFailed`, `UdsLocked`: then the program must not start.
@@ -80,10 +82,13 @@ impl<'p> Runtime<'p> {
         platform: &mut impl Platform,
         crypto: &impl KeyedCrypto,
         start: Start,
+        slot: Option<Slot>,
     ) -> Result<Layer0> {
         let mode = start.mode(self.debug_next);
         let about = (Some(self.about), self.digest);
-        Layer0::derive(platform, crypto, &self.genesis, about, mode)
+        let mut layer = Layer0::derive(platform, crypto, &self.genesis, about, mode)?;
+        layer.slot = slot;
+        Ok(layer)
     }
 }
 
@@ -101,7 +106,8 @@ pub fn select<'p>(
 ) -> Result<Runtime<'p>> {
     let watched = Watched::new(crypto);
     let mut runtime = verify(platform, &watched, package)?;
-    runtime.doubt = doubts(platform, &watched, package, &runtime)?; // ROT-18
+    // ROT-18; kept as what a memory that nobody wrote to does not hold.
+    runtime.token = GO ^ doubts(platform, &watched, package, &runtime)?;
     Ok(runtime)
 }
 
@@ -116,17 +122,52 @@ fn verify<'p>(
     }
     let (_, state) = load_state(platform, crypto)?;
     let (program, envelope) = split(package)?;
-    let (kind, roles) = (SectionKind::Platform, [Role::Publisher]);
-    let mut room = [0u8; Section::excerpt_size(1)];
-    let authority = sections::load(platform, crypto, kind, &state.platform, &roles, &mut room)?;
-    let image = suit::verify(crypto, authority.role(Role::Publisher), envelope)?;
-    admit(platform, &state, authority.ceiling, &image)?;
+    let image = judge(platform, crypto, &state, envelope)?;
     let digest = crypto.sha256(&[program]);
     image.check_payload(&digest, program.len() as u64)?; // IMG-3
     let about = Program { component: image.component, security_version: image.security_version };
     let (genesis, debug_next) = (state.platform.genesis, state.debug_next);
     let manifest = image.digest();
-    Ok(Runtime { program, about, digest, manifest, genesis, debug_next, doubt: !0 })
+    Ok(Runtime { program, about, digest, manifest, genesis, debug_next, token: 0 })
+}
+
+/// An envelope that a ROM of this state would go on from: authentic, for here, and for now.
+#[inline(never)] // the section's room leaves the stack with it
+pub(super) fn judge<'b>(
+    platform: &impl Platform,
+    crypto: &impl Crypto,
+    state: &State,
+    envelope: &'b [u8],
+) -> Result<Verified<Image<'b>>> {
+    let (kind, roles) = (SectionKind::Platform, [Role::Publisher]);
+    let mut room = [0u8; Section::excerpt_size(1)];
+    let authority = sections::load(platform, crypto, kind, &state.platform, &roles, &mut room)?;
+    let image = suit::verify(crypto, authority.role(Role::Publisher), envelope)?;
+    admit(platform, state, authority.ceiling, &image)?;
+    Ok(image)
+}
+
+/// Lets `start` have each slot that is not empty, in the order of the marks, until one is good
+/// (ROT-19).
+///
+/// # Errors
+/// The refusal of the last one; `SlotsEmpty`.
+pub fn first_good<T>(
+    [a, b]: &[Marks; 2],
+    mut start: impl FnMut(Slot, &Marks) -> Result<T>,
+) -> Result<T> {
+    let mut refused = Error::SlotsEmpty;
+    for slot in slots::order(&[*a, *b]) {
+        let marks = if slot == Slot::A { a } else { b };
+        if marks.standing() == Standing::Empty {
+            continue;
+        }
+        match start(slot, marks) {
+            Ok(good) => return Ok(good),
+            Err(error) => refused = error,
+        }
+    }
+    Err(refused)
 }
 
 /// The program of a package that nothing verified: for a chip without a secret (ROT-17).

@@ -104,6 +104,14 @@ operations! {
     AcceptReply = 38,
     /// `[length]` → random bytes.
     Random = 39,
+    /// None → `[slot that runs, or 2, standing of A, standing of B, security version, floor]`.
+    Programs = 40,
+    /// `[length]` → nothing.
+    BeginProgram = 41,
+    /// `[offset]`, `[piece]` → nothing.
+    WriteProgram = 42,
+    /// None, `[set if any]` → nothing.
+    ArmProgram = 43,
 }
 
 /// A few numbers.

@@ -14,6 +14,7 @@ use crate::boot::{Event, NextLayer};
 use crate::capabilities::Limit;
 use crate::engine::{Manufacture, Start};
 use crate::error::{Error, Result};
+use crate::programs::Programs;
 use craton_trust::cose::Kind;
 use craton_trust::evidence::{MEASURED_MAX, Measured};
 use craton_trust::store::SectionKind;
@@ -155,9 +156,31 @@ fn of_keys_and_owners(
             done(rot.accept_reply(reply, &Digest(fixed(request)?)))
         }
         (Operation::Random, [length], []) => random(rot, *length, out),
+        _ => of_programs(rot, call),
+    }
+}
+
+fn of_programs(rot: &mut impl RootOfTrust, call: &Call<'_>) -> Result<Answer> {
+    let size = |number: u64| usize::try_from(number).map_err(|_| Error::CallField);
+    match (call.operation, call.numbers(), call.bytes()) {
+        (Operation::Programs, [], []) => {
+            let Programs { running, standings: [a, b], security_version, floor } =
+                rot.programs()?;
+            let running = running.map_or(NO_SLOT, |slot| slot as u64);
+            Answer::done(&[running, a as u64, b as u64, security_version, floor], 0)
+        }
+        (Operation::BeginProgram, [length], []) => done(rot.begin_program(size(*length)?)),
+        (Operation::WriteProgram, [offset], [piece]) => {
+            done(rot.write_program(size(*offset)?, piece))
+        }
+        (Operation::ArmProgram, [], []) => done(rot.arm_program(None)),
+        (Operation::ArmProgram, [], [set]) => done(rot.arm_program(Some(set))),
         _ => Err(Error::CallShape),
     }
 }
+
+/// Stands for a program that came from no slot.
+pub(super) const NO_SLOT: u64 = 2;
 
 #[inline(never)]
 fn identity(rot: &impl RootOfTrust, out: &mut [u8]) -> Result<Answer> {

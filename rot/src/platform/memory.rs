@@ -5,9 +5,12 @@
 
 extern crate std;
 
-use super::{FUSES_SIZE, Platform, Row, SECTOR_SIZE, SECTORS, Sector};
-use crate::capabilities::{Capabilities, SOFTWARE};
+use super::{FUSES_SIZE, Platform, Row, SECTOR_SIZE, SECTORS, Sector, SlotFlash};
+use crate::capabilities::{Capabilities, SOFTWARE, SOFTWARE_WITH_SLOTS};
 use crate::error::{Error, Result};
+use crate::slots::{self, MARKS_SIZE, Marks, Slot};
+use craton_trust::Digest;
+use craton_trust::crypto::Crypto;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::vec::Vec;
 
@@ -47,7 +50,7 @@ struct Chip {
     random_fails: bool,
     random_stuck: Option<u8>,
     fuse_stuck: Option<usize>,
-    program_envelope: Option<Vec<u8>>,
+    has_slots: bool,
 }
 
 /// A chip in memory.
@@ -58,8 +61,8 @@ impl Default for MemoryPlatform {
     fn default() -> Self {
         Self(Arc::new(Mutex::new(Chip {
             fuses: [0; FUSES_SIZE],
-            flash: std::vec![0xff; SECTORS * SECTOR_SIZE],
-            medium: std::vec![0xff; SECTORS * SECTOR_SIZE],
+            flash: std::vec![0xff; FLASH_SIZE],
+            medium: std::vec![0xff; FLASH_SIZE],
             cache: Vec::new(),
             uds_locked: false,
             writes: 0,
@@ -70,7 +73,7 @@ impl Default for MemoryPlatform {
             random_fails: false,
             random_stuck: None,
             fuse_stuck: None,
-            program_envelope: None,
+            has_slots: false,
         })))
     }
 }
@@ -92,15 +95,28 @@ impl MemoryPlatform {
             (other.fuses, other.flash) = (chip.fuses, chip.flash.clone());
             (other.medium, other.cache) = (chip.medium.clone(), chip.cache.clone());
             other.unsynced = chip.unsynced;
-            other.program_envelope = chip.program_envelope.clone();
+            other.has_slots = chip.has_slots;
         }
         copy
     }
 
-    /// Puts the envelope of a program into the slot that a ROM starts from, or makes it a chip
-    /// without a ROM.
-    pub fn install_program(&self, envelope: Option<&[u8]>) {
-        self.chip().program_envelope = envelope.map(<[u8]>::to_vec);
+    /// Makes it a chip with a ROM, which starts its program from two slots.
+    pub fn give_slots(&self) {
+        self.chip().has_slots = true;
+    }
+
+    /// Puts a package into a slot, as a programmer does.
+    pub fn install_program(&self, slot: Slot, package: &[u8]) {
+        self.give_slots();
+        let mut chip = self.chip();
+        let marks = Marks::first(u32::try_from(package.len()).unwrap_or(u32::MAX));
+        let Chip { flash, medium, .. } = &mut *chip;
+        for memory in [flash, medium] {
+            let room = memory.get_mut(slot_place(slot)..).unwrap_or(&mut []);
+            let (head, room) = room.split_at_mut(SECTOR_SIZE.min(room.len()));
+            head.iter_mut().zip(marks).for_each(|(place, byte)| *place = byte);
+            room.iter_mut().zip(package).for_each(|(place, byte)| *place = *byte);
+        }
     }
 
     /// How many writes it has done: erases, programs, burns and syncs.
@@ -299,12 +315,13 @@ impl Platform for MemoryPlatform {
         self.chip().sync()
     }
 
-    fn program_envelope<'o>(&self, room: &'o mut [u8]) -> Result<Option<&'o [u8]>> {
-        let chip = self.chip();
-        let Some(envelope) = &chip.program_envelope else { return Ok(None) };
-        let place = room.get_mut(..envelope.len()).ok_or(Error::RoomTooSmall)?;
-        place.copy_from_slice(envelope);
-        Ok(Some(place))
+    fn slots(&self) -> Option<&dyn SlotFlash> {
+        self.chip().has_slots.then_some(self as &dyn SlotFlash)
+    }
+
+    fn slots_mut(&mut self) -> Option<&mut dyn SlotFlash> {
+        let has_slots = self.chip().has_slots;
+        has_slots.then_some(self as &mut dyn SlotFlash)
     }
 
     fn random(&mut self, out: &mut [u8]) -> Result<()> {
@@ -319,6 +336,69 @@ impl Platform for MemoryPlatform {
     }
 
     fn capabilities(&self) -> Capabilities {
-        SOFTWARE
+        if self.chip().has_slots { SOFTWARE_WITH_SLOTS } else { SOFTWARE }
     }
+}
+
+impl MemoryPlatform {
+    fn slot_bytes(&self, at: usize, into: &mut [u8]) -> Result<()> {
+        let chip = self.chip();
+        let from = chip.flash.get(at..at + into.len()).filter(|_| !chip.dead);
+        into.copy_from_slice(from.ok_or(Error::StorageFailed)?);
+        Ok(())
+    }
+
+    /// One write, and its sync.
+    fn slot_write(&self, at: usize, bytes: &[u8], put: fn(u8, u8) -> u8) -> Result<()> {
+        let mut chip = self.chip();
+        chip.write(true, at, bytes, put)?;
+        chip.sync()
+    }
+}
+
+impl SlotFlash for MemoryPlatform {
+    fn slot_room(&self) -> usize {
+        SECTOR_SIZE
+    }
+
+    fn slot_marks(&self, slot: Slot) -> Result<Marks> {
+        let mut bytes = [0; MARKS_SIZE];
+        self.slot_bytes(slot_place(slot), &mut bytes)?;
+        Ok(Marks::of_bytes(&bytes))
+    }
+
+    fn slot_mark(&mut self, slot: Slot, write: slots::Write) -> Result<()> {
+        let at = slot_place(slot) + write.offset;
+        self.slot_write(at, &write.bytes(), |old, new| old & new)
+    }
+
+    fn slot_erase_marks(&mut self, slot: Slot) -> Result<()> {
+        self.slot_write(slot_place(slot), &[0xff; SECTOR_SIZE], |_, new| new)
+    }
+
+    fn slot_erase_room(&mut self, slot: Slot) -> Result<()> {
+        self.slot_write(slot_place(slot) + SECTOR_SIZE, &[0xff; SECTOR_SIZE], |_, new| new)
+    }
+
+    fn slot_read(&self, slot: Slot, offset: usize, into: &mut [u8]) -> Result<()> {
+        self.slot_bytes(slot_place(slot) + SECTOR_SIZE + offset, into)
+    }
+
+    fn slot_program(&mut self, slot: Slot, offset: usize, bytes: &[u8]) -> Result<()> {
+        let at = slot_place(slot) + SECTOR_SIZE + offset;
+        self.slot_write(at, bytes, |old, new| old & new)
+    }
+
+    fn slot_sha256(&self, crypto: &dyn Crypto, slot: Slot, length: usize) -> Result<Digest> {
+        let mut bytes = std::vec![0; length];
+        self.slot_read(slot, 0, &mut bytes)?;
+        Ok(crypto.sha256(&[&bytes]))
+    }
+}
+
+/// The slots stand behind the sectors: a sector of marks, and one that is the room.
+const FLASH_SIZE: usize = slot_place(Slot::B) + 2 * SECTOR_SIZE;
+
+const fn slot_place(slot: Slot) -> usize {
+    (SECTORS + 2 * slot as usize) * SECTOR_SIZE
 }

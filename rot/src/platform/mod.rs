@@ -9,7 +9,8 @@ pub mod memory;
 use crate::capabilities::Capabilities;
 use crate::error::Result;
 use crate::secret::Secret;
-use craton_trust::crypto::Signature;
+use crate::slots::{self, Marks, Slot};
+use craton_trust::crypto::{Crypto, Signature};
 use craton_trust::quoted::SignedQuote;
 use craton_trust::{Digest, PublicKey};
 
@@ -117,14 +118,14 @@ pub trait Platform {
     /// `StorageFailed`, `StorageFull`.
     fn sync(&mut self) -> Result<()>;
 
-    /// The envelope of the program that a ROM starts next, as it lies in its slot; `None` where
-    /// there is no ROM. It must stay believed when the platform section changes (STORE-4).
-    ///
-    /// # Errors
-    /// `RoomTooSmall`, `StorageFailed`.
-    fn program_envelope<'o>(&self, room: &'o mut [u8]) -> Result<Option<&'o [u8]>> {
-        let _ = room;
-        Ok(None)
+    /// The slots that a ROM starts this chip's program from; `None` where there is no ROM.
+    fn slots(&self) -> Option<&dyn SlotFlash> {
+        None
+    }
+
+    /// As [`Platform::slots`], to write to them.
+    fn slots_mut(&mut self) -> Option<&mut dyn SlotFlash> {
+        None
     }
 
     /// Fills `out` with random bytes fit for keys.
@@ -144,6 +145,56 @@ pub trait Platform {
     fn vault(&self) -> Option<&dyn Vault> {
         None
     }
+}
+
+/// The flash of two slots: marks, and a room for a package. As with [`Platform`], an erase makes
+/// ones, programming is allowed once after it, and power may go at any of these calls. Each is
+/// durable when it returns.
+pub trait SlotFlash {
+    /// Bytes of each room.
+    fn slot_room(&self) -> usize;
+
+    /// The marks of a slot.
+    ///
+    /// # Errors
+    /// `StorageFailed`.
+    fn slot_marks(&self, slot: Slot) -> Result<Marks>;
+
+    /// Programs one word of the marks.
+    ///
+    /// # Errors
+    /// `StorageFailed`.
+    fn slot_mark(&mut self, slot: Slot, write: slots::Write) -> Result<()>;
+
+    /// Erases the marks.
+    ///
+    /// # Errors
+    /// `StorageFailed`.
+    fn slot_erase_marks(&mut self, slot: Slot) -> Result<()>;
+
+    /// Erases the room.
+    ///
+    /// # Errors
+    /// `StorageFailed`.
+    fn slot_erase_room(&mut self, slot: Slot) -> Result<()>;
+
+    /// Reads from the room.
+    ///
+    /// # Errors
+    /// `StorageFailed`.
+    fn slot_read(&self, slot: Slot, offset: usize, into: &mut [u8]) -> Result<()>;
+
+    /// Programs the room.
+    ///
+    /// # Errors
+    /// `StorageFailed`.
+    fn slot_program(&mut self, slot: Slot, offset: usize, bytes: &[u8]) -> Result<()>;
+
+    /// SHA-256 of the first bytes of the room, as they lie in flash.
+    ///
+    /// # Errors
+    /// `StorageFailed`.
+    fn slot_sha256(&self, crypto: &dyn Crypto, slot: Slot, length: usize) -> Result<Digest>;
 }
 
 /// Keys that never leave a chip. They take the place of the identity, the attestation key and the

@@ -64,6 +64,7 @@ pub const LIMITS: &[Limit] = &[
     Limit::NextLayerMeasuresItself,
     Limit::FusesAreErasable,
     Limit::NoLayerCertificate,
+    Limit::NoSlots,
 ];
 
 /// File and TPM, which only together are a state.

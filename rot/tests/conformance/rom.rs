@@ -8,6 +8,7 @@ use super::world::*;
 use craton_rot::engine::{HANDOVER_MAX, Layer0, Program, rom};
 use craton_rot::platform::memory::MemoryPlatform;
 use craton_rot::platform::{Platform as _, Row, Sector};
+use craton_rot::slots::Slot;
 use craton_rot::{Engine, Error, NextLayer, RootOfTrust as _, Start};
 use craton_trust::Error as Refusal;
 use craton_trust::assignment::Address;
@@ -49,7 +50,7 @@ fn confirmed() -> (Engine<MemoryPlatform>, MemoryPlatform) {
     let mut bench = InMemory::default();
     owned(&mut bench);
     let chip = bench.0;
-    chip.install_program(Some(&envelope_of(PLATFORM_PUBLISHER, |_| ())));
+    chip.install_program(Slot::A, &package(|_| ()));
     let mut rot = take_over(&chip, &handed_over(&chip, Start::Normal)).unwrap();
     boot(&mut rot, &[(APP, 1)]);
     rot.confirm().unwrap();
@@ -144,7 +145,7 @@ fn rot_15_believes_the_platform_section_in_force_only() {
     let (set, app) = (set(&[(APP, 1)]), envelope(APP, 1));
     let orphans = Err(Error::Trust(Refusal::SuccessorOrphans));
     assert_eq!(rot.replace(&next, &[&set], &[&app]), orphans, "the ROM could start nothing");
-    chip.install_program(Some(&envelope_of(STRANGER, |_| ())));
+    chip.install_program(Slot::A, &package_of(STRANGER, |_| ()));
     rot.replace(&next, &[&set], &[&app]).unwrap();
     let old = package(|_| ());
     assert_eq!(refusal(&chip, &old), Some(Error::Trust(Refusal::SignerUnknown)));
@@ -159,12 +160,15 @@ fn store_4_a_platform_successor_keeps_the_program_that_the_rom_starts() {
     let low = successor(&first, PLATFORM_ROOT, |section| section.ceiling = 2);
     let orphans = Err(Error::Trust(Refusal::SuccessorOrphans));
     assert_eq!(rot.replace(&low, &[&set], &[&app]), orphans, "its floor is above");
-    chip.install_program(Some(b""));
+    chip.install_program(Slot::A, b"no package at all");
     let good = successor(&first, PLATFORM_ROOT, |section| section.ceiling = 3);
-    assert_eq!(rot.replace(&good, &[&set], &[&app]), orphans, "no envelope in the slot");
-    chip.install_program(None);
-    assert_eq!(rot.replace(&good, &[&set], &[&app]), Err(Error::InstalledOmitted));
-    chip.install_program(Some(&envelope_of(PLATFORM_PUBLISHER, |_| ())));
+    let omitted = Err(Error::InstalledOmitted);
+    assert_eq!(rot.replace(&good, &[&set], &[&app]), omitted, "no envelope in any slot");
+    chip.install_program(Slot::A, &package(|_| ()));
+    chip.install_program(Slot::B, &package_of(STRANGER, |_| ()));
+    assert_eq!(rot.replace(&good, &[&set], &[&app]), orphans, "what the ROM may start next");
+    chip.install_program(Slot::B, &[]);
+    chip.install_program(Slot::A, &package(|_| ()));
     rot.replace(&good, &[&set], &[&app]).unwrap();
     assert_eq!(refusal(&chip, &package(|_| ())), None);
 }
@@ -194,7 +198,7 @@ fn rot_4_the_floor_of_the_own_program_rises_with_the_confirm_and_not_with_the_st
     let mut after = chip.clone();
     after.reset();
     let runtime = rom::select(&after, &Soft, &newer).unwrap();
-    let layer = runtime.layer(&mut after, &Soft, Start::Normal).unwrap();
+    let layer = runtime.layer(&mut after, &Soft, Start::Normal, Some(Slot::A)).unwrap();
     let mut rot = Engine::resume(after, Soft, layer).unwrap();
     boot(&mut rot, &[(APP, 1)]);
     assert_eq!(refusal(&chip, &package(|_| ())), None, "a trial can fall back");
@@ -223,7 +227,7 @@ fn handed_over(chip: &MemoryPlatform, start: Start) -> Vec<u8> {
     chip.reset();
     let package = package(|_| ());
     let runtime = rom::select(&chip, &Soft, &package).unwrap();
-    let layer = runtime.layer(&mut chip, &Soft, start).unwrap();
+    let layer = runtime.layer(&mut chip, &Soft, start, Some(Slot::A)).unwrap();
     let mut room = [0; HANDOVER_MAX];
     let length = layer.hand_over(&mut room).unwrap();
     room[..length].to_vec()

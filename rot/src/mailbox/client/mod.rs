@@ -16,7 +16,7 @@ pub use line::{About, Line, Patience};
 pub use transport::Transport;
 
 use super::call::{Numbers, Operation};
-use super::serve::KINDS;
+use super::serve::{KINDS, NO_SLOT};
 use super::{FLOOR_SIZE, MEASURED_SIZE};
 use crate::RootOfTrust;
 use crate::auth::{Ask, AuthMessage, AuthRole, For};
@@ -24,6 +24,8 @@ use crate::boot::{Event, NextLayer, Status};
 use crate::capabilities::{Capabilities, Limit, RotClass};
 use crate::engine::Start;
 use crate::error::{Error, Result};
+use crate::programs::Programs;
+use crate::slots::{Slot, Standing};
 use craton_trust::crypto::Signature;
 use craton_trust::dice::{CHAIN_MAX, Mode};
 use craton_trust::evidence::{Lifecycle, Measured};
@@ -285,6 +287,34 @@ impl<T: Transport> RootOfTrust for Mailbox<T> {
         }
         Ok(())
     }
+
+    fn programs(&self) -> Result<Programs> {
+        let (numbers, _) = self.ask(Operation::Programs, &[], &[])?;
+        programs_of(numbers.as_slice()).ok_or(Error::AnswerMalformed)
+    }
+
+    fn begin_program(&mut self, length: usize) -> Result<()> {
+        self.tell(Operation::BeginProgram, &[length as u64], &[])
+    }
+
+    fn write_program(&mut self, offset: usize, piece: &[u8]) -> Result<()> {
+        self.tell(Operation::WriteProgram, &[offset as u64], &[piece])
+    }
+
+    fn arm_program(&mut self, set: Option<&[u8]>) -> Result<()> {
+        let fields: Vec<&[u8]> = set.into_iter().collect();
+        self.tell(Operation::ArmProgram, &[], &fields)
+    }
+}
+
+fn programs_of(numbers: &[u64]) -> Option<Programs> {
+    let [running, a, b, security_version, floor] = *numbers else { return None };
+    let running = match running {
+        NO_SLOT => None,
+        number => Some(Slot::from_number(number)?),
+    };
+    let standings = [Standing::from_number(a)?, Standing::from_number(b)?];
+    Some(Programs { running, standings, security_version, floor })
 }
 
 fn measured_bytes(measured: &Measured) -> [u8; MEASURED_SIZE] {
