@@ -307,6 +307,11 @@ impl Board {
         self.connect()
     }
 
+    /// The next lines of its UART.
+    pub fn heard<const N: usize>(&self) -> [String; N] {
+        [(); N].map(|()| self.said.recv_timeout(FIRST_LINE).expect("the board said nothing"))
+    }
+
     /// Another connection to it; there is one at a time.
     pub fn connect(&self) -> UnixStream {
         UnixStream::connect(&self.line).unwrap()

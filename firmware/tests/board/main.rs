@@ -23,6 +23,7 @@ mod sealing;
 mod slots;
 #[path = "../../../rot/tests/conformance/steps.rs"]
 mod steps;
+mod update;
 #[allow(dead_code)] // the suite's, of which the host's half uses more
 #[path = "../../../rot/tests/conformance/world.rs"]
 mod world;
