@@ -9,6 +9,7 @@
 //! identity is the digest of the payload, and a signer counts by his key (SIG-2, SIG-3).
 
 use crate::cbor::{Reader, Writer};
+use crate::copy::copy;
 use crate::crypto::{Crypto, Signature, Signer};
 use crate::error::{Error, Result};
 use crate::key::{ES256, KEY_ID_SIZE, PublicKey};
@@ -212,8 +213,8 @@ fn over<T>(
     let written = writer.length();
     let mut parts: [&[u8]; PARTS_MAX + 1] = [&[]; PARTS_MAX + 1];
     let (first, rest) = parts.split_at_mut(1);
-    first.copy_from_slice(&[head.get(..written).ok_or(Error::BufferTooSmall)?]);
-    rest.get_mut(..payload.len()).ok_or(Error::BufferTooSmall)?.copy_from_slice(payload);
+    copy(first, &[head.get(..written).ok_or(Error::BufferTooSmall)?]);
+    copy(rest.get_mut(..payload.len()).ok_or(Error::BufferTooSmall)?, payload);
     use_(parts.get(..=payload.len()).ok_or(Error::BufferTooSmall)?)
 }
 

@@ -6,6 +6,7 @@
 //! closed one.
 
 use crate::cbor::{Reader, Writer};
+use crate::copy::copy;
 use crate::cose::{self, Kind, Sign1};
 use crate::crypto::{Crypto, Signer};
 use crate::error::{Error, Result};
@@ -130,7 +131,7 @@ impl Layer {
         for _ in 0..CANDIDATES_MAX {
             v = crypto.hmac_sha512(&k, &[&v]);
             let mut candidate = [0u8; 32];
-            candidate.copy_from_slice(&v[..32]);
+            copy(&mut candidate, &v[..32]);
             let key = usable(&candidate);
             candidate.zeroize();
             if key.is_ok() {
@@ -155,7 +156,7 @@ fn kdf(crypto: &impl Crypto, key: &[u8], salt: &[u8], info: &[u8]) -> Cdi {
     let mut extracted = crypto.hmac_sha512(salt, &[key]);
     let mut block = crypto.hmac_sha512(&extracted, &[info, &[1]]);
     let mut out = Cdi([0; 32]);
-    out.0.copy_from_slice(&block[..32]);
+    copy(&mut out.0, &block[..32]);
     extracted.zeroize();
     block.zeroize();
     out
@@ -169,7 +170,7 @@ pub fn key_id_text(crypto: &impl Crypto, key: &PublicKey) -> [u8; ID_TEXT] {
     let mut text = [0u8; ID_TEXT];
     for (pair, byte) in text.chunks_exact_mut(2).zip(id) {
         let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
-        pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+        copy(pair, &[digit(byte >> 4), digit(byte & 15)]);
     }
     text
 }

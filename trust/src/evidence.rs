@@ -7,6 +7,7 @@
 //! travel under private keys.
 
 use crate::cbor::{Reader, Writer};
+use crate::copy::copy;
 use crate::cose::{self, Kind, Sign1};
 use crate::crypto::{Crypto, Signer};
 use crate::dice::{self, CHAIN_MAX, Certified, Mode};
@@ -223,7 +224,7 @@ impl Claims {
     pub(crate) fn encode<'o>(&self, out: &'o mut [u8]) -> Result<&'o [u8]> {
         let mut writer = Writer::new(out);
         let mut ueid = [1u8; 33];
-        ueid[1..].copy_from_slice(&self.device.0);
+        copy(&mut ueid[1..], &self.device.0);
         writer.map(12)?.i64(KEY_CNF)?.map(1)?.i64(1)?;
         self.client_key.write(&mut writer)?;
         writer.i64(KEY_NONCE)?.bytes(&self.nonce.0)?.i64(KEY_UEID)?.bytes(&ueid)?;

@@ -1,6 +1,7 @@
 //! Public keys as COSE_Key (RFC 9052 §7), one algorithm to a key.
 
 use crate::cbor::{Reader, Writer};
+use crate::copy::join;
 use crate::crypto::Crypto;
 use crate::error::{Error, Result};
 use crate::id::DeviceId;
@@ -16,6 +17,10 @@ pub const COSE_KEY_SIZE: usize = 77;
 /// Bytes of a key id: a hint that finds the key, never a reason to believe it.
 pub const KEY_ID_SIZE: usize = 8;
 
+/// What stands before x in the one form that we accept, and what between x and y.
+const FORM_TO_X: [u8; 10] = [0xa5, 0x01, 0x02, 0x03, 0x26, 0x20, 0x01, 0x21, 0x58, 0x20];
+const FORM_TO_Y: [u8; 3] = [0x22, 0x58, 0x20];
+
 /// A P-256 key for ES256: the affine coordinates, x ‖ y.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicKey(pub [u8; 64]);
@@ -25,10 +30,8 @@ impl PublicKey {
     #[must_use]
     pub fn to_cose(&self) -> [u8; COSE_KEY_SIZE] {
         let mut cose = [0u8; COSE_KEY_SIZE];
-        cose[..10].copy_from_slice(&[0xa5, 0x01, 0x02, 0x03, 0x26, 0x20, 0x01, 0x21, 0x58, 0x20]);
-        cose[10..42].copy_from_slice(&self.0[..32]);
-        cose[42..45].copy_from_slice(&[0x22, 0x58, 0x20]);
-        cose[45..].copy_from_slice(&self.0[32..]);
+        let (x, y) = self.0.split_at(32);
+        join(&mut cose, &[&FORM_TO_X, x, &FORM_TO_Y, y]);
         cose
     }
 
@@ -58,20 +61,22 @@ impl PublicKey {
         }
         reader.key(-1).map_err(shape)?;
         reader.key(1).map_err(shape)?;
-        let mut both = [0u8; 64];
-        let (x, y) = both.split_at_mut(32);
         reader.key(-2).map_err(shape)?;
-        x.copy_from_slice(&reader.fixed::<32>().map_err(shape)?);
+        let x = reader.fixed_in_place::<32>().map_err(shape)?;
         reader.key(-3).map_err(shape)?;
-        y.copy_from_slice(&reader.fixed::<32>().map_err(shape)?);
+        let y = reader.fixed_in_place::<32>().map_err(shape)?;
+        let mut both = [0u8; 64];
+        join(&mut both, &[x, y]);
         Ok(Self(both))
     }
 
     /// From bytes that [`PublicKey::read`] has taken before: only the coordinates are read.
     pub(crate) fn of_form(cose: &[u8; COSE_KEY_SIZE]) -> Self {
+        let (_, rest) = cose.split_at(FORM_TO_X.len());
+        let (x, rest) = rest.split_at(32);
+        let (_, y) = rest.split_at(FORM_TO_Y.len());
         let mut both = [0u8; 64];
-        both[..32].copy_from_slice(&cose[10..42]);
-        both[32..].copy_from_slice(&cose[45..]);
+        join(&mut both, &[x, y]);
         Self(both)
     }
 
@@ -86,9 +91,8 @@ impl PublicKey {
     /// The hint by which a signature names this key.
     #[must_use]
     pub fn key_id(&self, crypto: &impl Crypto) -> [u8; KEY_ID_SIZE] {
-        let digest = crypto.sha256(&[&self.to_cose()]).0;
         let mut id = [0u8; KEY_ID_SIZE];
-        id.copy_from_slice(&digest[..KEY_ID_SIZE]);
+        join(&mut id, &[&crypto.sha256(&[&self.to_cose()]).0]);
         id
     }
 
@@ -101,8 +105,8 @@ impl PublicKey {
     /// The uncompressed SEC 1 point, `04 ‖ x ‖ y`.
     #[must_use]
     pub fn to_sec1(&self) -> [u8; 65] {
-        let mut point = [4u8; 65];
-        point[1..].copy_from_slice(&self.0);
+        let mut point = [0u8; 65];
+        join(&mut point, &[&[4], &self.0]);
         point
     }
 

@@ -15,6 +15,7 @@ pub mod capability;
 pub mod cbor;
 #[cfg(feature = "compact")]
 pub mod compact;
+mod copy;
 pub mod cose;
 pub mod crypto;
 pub mod dice;
@@ -39,6 +40,7 @@ pub mod soft;
 pub mod store;
 pub mod suit;
 
+pub use copy::{copy, join};
 pub use error::Error;
 pub use id::{CatalogId, ClassId, ComponentId, DeviceId, Digest, ImageId, SetId};
 pub use key::PublicKey;

@@ -14,6 +14,7 @@
 //! A key signs only as often as its tree has leaves, and never twice with one: whoever signs keeps
 //! that count. A verifier cannot tell.
 
+use crate::copy::copy;
 use crate::crypto::Crypto;
 use crate::error::{Error, Result};
 
@@ -206,7 +207,7 @@ impl<'b> Tree<'b> {
         let mut parts: [&[u8]; 4 + PARTS_MAX] = [&[]; 4 + PARTS_MAX];
         let (head, tail) = parts.split_first_chunk_mut()?;
         *head = [self.id, leaf, &MESSAGE, randomizer];
-        tail.get_mut(..message.len())?.copy_from_slice(message);
+        copy(tail.get_mut(..message.len())?, message);
         Some(crypto.sha256(&parts).0)
     }
 
@@ -221,11 +222,11 @@ impl<'b> Tree<'b> {
     ) -> Option<Hash> {
         let mut digits = [0; HASH_SIZE + 2];
         let (message, checksum) = digits.split_at_mut(HASH_SIZE);
-        message.copy_from_slice(hash);
-        checksum.copy_from_slice(&self.digits.checksum(hash));
+        copy(message, hash);
+        copy(checksum, &self.digits.checksum(hash));
         let mut ends = [[0; HASH_SIZE]; CHAINS];
         for ((chain, end), from) in (0u16..).zip(&mut ends).zip(chains.chunks_exact(HASH_SIZE)) {
-            end.copy_from_slice(from);
+            copy(end, from);
             for place in self.digits.digit(&digits, chain.into())?..self.digits.highest() {
                 let place = [place];
                 *end = crypto.sha256(&[self.id, leaf, &chain.to_be_bytes(), &place, end]).0;

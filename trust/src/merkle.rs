@@ -5,6 +5,7 @@
 //! consistency proof.
 
 use crate::cbor::{Reader, Writer};
+use crate::copy::copy;
 use crate::cose::Kind;
 use crate::crypto::Crypto;
 use crate::error::{Error, Result};
@@ -20,7 +21,7 @@ pub const PATH_MAX: usize = 63;
 pub fn image_set_entry(set: SetId) -> [u8; 33] {
     let mut entry = [1; 33];
     let (_, id) = entry.split_at_mut(1);
-    id.copy_from_slice(&set.0);
+    copy(id, &set.0);
     entry
 }
 

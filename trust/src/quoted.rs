@@ -7,6 +7,7 @@
 //! which begins with 0x84, and here a TPMS_ATTEST, which begins with 0xff.
 
 use crate::cbor::{Reader, Writer};
+use crate::copy::copy;
 use crate::crypto::{Crypto, Signature};
 use crate::dice::{Certified, Mode};
 use crate::error::{Error, Result};
@@ -84,7 +85,7 @@ impl SignedQuote {
     /// `FieldTooLong`.
     pub fn new(attest: &[u8], signature: Signature, registers: Registers) -> Result<Self> {
         let mut own = [0u8; ATTEST_MAX];
-        own.get_mut(..attest.len()).ok_or(Error::FieldTooLong)?.copy_from_slice(attest);
+        copy(own.get_mut(..attest.len()).ok_or(Error::FieldTooLong)?, attest);
         Ok(Self { attest: own, length: attest.len(), signature, registers })
     }
 

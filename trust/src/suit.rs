@@ -9,6 +9,7 @@
 //! possible.
 
 use crate::cbor::{Reader, Writer, canonical};
+use crate::copy::copy;
 use crate::cose::{self, Kind, SIGN1_SIZE};
 use crate::crypto::{Crypto, Signer};
 use crate::error::{Error, Result};
@@ -80,7 +81,7 @@ impl Abis {
     /// `FieldTooLong` for more than [`ABIS_MAX`].
     pub fn new(list: &[Abi]) -> Result<Self> {
         let mut abis = [Abi { id: 0, version: 0 }; ABIS_MAX];
-        abis.get_mut(..list.len()).ok_or(Error::FieldTooLong)?.copy_from_slice(list);
+        copy(abis.get_mut(..list.len()).ok_or(Error::FieldTooLong)?, list);
         Ok(Self { abis, count: list.len() })
     }
 
@@ -466,10 +467,10 @@ impl Footer {
     pub fn encode(&self) -> [u8; FOOTER_SIZE] {
         let mut bytes = [0u8; FOOTER_SIZE];
         let (magic, sizes) = bytes.split_at_mut(8);
-        magic.copy_from_slice(&FOOTER_MAGIC);
+        copy(magic, &FOOTER_MAGIC);
         let (payload, envelope) = sizes.split_at_mut(8);
-        payload.copy_from_slice(&self.payload_size.to_le_bytes());
-        envelope.copy_from_slice(&self.envelope_size.to_le_bytes());
+        copy(payload, &self.payload_size.to_le_bytes());
+        copy(envelope, &self.envelope_size.to_le_bytes());
         bytes
     }
 

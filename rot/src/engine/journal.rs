@@ -10,6 +10,7 @@
 use crate::error::{Error, Result};
 use crate::platform::{Platform, SECTOR_SIZE, Sector};
 use craton_trust::crypto::Crypto;
+use craton_trust::{copy, join};
 use zeroize::Zeroize as _;
 
 const MAGIC: &[u8; 8] = b"craton\x01s";
@@ -114,8 +115,7 @@ fn header(crypto: &impl Crypto, generation: u64, length: u32, body: &[u8]) -> [u
     let (generation, length) = (generation.to_be_bytes(), length.to_be_bytes());
     let digest = crypto.sha256(&[MAGIC, &generation, &length, body]).0;
     let mut header = [0u8; HEADER_SIZE];
-    let parts = [&MAGIC[..], &generation, &length, &digest].into_iter().flatten();
-    header.iter_mut().zip(parts).for_each(|(place, byte)| *place = *byte);
+    join(&mut header, &[MAGIC, &generation, &length, &digest]);
     header
 }
 
@@ -129,8 +129,8 @@ fn read(
     let mut found = [0u8; HEADER_SIZE];
     platform.read(sector, 0, &mut found)?;
     let (mut generation, mut length) = ([0u8; 8], [0u8; 4]);
-    generation.copy_from_slice(&found[8..16]);
-    length.copy_from_slice(&found[16..20]);
+    copy(&mut generation, &found[8..16]);
+    copy(&mut length, &found[16..20]);
     let (generation, length) = (u64::from_be_bytes(generation), u32::from_be_bytes(length));
     let Some(room) = body.get_mut(..length as usize) else { return Ok(None) };
     platform.read(sector, HEADER_SIZE, room)?;

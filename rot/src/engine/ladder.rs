@@ -7,6 +7,7 @@
 
 use crate::error::{Error, Result};
 use crate::secret::Secret;
+use craton_trust::copy;
 use craton_trust::crypto::Crypto;
 use craton_trust::rollback::SECURITY_VERSION_MAX;
 use zeroize::Zeroize as _;
@@ -78,7 +79,7 @@ fn derive(crypto: &impl Crypto, secret: &Secret, label: &[u8]) -> Secret {
 pub fn derive_from(crypto: &impl Crypto, secret: &Secret, parts: &[&[u8]]) -> Secret {
     let mut block = crypto.hmac_sha512(&secret.0, parts);
     let mut half = Secret::zero();
-    half.0.copy_from_slice(&block[..32]);
+    copy(&mut half.0, &block[..32]);
     block.zeroize();
     half
 }

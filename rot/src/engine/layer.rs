@@ -18,7 +18,7 @@ use crate::slots::Slot;
 use craton_trust::cbor::{Reader, Writer};
 use craton_trust::crypto::{Crypto, KeyedCrypto, Signer as _};
 use craton_trust::dice::{self, CERTIFICATE_MAX, Cdi, Certified, Inputs, Mode};
-use craton_trust::{Digest, PublicKey};
+use craton_trust::{Digest, PublicKey, copy, join};
 
 /// The most bytes of a handover.
 pub const HANDOVER_MAX: usize = 1024;
@@ -125,7 +125,7 @@ fn read(bytes: &[u8]) -> craton_trust::error::Result<Layer0> {
     let (attester, sealing) = (Secret::new(reader.fixed()?), Secret::new(reader.fixed()?));
     let found = reader.bytes(CERTIFICATE_MAX)?;
     let mut certificate = [0u8; CERTIFICATE_MAX];
-    certificate.get_mut(..found.len()).ok_or(invalid)?.copy_from_slice(found);
+    copy(certificate.get_mut(..found.len()).ok_or(invalid)?, found);
     let certificate_length = found.len();
     let program = reader.optional(Program::read)?;
     let slot = reader.optional(|r| Slot::from_number(r.u64()?).ok_or(invalid))?;
@@ -203,7 +203,6 @@ fn configuration(platform: &impl Platform) -> Result<[u8; 64]> {
     platform.fuses(Row::Class, &mut class)?;
     let mut configuration = [0u8; 64];
     let lifecycle = (lifecycle::read(platform)? as u16).to_be_bytes();
-    let parts = [&[1][..], &lifecycle, &class].into_iter().flatten();
-    configuration.iter_mut().zip(parts).for_each(|(place, byte)| *place = *byte);
+    join(&mut configuration, &[&[1], &lifecycle, &class]);
     Ok(configuration)
 }

@@ -7,6 +7,7 @@ mod attest;
 mod boot;
 mod device_auth;
 mod doubt;
+mod gcm;
 mod journal;
 mod ladder;
 mod layer;

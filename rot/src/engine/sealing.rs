@@ -6,20 +6,18 @@
 //! ciphertext, tag (16); AES-256-GCM with the first 15 bytes as associated data.
 
 use super::Engine;
+use super::gcm::{self, NONCE_SIZE, TAG_SIZE};
 use crate::SEAL_OVERHEAD;
 use crate::error::{Error, Result};
 use crate::platform::Platform;
 use crate::secret::Secret;
-use aes_gcm::aead::AeadInOut as _;
-use aes_gcm::{Aes256Gcm, KeyInit as _};
-use craton_trust::ComponentId;
 use craton_trust::crypto::KeyedCrypto;
 use craton_trust::dice::Mode;
+use craton_trust::{ComponentId, copy, join};
 use zeroize::Zeroize as _;
 
 const FORMAT: u8 = 1;
 const HEAD_SIZE: usize = 15;
-const TAG_SIZE: usize = 16;
 
 const _: () = assert!(HEAD_SIZE + TAG_SIZE == SEAL_OVERHEAD);
 
@@ -32,17 +30,13 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     ) -> Result<&'o [u8]> {
         let (version, key) = self.sealing_key(component, None)?;
         let out = out.get_mut(..plain.len() + SEAL_OVERHEAD).ok_or(Error::RoomTooSmall)?;
-        let mut nonce = [0u8; 12];
+        let mut nonce = [0u8; NONCE_SIZE];
         self.platform.random(&mut nonce)?;
-        let (head, rest) = out.split_at_mut(HEAD_SIZE);
-        let (text, tag) = rest.split_at_mut(plain.len());
-        head[0] = FORMAT;
-        head[1..3].copy_from_slice(&version.to_be_bytes());
-        head[3..].copy_from_slice(&nonce);
-        text.copy_from_slice(plain);
-        let cipher = Aes256Gcm::new(&key.0.into());
-        let made = cipher.encrypt_inout_detached(&nonce.into(), head, text.into());
-        tag.copy_from_slice(&made.map_err(|_| Error::RoomTooSmall)?);
+        let (head, rest) = out.split_first_chunk_mut::<HEAD_SIZE>().ok_or(Error::RoomTooSmall)?;
+        let (text, tag) = rest.split_last_chunk_mut().ok_or(Error::RoomTooSmall)?;
+        join(head, &[&[FORMAT], &version.to_be_bytes(), &nonce]);
+        copy(text, plain);
+        *tag = gcm::encrypt(&key.0, &nonce, head, text);
         Ok(out)
     }
 
@@ -52,21 +46,14 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         sealed: &[u8],
         out: &'o mut [u8],
     ) -> Result<&'o [u8]> {
-        let (head, rest) = sealed.split_at_checked(HEAD_SIZE).ok_or(Error::SealBroken)?;
-        let (text, tag) = rest.split_last_chunk::<TAG_SIZE>().ok_or(Error::SealBroken)?;
-        let version = u16::from_be_bytes([head[1], head[2]]);
-        if head[0] != FORMAT {
-            return Err(Error::SealBroken);
-        }
+        let (head, rest) = sealed.split_first_chunk::<HEAD_SIZE>().ok_or(Error::SealBroken)?;
+        let (text, tag) = rest.split_last_chunk().ok_or(Error::SealBroken)?;
+        let [FORMAT, high, low, nonce @ ..] = head else { return Err(Error::SealBroken) };
+        let version = u16::from_be_bytes([*high, *low]);
         let (_, key) = self.sealing_key(component, Some(version))?;
         let out = out.get_mut(..text.len()).ok_or(Error::RoomTooSmall)?;
-        out.copy_from_slice(text);
-        let mut nonce = [0u8; 12];
-        nonce.copy_from_slice(&head[3..]);
-        let cipher = Aes256Gcm::new(&key.0.into());
-        let opened =
-            cipher.decrypt_inout_detached(&nonce.into(), head, (&mut *out).into(), tag.into());
-        if opened.is_err() {
+        copy(out, text);
+        if !gcm::decrypt(&key.0, nonce, head, out, tag) {
             out.zeroize();
             return Err(Error::SealBroken);
         }

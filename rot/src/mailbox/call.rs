@@ -7,6 +7,7 @@
 use super::PROTOCOL;
 use crate::error::{Error, Result};
 use craton_trust::cbor::{Reader, Writer};
+use craton_trust::copy;
 
 /// The most numbers of a message.
 pub const NUMBERS_MAX: usize = 12;
@@ -129,7 +130,7 @@ impl Numbers {
     pub fn of(numbers: &[u64]) -> Result<Self> {
         let mut all = Self { values: [0; NUMBERS_MAX], length: numbers.len() };
         let room = all.values.get_mut(..numbers.len()).ok_or(Error::CallShape)?;
-        room.copy_from_slice(numbers);
+        copy(room, numbers);
         Ok(all)
     }
 
@@ -166,10 +167,15 @@ impl<'b> Call<'b> {
     /// # Errors
     /// `OperationUnknown`; `CallShape` if the numbers or byte strings are too many.
     pub fn new(operation: u64, numbers: &[u64], bytes: &[&'b [u8]]) -> Result<Self> {
-        let operation = Operation::from_number(operation)?;
-        let mut all = [&[][..]; BYTES_MAX];
-        all.get_mut(..bytes.len()).ok_or(Error::CallShape)?.copy_from_slice(bytes);
-        Ok(Self { operation, numbers: Numbers::of(numbers)?, bytes: all, count: bytes.len() })
+        let mut call = Self::without_parts(Operation::from_number(operation)?);
+        copy(call.bytes.get_mut(..bytes.len()).ok_or(Error::CallShape)?, bytes);
+        (call.numbers, call.count) = (Numbers::of(numbers)?, bytes.len());
+        Ok(call)
+    }
+
+    const fn without_parts(operation: Operation) -> Self {
+        let numbers = Numbers { values: [0; NUMBERS_MAX], length: 0 };
+        Self { operation, numbers, bytes: [&[]; BYTES_MAX], count: 0 }
     }
 
     /// The numbers.
@@ -188,21 +194,21 @@ impl<'b> Call<'b> {
     ///
     /// # Errors
     /// `Trust` for the encoding; `ProtocolUnknown`, `OperationUnknown`, `CallShape`.
+    #[inline(never)] // what it needs of a chip's stack is free again while the call is done
     pub fn parse(message: &'b [u8]) -> Result<Self> {
         let mut reader = Reader::new(message)?;
         reader.array(4)?;
         if reader.u64()? != PROTOCOL {
             return Err(Error::ProtocolUnknown);
         }
-        let operation = Operation::from_number(reader.u64()?)?;
-        let numbers = Numbers::read(&mut reader)?;
-        let count = reader.list(BYTES_MAX).map_err(|_| Error::CallShape)?;
-        let mut bytes = [&[][..]; BYTES_MAX];
-        for place in bytes.iter_mut().take(count) {
+        let mut call = Self::without_parts(Operation::from_number(reader.u64()?)?);
+        call.numbers = Numbers::read(&mut reader)?;
+        call.count = reader.list(BYTES_MAX).map_err(|_| Error::CallShape)?;
+        for place in call.bytes.iter_mut().take(call.count) {
             *place = reader.bytes(message.len())?;
         }
         reader.end()?;
-        Ok(Self { operation, numbers, bytes, count })
+        Ok(call)
     }
 
     /// Writes the request, piece by piece.

@@ -15,6 +15,7 @@ use crate::capabilities::Limit;
 use crate::engine::{Manufacture, Start};
 use crate::error::{Error, Result};
 use crate::programs::Programs;
+use craton_trust::copy;
 use craton_trust::cose::Kind;
 use craton_trust::evidence::{MEASURED_MAX, Measured};
 use craton_trust::store::SectionKind;
@@ -363,7 +364,7 @@ impl<'o> Filled<'o> {
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
         let rest = self.out.get_mut(self.length..).unwrap_or(&mut []);
         let room = rest.get_mut(..bytes.len()).ok_or(Error::MessageTooLarge)?;
-        room.copy_from_slice(bytes);
+        copy(room, bytes);
         self.length += bytes.len();
         Ok(())
     }

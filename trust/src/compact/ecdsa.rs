@@ -2,6 +2,7 @@
 
 use super::point::Point;
 use super::residue::Scalar;
+use crate::copy::copy;
 use crate::crypto::Signature;
 use crate::error::{Error, Result};
 use crate::hash;
@@ -30,8 +31,8 @@ pub(super) fn sign(key: &Scalar, digest: &Digest) -> Result<Signature> {
         if !r.is_zero() && !s.is_zero() {
             let mut signature = [0; 64];
             let (first, second) = signature.split_at_mut(32);
-            first.copy_from_slice(&r.to_bytes());
-            second.copy_from_slice(&s.to_bytes());
+            copy(first, &r.to_bytes());
+            copy(second, &s.to_bytes());
             return Ok(signature);
         }
     }

@@ -5,6 +5,7 @@
 
 use super::residue::{Field, Words, mask};
 use super::table::COMB;
+use crate::copy::copy;
 use zeroize::Zeroize;
 
 /// The curve's b, in Montgomery form.
@@ -52,8 +53,8 @@ impl Point {
         let mut inverse = self.z.inverse();
         let mut bytes = [0; 64];
         let (x, y) = bytes.split_at_mut(32);
-        x.copy_from_slice(&self.x.times(&inverse).to_bytes());
-        y.copy_from_slice(&self.y.times(&inverse).to_bytes());
+        copy(x, &self.x.times(&inverse).to_bytes());
+        copy(y, &self.y.times(&inverse).to_bytes());
         inverse.zeroize();
         bytes
     }

@@ -4,12 +4,27 @@
 //! words; and no branch and no address depends on a value, so a secret may pass through it. It does
 //! not promise that no copy of a value stays on the stack.
 //!
-//! Words are written out eight at a time (`each`): on a chip a loop's counting costs as much as the
+//! Words are written out eight at a time (`each!`): on a chip a loop's counting costs as much as the
 //! word it counts, and carries stay in the flags.
 
+use crate::copy::copy;
 use core::marker::PhantomData;
 use subtle::Choice;
 use zeroize::Zeroize;
+
+/// Eight words, least significant first. A closure would be called for each where the compiler
+/// looks at size alone.
+macro_rules! each {
+    ($i:ident => $word:expr) => {
+        each!($i => $word, 0, 1, 2, 3, 4, 5, 6, 7)
+    };
+    ($i:ident => $word:expr, $($place:literal),*) => {
+        [$({
+            let $i = $place;
+            $word
+        }),*]
+    };
+}
 
 /// 256 bits, least significant word first.
 pub(super) type Words = [u32; 8];
@@ -150,7 +165,7 @@ impl<M: Modulus> Residue<M> {
     pub(super) fn to_bytes(self) -> [u8; 32] {
         let mut bytes = [0; 32];
         for (place, word) in bytes.rchunks_exact_mut(4).zip(self.to_words()) {
-            place.copy_from_slice(&word.to_be_bytes());
+            copy(place, &word.to_be_bytes());
         }
         bytes
     }
@@ -165,7 +180,7 @@ impl<M: Modulus> Residue<M> {
     pub(super) fn minus(&self, other: &Self) -> Self {
         let (words, borrow) = difference(&self.0, &other.0);
         let mask = mask(u32::from(borrow));
-        Self::from_montgomery(sum(&words, &each(|i| M::WORDS[i] & mask)).0)
+        Self::from_montgomery(sum(&words, &each!(i => M::WORDS[i] & mask)).0)
     }
 
     pub(super) fn times(&self, other: &Self) -> Self {
@@ -198,6 +213,7 @@ impl<M: Modulus> Residue<M> {
     }
 
     /// Adds the bits of a Montgomery form where the mask has ones.
+    #[inline(always)]
     pub(super) fn or_masked(&mut self, montgomery: &Words, mask: u32) {
         self.0.iter_mut().zip(montgomery).for_each(|(place, word)| *place |= word & mask);
     }
@@ -210,6 +226,7 @@ impl<M> Zeroize for Residue<M> {
 }
 
 /// All ones for 1, zero for 0; the compiler does not learn that there are only two.
+#[inline(always)]
 pub(super) fn mask(bit: u32) -> u32 {
     u32::from(Choice::from(bit as u8 & 1).unwrap_u8()).wrapping_neg()
 }
@@ -240,7 +257,7 @@ fn product<M: Modulus>(a: &Words, b: &Words) -> Words {
 #[inline(always)]
 fn multiple_added(to: &Words, factor: u32, words: &Words) -> (Words, u32) {
     let mut carry = 0;
-    let words = each(|i| {
+    let words = each!(i => {
         let (low, high) = factor.carrying_mul_add(words[i], to[i], carry);
         carry = high;
         low
@@ -252,7 +269,7 @@ fn multiple_added(to: &Words, factor: u32, words: &Words) -> (Words, u32) {
 #[inline(always)]
 pub(super) fn sum(a: &Words, b: &Words) -> (Words, bool) {
     let mut carry = false;
-    let words = each(|i| {
+    let words = each!(i => {
         let (word, bit) = a[i].carrying_add(b[i], carry);
         carry = bit;
         word
@@ -265,7 +282,7 @@ pub(super) fn sum(a: &Words, b: &Words) -> (Words, bool) {
 #[inline(always)]
 fn difference(a: &Words, b: &Words) -> (Words, bool) {
     let mut carry = true;
-    let words = each(|i| {
+    let words = each!(i => {
         let (word, bit) = a[i].carrying_add(!b[i], carry);
         carry = bit;
         word
@@ -278,11 +295,5 @@ fn difference(a: &Words, b: &Words) -> (Words, bool) {
 fn settled(words: &Words, over: u32, modulus: &Words) -> Words {
     let (less, borrow) = difference(words, modulus);
     let keep = mask(u32::from(borrow) & !over);
-    each(|i| less[i] ^ (less[i] ^ words[i]) & keep)
-}
-
-/// Eight words, least significant first.
-#[inline(always)]
-fn each(mut word: impl FnMut(usize) -> u32) -> Words {
-    [word(0), word(1), word(2), word(3), word(4), word(5), word(6), word(7)]
+    each!(i => less[i] ^ (less[i] ^ words[i]) & keep)
 }
