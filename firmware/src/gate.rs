@@ -50,28 +50,34 @@ pub struct Block {
 pub const BLOCK_SIZE: usize = size_of::<Block>();
 
 impl Block {
-    /// The block of a call.
-    #[must_use]
-    pub fn of(call: &Call<'_>, out: &[u8]) -> Self {
+    /// Of no call.
+    pub const EMPTY: Self = Self {
+        operation: 0,
+        number_count: 0,
+        numbers: [0; NUMBERS_MAX],
+        byte_count: 0,
+        bytes: [Place { at: 0, length: 0 }; BYTES_MAX],
+        out: Place { at: 0, length: 0 },
+        code: 0,
+        answer_count: 0,
+        answer: [0; NUMBERS_MAX],
+        written: 0,
+    };
+
+    /// Makes an empty block that of a call. In place: a copy would be a sixth of the stack that the
+    /// mailbox has.
+    pub fn ask(&mut self, call: &Call<'_>, out: &[u8]) {
         let place = |bytes: &[u8]| Place {
             at: bytes.as_ptr().expose_provenance() as u32,
             length: bytes.len() as u32,
         };
-        let mut block = Self {
-            operation: call.operation as u32,
-            number_count: call.numbers().len() as u32,
-            numbers: [0; NUMBERS_MAX],
-            byte_count: call.bytes().len() as u32,
-            bytes: [Place::default(); BYTES_MAX],
-            out: place(out),
-            code: u32::from(Error::GateRefused.code()),
-            answer_count: 0,
-            answer: [0; NUMBERS_MAX],
-            written: 0,
-        };
-        block.numbers.iter_mut().zip(call.numbers()).for_each(|(to, from)| *to = *from);
-        block.bytes.iter_mut().zip(call.bytes()).for_each(|(to, from)| *to = place(from));
-        block
+        self.operation = call.operation as u32;
+        self.number_count = call.numbers().len() as u32;
+        self.numbers.iter_mut().zip(call.numbers()).for_each(|(to, from)| *to = *from);
+        self.byte_count = call.bytes().len() as u32;
+        self.bytes.iter_mut().zip(call.bytes()).for_each(|(to, from)| *to = place(from));
+        self.out = place(out);
+        self.code = u32::from(Error::GateRefused.code());
     }
 
     /// What came of it.
@@ -138,7 +144,8 @@ mod tests {
 
     fn block(bytes: &[Place], out: Place) -> Block {
         let call = Call::new(16, &[], &[]).unwrap();
-        let mut block = Block::of(&call, &[]);
+        let mut block = Block::EMPTY;
+        block.ask(&call, &[]);
         block.byte_count = bytes.len() as u32;
         block.bytes[..bytes.len()].copy_from_slice(bytes);
         block.out = out;

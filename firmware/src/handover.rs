@@ -5,6 +5,7 @@ use crate::register::{read_register, write_register};
 use core::ptr;
 use craton_rot::engine::{HANDOVER_MAX, Layer0};
 use craton_rot::{Error, Result, Start};
+use craton_trust::copy;
 use zeroize::Zeroize as _;
 
 /// How a program was started.
@@ -28,7 +29,7 @@ impl Handover {
         match self {
             Self::Layer(layer) => layer.hand_over(place).map(drop),
             Self::Blank => {
-                place.get_mut(..BLANK.len()).ok_or(Error::RoomTooSmall)?.copy_from_slice(BLANK);
+                copy(place.get_mut(..BLANK.len()).ok_or(Error::RoomTooSmall)?, BLANK);
                 Ok(())
             }
         }

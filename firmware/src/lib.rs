@@ -23,6 +23,9 @@ pub mod handover;
 pub mod leave;
 pub mod map;
 #[cfg(target_os = "none")]
+#[allow(unsafe_code)]
+mod memory;
+#[cfg(target_os = "none")]
 pub mod partition;
 #[cfg(not(target_os = "none"))]
 pub mod program;

@@ -214,12 +214,29 @@ extern "C" fn enter(at: u32) -> u32 {
     let block = ptr::with_exposed_provenance_mut::<Block>(at as usize);
     // SAFETY: it lies in memory of the non-secure side, aligned, and every bit pattern is a block;
     // a copy, so that what is checked is what is used (MBX-5).
-    let mut copy = unsafe { block.read_volatile() };
+    let mut copy = unsafe {
+        let mut copy = MaybeUninit::uninit();
+        copy_words(block, copy.as_mut_ptr());
+        copy.assume_init()
+    };
     let answer = call(device, &copy, place).unwrap_or_else(Answer::refusal);
     copy.answer(&answer);
     // SAFETY: as above.
-    unsafe { block.write_volatile(copy) };
+    unsafe { copy_words(&raw const copy, block) };
     0
+}
+
+/// Copies a block word by word, each once.
+///
+/// # Safety
+/// One can be read and the other written.
+#[inline(never)]
+unsafe fn copy_words(from: *const Block, to: *mut Block) {
+    let (from, to) = (from.cast::<MaybeUninit<u32>>(), to.cast::<MaybeUninit<u32>>());
+    for word in 0..BLOCK_SIZE / size_of::<u32>() {
+        // SAFETY: a block is whole words, some of them padding.
+        unsafe { to.add(word).write_volatile(from.add(word).read_volatile()) };
+    }
 }
 
 #[inline(never)] // its call is not on the stack beside the block

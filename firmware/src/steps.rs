@@ -1,11 +1,13 @@
 //! How many instructions the chip needs to make a key and to sign, for secrets of every kind. A
-//! test runs it, and asks that the number be one; no product ships it.
+//! test runs it, and asks that the number be one; no product ships it. And whether the programs'
+//! copies, fills and comparisons do what they should.
 //!
 //! Counted with the SysTick, so in QEMU with `-icount shift=7` (`INSTRUCTION_NS`): then one
 //! instruction takes more than one tick, and the count is exact.
 #![no_std]
 #![no_main]
 
+use core::cmp::Ordering::{Equal, Greater, Less};
 use core::hint::black_box;
 use core::panic::PanicInfo;
 use cortex_m::peripheral::SYST;
@@ -73,6 +75,7 @@ fn main() -> ! {
             let text = |digits| core::str::from_utf8(digits).unwrap_or("");
             board.uart.line(&["steps: key ", text(&making), " sign ", text(&signing)]);
         }
+        board.uart.line(&["steps: memory ", if memory_is_right() { "right" } else { "wrong" }]);
         board.uart.line(&["steps: end"]);
     }
     loop {
@@ -89,6 +92,38 @@ fn counted<T>(clock: &mut SYST, what: impl FnOnce() -> T) -> (u32, T) {
     let ticks = from.wrapping_sub(SYST::get_current()) & TICKS_MAX;
     let time = u64::from(ticks) * u64::from(TICK_NS) + u64::from(INSTRUCTION_NS / 2);
     ((time / u64::from(INSTRUCTION_NS)) as u32, done)
+}
+
+/// Copies, overlapping ones, fills and comparisons at every alignment, compared byte by byte.
+fn memory_is_right() -> bool {
+    let places = |from: usize| (0..4).flat_map(move |to| (0..24).map(move |size| (from, to, size)));
+    (0..4).flat_map(places).all(|(from, to, size)| {
+        let first: [u8; 32] = black_box(core::array::from_fn(|i| i as u8 + 1));
+        let size = black_box(size);
+        let inside = |place: usize| (to..to + size).contains(&place);
+        let (mut copied, mut filled, mut moved) = ([0xa5; 32], first, first);
+        copied[to..to + size].copy_from_slice(&first[from..from + size]);
+        filled[to..to + size].fill(black_box(0x77));
+        moved.copy_within(from..from + size, to);
+        let mut cleared = first;
+        cleared[to..to + size].fill(0);
+        let compared = (0..size).all(|place| {
+            let mut other = first;
+            other[from + place] -= 1;
+            let [one, other] = [&first, &other].map(|bytes| &black_box(bytes)[from..from + size]);
+            let orders = [one.cmp(other), other.cmp(one), one.cmp(black_box(one))];
+            one != other && orders == [Greater, Less, Equal]
+        });
+        let right = |(place, before): (usize, &u8)| {
+            let source = (from + place).wrapping_sub(to) as u8 + 1;
+            let [copy, fill, clear] =
+                if inside(place) { [source, 0x77, 0] } else { [0xa5, *before, *before] };
+            let moving = if inside(place) { source } else { *before };
+            [copied[place], filled[place], cleared[place], moved[place]]
+                == [copy, fill, clear, moving]
+        };
+        compared && black_box(&first).iter().enumerate().all(right)
+    })
 }
 
 /// Eight hexadecimal digits.

@@ -4,8 +4,8 @@
 //! words; and no branch and no address depends on a value, so a secret may pass through it. It does
 //! not promise that no copy of a value stays on the stack.
 //!
-//! Words are written out eight at a time (`each!`): on a chip a loop's counting costs as much as the
-//! word it counts, and carries stay in the flags.
+//! Words are written out eight at a time (`each!`): on a chip a loop's counting costs as much as
+//! the word it counts, and carries stay in the flags.
 
 use crate::copy::copy;
 use core::marker::PhantomData;
