@@ -96,6 +96,9 @@ operations! {
     DeviceRetire = DELETE "/v1/catalogs/{catalog}/devices/{device}" by "device retire";
     DeviceClearCloned = DELETE "/v1/catalogs/{catalog}/devices/{device}/cloned"
         by "device clear-cloned";
+    DeviceBootShow = GET "/v1/catalogs/{catalog}/devices/{device}/boot" by "device boot";
+    DeviceBootAccept = PUT "/v1/catalogs/{catalog}/devices/{device}/boot/baseline"
+        by "device accept-boot";
     CapabilityList = GET "/v1/catalogs/{catalog}/devices/{device}/capabilities"
         by "device capability list";
     CapabilityBring = POST "/v1/catalogs/{catalog}/devices/{device}/capabilities"

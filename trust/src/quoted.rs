@@ -55,6 +55,32 @@ impl Registers {
         all.filter(|(register, _)| self.selection.0 >> register & 1 == 1)
     }
 
+    /// Reads `[* [register, value]]`, lowest first.
+    ///
+    /// # Errors
+    /// Those of the encoding; `FieldInvalid`.
+    pub fn read(reader: &mut Reader<'_>) -> Result<Self> {
+        let mut registers = Self::none();
+        for _ in 0..reader.list(usize::from(REGISTERS))? {
+            reader.array(2)?;
+            let register = reader.u8()?;
+            registers.push(register, reader.digest()?)?;
+        }
+        Ok(registers)
+    }
+
+    /// Writes what [`Registers::read`] reads.
+    ///
+    /// # Errors
+    /// `BufferTooSmall`.
+    pub fn write(&self, writer: &mut Writer<'_>) -> Result<()> {
+        writer.array(self.iter().count())?;
+        for (register, value) in self.iter() {
+            writer.array(2)?.u64(u64::from(register))?.bytes(&value.0)?;
+        }
+        Ok(())
+    }
+
     /// SHA-256 over their values, as a quote has it.
     #[must_use]
     pub fn digest(&self, crypto: &impl Crypto) -> Digest {
@@ -124,10 +150,7 @@ fn assemble<'o>(
     let mut writer = Writer::new(out);
     writer.array(6)?.u64(FORMAT)?.array(4)?.bytes(&layer.code)?.bytes(&layer.configuration)?;
     writer.bytes(&layer.authority)?.u64(layer.mode as u64)?.bytes(claims)?;
-    writer.array(quote.registers.iter().count())?;
-    for (register, value) in quote.registers.iter() {
-        writer.array(2)?.u64(u64::from(register))?.bytes(&value.0)?;
-    }
+    quote.registers.write(&mut writer)?;
     writer.bytes(quote.attest())?.bytes(&quote.signature)?;
     let length = writer.length();
     out.get(..length).ok_or(Error::BufferTooSmall)
@@ -174,7 +197,7 @@ pub fn verify(
     let (authority, mode) = (reader.fixed()?, Mode::from_number(reader.u8()?)?);
     let layer = Certified { code, configuration, authority, mode, subject: *identity };
     let bytes = reader.bytes(CLAIMS_MAX)?;
-    let registers = read_registers(&mut reader)?;
+    let registers = Registers::read(&mut reader)?;
     let attest = reader.bytes(ATTEST_MAX)?;
     let signature = reader.fixed::<64>()?;
     reader.end()?;
@@ -196,16 +219,6 @@ pub fn verify(
     let digest = crypto.sha256(&[bytes]);
     let authentic = Authentic { claims, layer };
     Ok(Verified::new(Quoted { authentic, registers, quote }, digest))
-}
-
-fn read_registers(reader: &mut Reader<'_>) -> Result<Registers> {
-    let mut registers = Registers::none();
-    for _ in 0..reader.list(usize::from(REGISTERS))? {
-        reader.array(2)?;
-        let register = reader.u8()?;
-        registers.push(register, reader.digest()?)?;
-    }
-    Ok(registers)
 }
 
 #[cfg(all(test, feature = "soft"))]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Base64, CapabilityId, DeviceId, ImageSetId, RotClass};
+use super::{Base64, CapabilityId, DeviceId, Digest, ImageSetId, RotClass};
 
 /// Claims a device for the catalog. Asking again with the same content changes nothing.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -83,6 +83,45 @@ pub struct Device {
     /// is shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failures_lost: Option<u64>,
+    /// When its TPM first showed another boot than its baseline, Unix seconds; absent when it never
+    /// did since an operator looked, or has no TPM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_changed_s: Option<u64>,
+}
+
+/// What firmware and loader of a device measured into its TPM. It is a baseline that is the
+/// device's own: nothing here says that the values are good.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DeviceBoot {
+    /// Names all values that are shown: for the request that accepts them.
+    pub digest: Digest,
+    /// Lowest first.
+    pub registers: Vec<Register>,
+    /// Since when the registers are as they are shown, Unix seconds.
+    pub shown_s: u64,
+    /// Since when the baseline is what it is, Unix seconds.
+    pub baseline_s: u64,
+    /// When another value than the baseline's was first seen, Unix seconds: it may be gone again.
+    pub changed_s: Option<u64>,
+}
+
+/// One register of a TPM's SHA-256 bank.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Register {
+    /// Its number, 0 to 23.
+    pub register: u8,
+    /// At the last check-in; absent if it was not quoted then.
+    pub value: Option<Digest>,
+    /// In the baseline; absent if it was not quoted there.
+    pub baseline: Option<Digest>,
+}
+
+/// Takes what a device shows for its new baseline.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceBootAccept {
+    /// The digest of what the operator saw.
+    pub digest: Digest,
 }
 
 /// Devices of a catalog, a page of them.

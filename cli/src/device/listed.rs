@@ -6,7 +6,9 @@ use crate::output::{moment, moment_or_dash, or_dash, short, short_or_dash, word}
 use crate::session::{Session, pick};
 use anyhow::Result;
 use clap::{Subcommand, ValueEnum};
-use craton_api::operator::{Device, DeviceChange, DeviceId, DeviceList, DeviceState};
+use craton_api::operator::{
+    Device, DeviceBoot, DeviceBootAccept, DeviceChange, DeviceId, DeviceList, DeviceState, Digest,
+};
 
 /// What is done with devices of the catalog.
 #[derive(Subcommand)]
@@ -42,6 +44,18 @@ pub enum Command {
     ClearCloned {
         /// Its id or the beginning of it, or the name of one of this machine
         device: String,
+    },
+    /// Show what firmware and loader of a device measured into its TPM, beside its baseline
+    Boot {
+        /// Its id or the beginning of it, or the name of one of this machine
+        device: String,
+    },
+    /// Take what a device shows for its new baseline: its firmware or kernel was updated
+    AcceptBoot {
+        /// Its id or the beginning of it, or the name of one of this machine
+        device: String,
+        /// The digest that `device boot` printed
+        digest: Digest,
     },
     /// Forget a device; it gets no certificate any more
     Retire {
@@ -99,6 +113,17 @@ pub async fn run(command: Command, session: &mut Session) -> Result<()> {
             let device: Device = session.ask(call).await?;
             show(session, &device);
         }
+        Command::Boot { device } => {
+            let id = id_of(session, &device).await?;
+            let boot: DeviceBoot = session.ask(Call::of(Operation::DeviceBootShow).at(id)).await?;
+            show_boot(session, id, &boot);
+        }
+        Command::AcceptBoot { device, digest } => {
+            let id = id_of(session, &device).await?;
+            let call = Call::of(Operation::DeviceBootAccept).at(id);
+            let boot: DeviceBoot = session.ask(call.json(&DeviceBootAccept { digest })?).await?;
+            show_boot(session, id, &boot);
+        }
         Command::Retire { device } => {
             let id = id_of(session, &device).await?;
             session.fetch(Call::of(Operation::DeviceRetire).at(id)).await?;
@@ -154,7 +179,11 @@ pub async fn id_of(session: &mut Session, wanted: &str) -> Result<DeviceId> {
 
 fn row(device: &Device) -> Vec<String> {
     let Device { id, state, rot, group, last_seen_s, attested_set, trial, cloned, .. } = device;
-    let state = if *cloned { "CLONED".into() } else { word(state) };
+    let state = match device.boot_changed_s {
+        _ if *cloned => "CLONED".into(),
+        Some(_) => "BOOT CHANGED".into(),
+        None => word(state),
+    };
     let (group, seen) = (or_dash(group.as_ref()), moment_or_dash(*last_seen_s));
     let (rot, trial) = (or_dash(rot.map(word)), or_dash(trial.map(word)));
     vec![group, short(id), state, rot, seen, short_or_dash(*attested_set), trial]
@@ -181,7 +210,28 @@ pub fn show(session: &Session, device: &Device) {
         ("mode", or_dash(device.mode.as_ref())),
         ("failures lost", or_dash(device.failures_lost)),
         ("cloned", cloned.into()),
+        ("boot changed", moment_or_dash(device.boot_changed_s)),
         ("listed", moment(device.created_s)),
     ];
     session.out.one(device, &fields);
+}
+
+fn show_boot(session: &Session, id: DeviceId, boot: &DeviceBoot) {
+    let name = |register: u8| format!("register {register}");
+    let names: Vec<String> = boot.registers.iter().map(|it| name(it.register)).collect();
+    let values = boot.registers.iter().map(|it| match (it.value, it.baseline) {
+        (Some(value), Some(baseline)) if value == baseline => value.to_string(),
+        (value, baseline) => format!("{} CHANGED, was {}", or_dash(value), or_dash(baseline)),
+    });
+    let mut fields: Vec<(&str, String)> = vec![
+        ("digest", boot.digest.to_string()),
+        ("as since", moment(boot.shown_s)),
+        ("baseline since", moment(boot.baseline_s)),
+        ("changed", moment_or_dash(boot.changed_s)),
+    ];
+    fields.extend(names.iter().map(String::as_str).zip(values));
+    session.out.one(boot, &fields);
+    if boot.changed_s.is_some() {
+        session.out.next(&[&format!("craton device accept-boot {id} {}", boot.digest)]);
+    }
 }

@@ -151,5 +151,17 @@ fn a_device_in_a_tpm_runs_on_the_boots_that_its_publisher_approved() {
     user.does("boot-approval install --folder @lamp @next.approval");
     let before = user.json(&show)["last_seen_s"].as_u64();
     let _running = Running::start(&user, "lamp");
-    until("another check-in", &user, &show, |device| device["last_seen_s"].as_u64() > before);
+    let shown = until("another check-in", &user, &show, |device| {
+        device["last_seen_s"].as_u64() > before && !device["boot_changed_s"].is_null()
+    });
+    assert_eq!(shown["mode"], "normal", "{shown}");
+    assert!(user.does("device list").contains("BOOT CHANGED"));
+    // What the publisher approved, an operator still has to look at.
+    let boot = user.json(&format!("device boot {id}"));
+    let fourth = boot["registers"].as_array().unwrap().iter().find(|it| it["register"] == 4);
+    assert_ne!(fourth.unwrap()["value"], fourth.unwrap()["baseline"]);
+    let accept = |digest: &str| format!("device accept-boot {id} {digest}");
+    user.refused(&accept(&"00".repeat(32)), 4191);
+    user.does(&accept(boot["digest"].as_str().unwrap()));
+    assert!(user.json(&show)["boot_changed_s"].is_null());
 }

@@ -179,5 +179,6 @@ fn pending(id: DeviceId, group: Option<String>, rot: RotClass, now_s: u64) -> De
         mode_s: None,
         cloned: false,
         failures_lost: None,
+        boot_changed_s: None,
     }
 }

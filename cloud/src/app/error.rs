@@ -138,6 +138,7 @@ fn kind_of_catalog(refusal: &CatalogError) -> RefusalKind {
         | CatalogError::DeviceUnknown
         | CatalogError::CapabilityUnknown
         | CatalogError::SectionUnknown
+        | CatalogError::BootUnknown
         | CatalogError::FailureGroupUnknown => RefusalKind::Unknown,
         CatalogError::NameTaken
         | CatalogError::ProductInUse
@@ -145,6 +146,7 @@ fn kind_of_catalog(refusal: &CatalogError) -> RefusalKind {
         | CatalogError::SetNotApproved
         | CatalogError::PlatformOther
         | CatalogError::ClaimConflict
+        | CatalogError::BootMovedOn
         | CatalogError::SetOrphaned(_) => RefusalKind::Conflict,
         CatalogError::QuotaReached { .. } => RefusalKind::TooLarge,
         CatalogError::FailuresTooMany { .. } => RefusalKind::TooMany,

@@ -3,6 +3,7 @@
 
 mod advance_rollouts;
 pub mod blobs;
+pub mod boots;
 pub mod callers;
 pub mod capabilities;
 pub mod catalogs;

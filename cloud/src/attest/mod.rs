@@ -14,6 +14,7 @@
 //! Not compared: which program the root of trust is (the layer's code, the implementation id). No
 //! list of good ones is published yet.
 
+pub mod baseline;
 mod error;
 mod measured;
 #[cfg(test)]
@@ -76,8 +77,8 @@ pub struct Appraised {
 }
 
 impl Appraised {
-    /// What the firmware and the loader measured into a TPM. No reference value of ours says what
-    /// is right there: it is what this device shows, and no more.
+    /// What the firmware and the loader measured into a TPM: for [`baseline`], and no reference
+    /// value.
     #[must_use]
     pub fn registers(&self) -> Option<&Registers> {
         self.registers.as_ref()

@@ -22,6 +22,8 @@ pub enum LeafKind {
     Grant = 5,
     /// A version of a trust-store section: its digest.
     TrustStore = 6,
+    /// Another boot of a device than its baseline, or an operator's word for it: a commitment.
+    Boot = 7,
 }
 
 impl LeafKind {
@@ -35,6 +37,7 @@ impl LeafKind {
             Self::Capability => "capability",
             Self::Grant => "grant",
             Self::TrustStore => "trust-store",
+            Self::Boot => "boot",
         }
     }
 }

@@ -117,6 +117,12 @@ pub enum CatalogError {
          retire the devices that never will."
     )]
     SetOrphaned(craton_api::operator::ImageSetId),
+    /// The device has no TPM, or did not check in with it yet.
+    #[error("E4190: the device has shown no registers of a TPM. Look again after its check-in.")]
+    BootUnknown,
+    /// The device booted something else since the operator looked.
+    #[error("E4191: the device shows another boot than the one that was named. Look at it again.")]
+    BootMovedOn,
     /// A signed object is not believed; the number is the one of the reason.
     #[error(
         "E{}: the {what} is not believed: {}. Look the number up in the list of errors and sign \
@@ -190,6 +196,8 @@ impl CatalogError {
             Self::PlatformOther => 4180,
             Self::QuotaReached { .. } => 4181,
             Self::SetOrphaned(_) => 4182,
+            Self::BootUnknown => 4190,
+            Self::BootMovedOn => 4191,
             Self::ObjectRefused { why, .. } => why.code(),
         }
     }

@@ -87,6 +87,7 @@ impl Tally {
             offline: offline(device, self.now),
             debug: debug(device),
             cloned: device.cloned,
+            boot_changed: device.boot_changed_s.is_some(),
             trial: device.trial,
             set: device.attested_set.map(|set| names.set(set)),
             rot: device.rot,

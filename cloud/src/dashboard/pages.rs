@@ -135,6 +135,7 @@ pub(super) async fn device(
             listed: Moment(device.created_s),
             last_seen: device.last_seen_s.map(Moment),
             cloned: device.cloned,
+            boot_changed: device.boot_changed_s.map(Moment),
             rot: device.rot,
             storage: device.storage,
             isolation: device.isolation,

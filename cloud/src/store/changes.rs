@@ -8,8 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Tables that nothing in memory shows: what devices do changes these at every check-in.
-pub(super) const UNSHOWN: [&str; 5] =
-    ["devices", "deployment_outcomes", "failures", "failure_counts", "failure_groups"];
+pub(super) const UNSHOWN: [&str; 6] = [
+    "devices",
+    "device_boots",
+    "deployment_outcomes",
+    "failures",
+    "failure_counts",
+    "failure_groups",
+];
 
 /// The number, as readers see it.
 #[derive(Clone, Default)]

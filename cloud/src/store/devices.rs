@@ -18,7 +18,8 @@ const TRIALS: [TrialOutcome; 3] =
 
 const COLUMNS: &str = "device, state, class, product, device_group, epoch, created_s, \
      last_seen_s, last_boot, last_check_in, certificate_serial, attested_set, assigned_set, \
-     isolation, storage, mode, trial, cloned, mode_s, endorsement, identity_key, client_name";
+     isolation, storage, mode, trial, cloned, mode_s, endorsement, identity_key, client_name, \
+     boot_changed_s";
 
 /// A device with what only the service needs of it.
 pub struct DeviceRow {
@@ -179,10 +180,13 @@ impl WriteTx<'_> {
         permit: &Permit<ManageDevices>,
         id: DeviceId,
     ) -> Result<bool, StoreError> {
-        let sql = "DELETE FROM failure_counts WHERE catalog = ?1 AND device = ?2";
-        self.change(sql, params![Bytes(permit.catalog()), Bytes(id)])?;
-        let sql = "DELETE FROM devices WHERE catalog = ?1 AND device = ?2";
-        Ok(self.change(sql, params![Bytes(permit.catalog()), Bytes(id)])? > 0)
+        let from = |table: &str| {
+            let sql = format!("DELETE FROM {table} WHERE catalog = ?1 AND device = ?2");
+            self.change(&sql, params![Bytes(permit.catalog()), Bytes(id)])
+        };
+        from("failure_counts")?;
+        from("device_boots")?;
+        Ok(from("devices")? > 0)
     }
 
     /// Records one check-in of an appraised device: it is claimed from now on. `before` is the pair
@@ -309,6 +313,7 @@ fn read_device(row: &Row<'_>) -> rusqlite::Result<Result<DeviceRow, StoreError>>
         cloned: row.get(17)?,
         failures_lost: None,
         mode_s: number(18)?,
+        boot_changed_s: number(22)?,
     };
     let (state, class): (i64, Option<i64>) = (row.get(1)?, row.get(2)?);
     let trial: Option<i64> = row.get(16)?;

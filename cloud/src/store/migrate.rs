@@ -13,6 +13,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0006_image_runtime.sql"),
     include_str!("migrations/0007_device_mode.sql"),
     include_str!("migrations/0008_devices_by_name.sql"),
+    include_str!("migrations/0009_device_boots.sql"),
 ];
 
 pub(super) fn to_newest(db: &Connection) -> Result<(), StoreError> {

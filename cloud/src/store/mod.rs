@@ -5,6 +5,7 @@
 //! may change take his `Permit`, so that an unproven step does not compile.
 
 mod blobs;
+mod boots;
 mod catalogs;
 mod changes;
 mod check_ins;

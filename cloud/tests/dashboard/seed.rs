@@ -49,6 +49,7 @@ fn device_line(seed: u8, version: Option<u8>) -> DeviceLine {
         offline: false,
         debug: false,
         cloned: false,
+        boot_changed: false,
         trial: Some(TrialOutcome::Confirmed),
         set: version.map(set),
         rot: Some(RotClass::Software),
@@ -124,6 +125,7 @@ pub fn device() -> DevicePage {
         offline: false,
         offline_after_s: 26 * 3600,
         cloned: false,
+        boot_changed: None,
         rot: Some(RotClass::Software),
         storage: Some("unpacked".to_owned()),
         isolation: Some("reduced".to_owned()),
@@ -154,7 +156,8 @@ pub fn device() -> DevicePage {
 /// Booted by a capability, and seen twice.
 pub fn device_debug_cloned() -> DevicePage {
     let mode = Some("debug".to_owned());
-    DevicePage { mode, mode_seen: Some(ago(5)), cloned: true, ..device() }
+    let boot_changed = Some(ago(3_600));
+    DevicePage { mode, mode_seen: Some(ago(5)), cloned: true, boot_changed, ..device() }
 }
 
 pub fn device_pending() -> DevicePage {

@@ -1,7 +1,7 @@
 //! What a check-in changes: together or not at all.
 
 use super::{Decided, mode_name};
-use crate::app::{AppError, Core, deployments};
+use crate::app::{AppError, Core, boots, deployments};
 use crate::attest::AttestError;
 use crate::authority::ClientCertificate;
 use crate::catalog::CatalogError;
@@ -21,6 +21,7 @@ pub(super) async fn commit(
     let (catalog, id) = (CatalogId(request.catalog.0), DeviceId(request.device.0));
     let before = decided.row.device.last_boot.zip(decided.row.device.last_check_in);
     let outcome = outcome(request, &decided);
+    let (registers, keys) = (decided.appraised.registers().copied(), core.keys.clone());
     let record = record(request, decided, outcome.map(|(_, outcome)| outcome), certificate, at_s);
     let work = move |db: &WriteTx<'_>| {
         if !db.device_check_in(catalog, id, before, &record)? {
@@ -28,6 +29,9 @@ pub(super) async fn commit(
             let known = db.device(catalog, id)?.is_some();
             let stale = || AttestError::CountersStale.into();
             return Err(if known { stale() } else { CatalogError::DeviceUnknown.into() });
+        }
+        if let Some(registers) = registers {
+            boots::note(db, &*keys.log, (catalog, id), registers, at_s)?;
         }
         if let Some((offer, outcome)) = outcome {
             let record = OutcomeRecord { device: id, wave: offer.wave, outcome, at_s };

@@ -28,6 +28,8 @@ pub struct DevicePage {
     pub offline_after_s: u64,
     /// Two devices were seen with its identity.
     pub cloned: bool,
+    /// When its TPM first showed another boot than its baseline.
+    pub boot_changed: Option<Moment>,
     /// Class of its root of trust, from its endorsement.
     pub rot: Option<RotClass>,
     /// `verity` or `unpacked`.

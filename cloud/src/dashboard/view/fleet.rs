@@ -151,6 +151,8 @@ pub struct DeviceLine {
     pub debug: bool,
     /// Two devices were seen with its identity.
     pub cloned: bool,
+    /// Its TPM showed another boot than its baseline.
+    pub boot_changed: bool,
     /// How its last update ended.
     pub trial: Option<TrialOutcome>,
     /// What runs, as its evidence showed.

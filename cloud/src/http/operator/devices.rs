@@ -5,8 +5,8 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use craton_api::operator::{
-    Capability, CapabilityId, CapabilityList, CatalogId, Device, DeviceChange, DeviceClaim,
-    DeviceId, DeviceList, DeviceState,
+    Capability, CapabilityId, CapabilityList, CatalogId, Device, DeviceBoot, DeviceBootAccept,
+    DeviceChange, DeviceClaim, DeviceId, DeviceList, DeviceState,
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -14,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{InCatalog, Refused};
-use crate::app::{App, ManageDevices, ReadCatalog, capabilities, devices};
+use crate::app::{App, ManageDevices, ReadCatalog, boots, capabilities, devices};
 use crate::http::{Allowed, Asked, Named, Object, Refusal, Wanted};
 
 /// Devices of a page, if none or more are asked for.
@@ -25,6 +25,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(device_list, device_claim))
         .routes(routes!(device_show, device_change, device_retire))
         .routes(routes!(device_clear_cloned))
+        .routes(routes!(device_boot_show))
+        .routes(routes!(device_boot_accept))
         .routes(routes!(capability_list, capability_bring))
         .routes(routes!(capability_signed))
         .routes(routes!(capability_approve))
@@ -139,6 +141,30 @@ async fn device_clear_cloned(
     Named(path): Named<DevicePath>,
 ) -> Result<Json<Device>, Refusal> {
     Ok(Json(devices::clear_cloned(&app, permit, path.device).await?))
+}
+
+#[utoipa::path(get, path = "/v1/catalogs/{catalog}/devices/{device}/boot", tag = "devices",
+    params(DevicePath), security(("token" = [])),
+    responses((status = 200, description = "What its TPM shows", body = DeviceBoot), Refused))]
+async fn device_boot_show(
+    State(app): State<App>,
+    Allowed(permit): Allowed<ReadCatalog>,
+    Named(path): Named<DevicePath>,
+) -> Result<Json<DeviceBoot>, Refusal> {
+    Ok(Json(boots::show(&app, &permit, path.device)?))
+}
+
+#[utoipa::path(put, path = "/v1/catalogs/{catalog}/devices/{device}/boot/baseline",
+    tag = "devices", params(DevicePath), request_body = DeviceBootAccept,
+    security(("token" = [])),
+    responses((status = 200, description = "The new baseline", body = DeviceBoot), Refused))]
+async fn device_boot_accept(
+    State(app): State<App>,
+    Allowed(permit): Allowed<ManageDevices>,
+    Named(path): Named<DevicePath>,
+    Asked(accept): Asked<DeviceBootAccept>,
+) -> Result<Json<DeviceBoot>, Refusal> {
+    Ok(Json(boots::accept(&app, permit, path.device, accept.digest).await?))
 }
 
 #[utoipa::path(get, path = "/v1/catalogs/{catalog}/devices/{device}/capabilities",

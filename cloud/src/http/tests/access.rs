@@ -77,6 +77,8 @@ const ACCESS: &[(&str, &str, Access)] = &[
     ("patch", "C/devices/{device}", From(Contributor)),
     ("delete", "C/devices/{device}", From(Contributor)),
     ("delete", "C/devices/{device}/cloned", From(Contributor)),
+    ("get", "C/devices/{device}/boot", From(Reader)),
+    ("put", "C/devices/{device}/boot/baseline", From(Contributor)),
     ("get", "C/devices/{device}/capabilities", From(Reader)),
     ("post", "C/devices/{device}/capabilities", From(Contributor)),
     ("get", "C/devices/{device}/capabilities/{capability}/signed", From(Reader)),

@@ -2,6 +2,7 @@
 
 mod access;
 mod blobs;
+mod boots;
 mod catalogs;
 mod check_in;
 mod check_ins;
