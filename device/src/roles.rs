@@ -75,6 +75,8 @@ pub enum AuthQuestion {
         /// for no successor in this boot.
         kept: Option<Vec<[u8; 32]>>,
     },
+    /// The record of the last failure of the root of trust's chip, which is told once.
+    ChipFailure,
     /// Which successor of the trust store was refused since this was asked last.
     RefusedSuccessor,
     /// The trial held: raise the floors to what was booted.
@@ -106,6 +108,8 @@ pub enum AuthAnswer {
     /// To `CheckIn`, instead: so many successors of the trust store were taken. Only another boot
     /// measures them, and only it checks in.
     Succeeded(u64),
+    /// To `ChipFailure`.
+    ChipFailure(Option<Vec<u8>>),
     /// To `RefusedSuccessor`.
     RefusedSuccessor(Option<Refusal>),
     /// To `Confirm`.

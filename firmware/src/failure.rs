@@ -2,66 +2,24 @@
 //!
 //! What is true of it: a fault, a panic or a watchdog that runs out ends in [`resets_on_failure`]'s
 //! code, which needs no stack and wipes all RAM of both sides but the record (FAIL-3). The record
-//! says who failed and where in its program, never what was in memory: an address outside the
-//! program is left out. What RAM holds after power came is no record.
+//! says who failed, of which program, and where in it, never what was in memory: an address outside
+//! the program is left out. What RAM holds after power came is no record.
 
 use crate::map;
 use core::ops::Range;
-
-/// Which program failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Who {
-    /// The ROM stage.
-    Rom,
-    /// The secure side.
-    Runtime,
-    /// The non-secure side.
-    Mailbox,
-}
-
-/// How.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A fault of the processor.
-    Fault,
-    /// The non-secure side touched what is the secure side's.
-    SecureFault,
-    /// A panic.
-    Panic,
-    /// It hung.
-    Watchdog,
-}
-
-/// A failure that ended in a reset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// Which program.
-    pub who: Who,
-    /// How.
-    pub kind: Kind,
-    /// How many resets by failures there were since the last record was taken, with this one.
-    pub resets: u32,
-    /// Where it was, from the first byte of its program.
-    pub pc: Option<u32>,
-    /// Where it would have returned to.
-    pub lr: Option<u32>,
-    /// The configurable fault status (CFSR).
-    pub status: u32,
-    /// The secure fault status (SFSR).
-    pub secure_status: u32,
-}
+use craton_rot::failure::{ChipFailure, ChipFailureKind, Stage};
 
 /// Words of a record: magic, who and how, pc, lr, CFSR, SFSR, resets, and the sum of all.
 pub const WORDS: usize = 8;
 /// What the first word is.
 pub const MAGIC: u32 = 0xfa17_c0de;
-/// `who` in the second word, beside `kind`.
+/// The stage in the second word, beside how it failed.
 pub const ROM: u32 = 0x10;
 /// As above.
 pub const RUNTIME: u32 = 0x20;
-/// What the other side of a program adds to its `who`.
+/// What the other side of a program adds to its stage.
 pub const OTHER_SIDE: u32 = 0x10;
-/// `kind`.
+/// How it failed.
 pub const FAULT: u32 = 1;
 /// As above.
 pub const PANIC: u32 = 2;
@@ -73,29 +31,27 @@ pub const RECOVERY_FROM: u32 = 3;
 /// After so many it waits for power, or for the watchdog where one runs.
 pub const RESETS_MAX: u32 = 16;
 
-impl Failure {
-    /// The record that these words are, if they are one.
-    #[must_use]
-    pub fn of(words: &[u32; WORDS]) -> Option<Self> {
-        let [magic, what, pc, lr, status, secure_status, resets, _] = *words;
-        if magic != MAGIC || words.iter().fold(0, |sum, word| sum ^ word) != 0 {
-            return None;
-        }
-        let (who, program) = match what & !0xf {
-            ROM => (Who::Rom, map::ROM..map::ROM + map::ROM_SIZE),
-            RUNTIME => (Who::Runtime, map::CODE..map::CODE + map::NON_SECURE_OFFSET),
-            _ => (Who::Mailbox, OTHER_CODE),
-        };
-        let kind = match what & 0xf {
-            PANIC => Kind::Panic,
-            WATCHDOG => Kind::Watchdog,
-            _ if secure_status != 0 => Kind::SecureFault,
-            _ => Kind::Fault,
-        };
-        let within = |address| within(&program, address);
-        let (pc, lr) = (within(pc), within(lr & !1));
-        Some(Self { who, kind, resets, pc, lr, status, secure_status })
+/// The failure that a record is, if it is one.
+#[must_use]
+pub fn of_record(words: &[u32; WORDS]) -> Option<ChipFailure> {
+    let [magic, what, pc, lr, status, secure_status, resets, _] = *words;
+    if magic != MAGIC || words.iter().fold(0, |sum, word| sum ^ word) != 0 {
+        return None;
     }
+    let (stage, program) = match what & !0xf {
+        ROM => (Stage::Rom, map::ROM..map::ROM + map::ROM_SIZE),
+        RUNTIME => (Stage::Runtime, map::CODE..map::CODE + map::NON_SECURE_OFFSET),
+        _ => (Stage::Mailbox, OTHER_CODE),
+    };
+    let kind = match what & 0xf {
+        PANIC => ChipFailureKind::Panic,
+        WATCHDOG => ChipFailureKind::Watchdog,
+        _ if secure_status != 0 => ChipFailureKind::SecureFault,
+        _ => ChipFailureKind::Fault,
+    };
+    let (pc, lr) = (within(&program, pc), within(&program, lr & !1));
+    let (component, program) = (None, None);
+    Some(ChipFailure { stage, kind, resets, pc, lr, status, secure_status, component, program })
 }
 
 const OTHER_CODE: Range<usize> =
@@ -106,19 +62,46 @@ fn within(program: &Range<usize>, address: u32) -> Option<u32> {
     inside.then(|| address.wrapping_sub(program.start as u32))
 }
 
-/// Takes the record, if there is one: it is gone then, and the count of resets begins anew.
 #[cfg(target_os = "none")]
-#[must_use]
-pub fn take() -> Option<Failure> {
+mod kept {
+    use super::{WORDS, of_record};
+    use crate::map;
     use crate::register::{read_register, write_register};
-    let places = (map::FAILURE..).step_by(4);
-    let mut words = [0; WORDS];
-    for (word, place) in words.iter_mut().zip(places) {
-        *word = read_register(place);
-        write_register(place, 0);
+    use craton_rot::failure::{ChipFailure, PROGRAM_ID_SIZE, Stage};
+    use craton_trust::{ComponentId, Digest};
+
+    /// Says whose a failure will be from here on: a program's by its digest.
+    pub fn runs(program: &Digest) {
+        let places = (map::RUNNING..map::RUNNING + PROGRAM_ID_SIZE).step_by(4);
+        for (place, bytes) in places.zip(program.0.as_chunks().0) {
+            write_register(place, u32::from_le_bytes(*bytes));
+        }
     }
-    Failure::of(&words)
+
+    /// Takes the record, if there is one: it is gone then, and the count of resets begins anew.
+    #[must_use]
+    pub fn take(component: Option<ComponentId>) -> Option<ChipFailure> {
+        let mut words = [0; WORDS];
+        for (word, place) in words.iter_mut().zip((map::FAILURE..).step_by(4)) {
+            *word = read_register(place);
+            write_register(place, 0);
+        }
+        let mut failure = of_record(&words)?;
+        if failure.stage != Stage::Rom && component.is_some() {
+            let mut program = [0; PROGRAM_ID_SIZE];
+            for (bytes, place) in
+                program.as_chunks_mut().0.iter_mut().zip((map::FAILED..).step_by(4))
+            {
+                *bytes = read_register(place).to_le_bytes();
+            }
+            (failure.component, failure.program) = (component, Some(program));
+        }
+        Some(failure)
+    }
 }
+
+#[cfg(target_os = "none")]
+pub use kept::{runs, take};
 
 /// The handlers of a program in secure state: `NonMaskableInt` (the watchdog), `HardFault` (all
 /// faults of both sides), `panicked`, and `refused`, which wipes and waits for power.
@@ -214,6 +197,10 @@ macro_rules! resets_on_failure {
             "eor r11, r11, r9",
             "eor r11, r11, r10",
             "stmia r0, {{r3, r4, r6, r7, r8, r9, r10, r11}}",
+            // Of which program: what ran.
+            "adds r0, #{running}",
+            "ldmia r0!, {{r1, r2, r3, r5}}",
+            "stmia r0!, {{r1, r2, r3, r5}}",
             "3:",
             "movs r2, #0",
             "ldr r0, ={first}",
@@ -262,6 +249,7 @@ macro_rules! resets_on_failure {
             other_ram_end = const $crate::map::NON_SECURE_RAM + $crate::map::NON_SECURE_RAM_SIZE,
             other_ram_frames = const $crate::map::NON_SECURE_RAM_SIZE - 32,
             record = const $crate::map::FAILURE,
+            running = const $crate::map::RUNNING - $crate::map::FAILURE,
             first = const $crate::map::RAM_FIRST,
             end = const $crate::map::RAM + $crate::map::RAM_SIZE,
             request = const $crate::map::RETAINED,
@@ -292,33 +280,32 @@ mod tests {
 
     #[test]
     fn fail_3_a_record_names_a_place_in_its_program_and_no_other_address() {
-        let failure = Failure::of(&words(RUNTIME | FAULT, 0x1008_1234, 0)).unwrap();
+        let failure = of_record(&words(RUNTIME | FAULT, 0x1008_1234, 0)).unwrap();
         let (pc, lr) = (Some(0x1234), Some(0x100));
-        let expected = (Who::Runtime, Kind::Fault, 4, pc, lr);
-        let Failure { who, kind, resets, pc, lr, .. } = failure;
-        assert_eq!((who, kind, resets, pc, lr), expected);
+        assert_eq!((failure.stage, failure.kind), (Stage::Runtime, ChipFailureKind::Fault));
+        assert_eq!((failure.resets, failure.pc, failure.lr), (4, pc, lr));
         for elsewhere in [0x3000_0040, 0x100a_0000, 0x1007_ffff, 0xdead_beef, 0] {
-            let failure = Failure::of(&words(RUNTIME | FAULT, elsewhere, 0)).unwrap();
+            let failure = of_record(&words(RUNTIME | FAULT, elsewhere, 0)).unwrap();
             assert_eq!(failure.pc, None, "{elsewhere:x}");
         }
-        let other = Failure::of(&words((RUNTIME + OTHER_SIDE) | FAULT, 0x000a_0010, 8)).unwrap();
-        assert_eq!((other.who, other.kind), (Who::Mailbox, Kind::SecureFault));
+        let other = of_record(&words((RUNTIME + OTHER_SIDE) | FAULT, 0x000a_0010, 8)).unwrap();
+        assert_eq!((other.stage, other.kind), (Stage::Mailbox, ChipFailureKind::SecureFault));
         assert_eq!((other.pc, other.lr), (Some(0x10), None));
     }
 
     #[test]
     fn fail_3_what_ram_holds_after_power_came_is_no_record() {
         let good = words(ROM | PANIC, 0x1000_0000, 0);
-        assert!(Failure::of(&good).is_some());
+        assert!(of_record(&good).is_some());
         for place in 0..WORDS {
             for bit in 0..32 {
                 let mut broken = good;
                 broken[place] ^= 1 << bit;
-                assert_eq!(Failure::of(&broken), None, "bit {bit} of word {place}");
+                assert_eq!(of_record(&broken), None, "bit {bit} of word {place}");
             }
         }
         for fill in [0, u32::MAX, 0xa5a5_a5a5] {
-            assert_eq!(Failure::of(&[fill; WORDS]), None);
+            assert_eq!(of_record(&[fill; WORDS]), None);
         }
     }
 }

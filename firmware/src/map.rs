@@ -67,8 +67,12 @@ pub const RETAINED: usize = RAM;
 pub const RECOVERY: u32 = 0x7ec0_fe1d;
 /// What a reset keeps, too: the record of a failure ([`crate::failure`]).
 pub const FAILURE: usize = RETAINED + 8;
+/// The first bytes of the digest of the program that runs.
+pub const RUNNING: usize = FAILURE + 32;
+/// Those of the program that failed.
+pub const FAILED: usize = RUNNING + 16;
 /// The RAM of programs begins here, after all that a reset keeps.
-pub const RAM_FIRST: usize = RETAINED + 0x40;
+pub const RAM_FIRST: usize = RETAINED + 0x60;
 /// Where the ROM hands over: above its own stack. It is wiped before it is the other side's.
 pub const HANDOVER: usize = 0x3000_7c00;
 /// The memory of the non-secure side, as that side sees it.
@@ -83,4 +87,5 @@ pub const UART: usize = 0x5020_0000;
 /// The second UART, on the non-secure side: the mailbox.
 pub const LINE: usize = 0x4020_1000;
 
+const _: () = assert!(FAILED + 16 <= RAM_FIRST);
 const _: () = assert!(FUSES_SIZE <= SECTOR_SIZE && SEED + SEED_SIZE <= SLOTS);

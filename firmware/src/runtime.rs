@@ -21,7 +21,8 @@ use craton_firmware::partition;
 use craton_firmware::table::Rom;
 use craton_rot::engine::{self, Engine, Layer0, Manufacture};
 use craton_rot::mailbox::{Answer, Call, Chip, ENTROPY_SIZE, FRAME_MAX, Runs, serve};
-use craton_rot::{Error, Result, Start};
+use craton_rot::{ChipFailure, Error, Result, Start};
+use craton_trust::ComponentId;
 
 /// The gate. `sg` is the only instruction of the secure side that the non-secure side may go to.
 /// Interrupts are off on this side from the entry on, so that no call begins inside another.
@@ -78,6 +79,8 @@ struct Device {
     refused: Error,
     /// Asked for; nothing else is answered until it happened.
     reset: bool,
+    /// That of this program, if a ROM verified it.
+    component: Option<ComponentId>,
 }
 
 impl Device {
@@ -87,6 +90,10 @@ impl Device {
         let seeded = chip.seed(board_hmac);
         match Handover::take()? {
             Handover::Layer(layer) => {
+                if let Some((component, digest)) = layer.program() {
+                    self.component = Some(component);
+                    failure::runs(&digest);
+                }
                 seeded?;
                 chip.hidden();
                 self.resume(chip, layer)?;
@@ -148,6 +155,10 @@ impl Chip for Device {
         Ok(())
     }
 
+    fn take_failure(&mut self) -> Option<ChipFailure> {
+        failure::take(self.component)
+    }
+
     fn stir(&mut self, entropy: &[u8; ENTROPY_SIZE]) -> Result<()> {
         match (&mut self.engine, &mut self.blank) {
             (Some(engine), _) => engine.platform_mut().stir(entropy),
@@ -188,6 +199,7 @@ fn main() -> ! {
         (&raw mut (*place).blank).write(None);
         (&raw mut (*place).refused).write(Error::NotManufactured);
         (&raw mut (*place).reset).write(false);
+        (&raw mut (*place).component).write(None);
         &mut *place
     };
     if let Err(error) = device.start(chip) {

@@ -15,6 +15,7 @@ pub mod boot;
 pub mod capabilities;
 pub mod engine;
 pub mod error;
+pub mod failure;
 pub mod mailbox;
 pub mod order;
 pub mod platform;
@@ -29,6 +30,7 @@ pub use boot::{Event, NextLayer, Status};
 pub use capabilities::{Capabilities, Limit, RotClass};
 pub use engine::{Engine, Manufacture, Start};
 pub use error::{Error, Result};
+pub use failure::{ChipFailure, ChipFailureKind, Stage};
 pub use order::{Action, Order};
 pub use programs::Programs;
 
@@ -259,5 +261,14 @@ pub trait RootOfTrust {
     fn arm_program(&mut self, set: Option<&[u8]>) -> Result<()> {
         let _ = set;
         Err(Error::NoSlots)
+    }
+
+    /// Takes what is kept of the last failure of this root of trust itself, once. One without a
+    /// chip of its own has none: its host tells of it.
+    ///
+    /// # Errors
+    /// Those of a mailbox.
+    fn take_failure(&mut self) -> Result<Option<ChipFailure>> {
+        Ok(None)
     }
 }

@@ -37,6 +37,8 @@ pub enum FailureKind {
     OutOfMemory = 8,
     /// An app went over a limit; the signal says which.
     OverLimit = 9,
+    /// The chip of the root of trust failed and reset itself; the code is a [`ChipCode`].
+    ChipReset = 10,
 }
 
 impl FailureKind {
@@ -55,8 +57,36 @@ impl FailureKind {
             7 => Ok(Self::Killed),
             8 => Ok(Self::OutOfMemory),
             9 => Ok(Self::OverLimit),
+            10 => Ok(Self::ChipReset),
             _ => Err(Error::FieldInvalid),
         }
+    }
+}
+
+/// What the code of a failure of a chip says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChipCode {
+    /// Which of its programs: 1 ROM, 2 runtime, 3 mailbox.
+    pub stage: u8,
+    /// How: 1 a fault, 2 a secure fault, 3 a panic, 4 it hung.
+    pub how: u8,
+    /// The fault status register (CFSR of an Arm M-profile processor).
+    pub status: u32,
+}
+
+impl ChipCode {
+    /// As a number.
+    #[must_use]
+    pub const fn number(self) -> i64 {
+        let [a, b, c, d] = self.status.to_be_bytes();
+        i64::from_be_bytes([0, 0, self.stage, self.how, a, b, c, d])
+    }
+
+    /// From a number.
+    #[must_use]
+    pub const fn of(number: i64) -> Self {
+        let [_, _, stage, how, a, b, c, d] = number.to_be_bytes();
+        Self { stage, how, status: u32::from_be_bytes([a, b, c, d]) }
     }
 }
 

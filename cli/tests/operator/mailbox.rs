@@ -5,12 +5,26 @@ use super::world::{Running, Service, User, until};
 use craton_rot::mailbox::board::Board;
 use craton_rot::mailbox::{ENTROPY_SIZE, EngineChip, Place};
 use craton_rot::platform::memory::MemoryPlatform;
-use craton_rot::{Result, Start};
+use craton_rot::{ChipFailure, ChipFailureKind, Result, Stage, Start};
+use craton_trust::ComponentId;
 use craton_trust::soft::Soft;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-struct InMemory(MemoryPlatform);
+/// A chip in memory, and what it tells of its last failure.
+struct InMemory(MemoryPlatform, Option<ChipFailure>);
+
+const FAILURE: ChipFailure = ChipFailure {
+    stage: Stage::Runtime,
+    kind: ChipFailureKind::Panic,
+    resets: 1,
+    pc: Some(0x1234),
+    lr: None,
+    status: 0,
+    secure_status: 0,
+    component: Some(ComponentId([0xbb; 16])),
+    program: Some([6; 16]),
+};
 
 impl Place for InMemory {
     type Platform = MemoryPlatform;
@@ -23,13 +37,17 @@ impl Place for InMemory {
     fn stir(&mut self, _: &[u8; ENTROPY_SIZE]) -> Result<()> {
         Ok(())
     }
+
+    fn take_failure(&mut self) -> Option<ChipFailure> {
+        self.1.take()
+    }
 }
 
 /// Gives power to a blank board whose mailbox is this socket.
 fn power_on(socket: &Path) {
     let listener = UnixListener::bind(socket).unwrap();
     std::thread::spawn(move || {
-        let chip = EngineChip::start(InMemory(MemoryPlatform::new()), Start::Normal);
+        let chip = EngineChip::start(InMemory(MemoryPlatform::new(), Some(FAILURE)), Start::Normal);
         Board::new(chip).listen(&listener);
     });
 }
@@ -59,6 +77,12 @@ fn a_device_behind_a_mailbox_is_made_claimed_run_updated_and_asked_when_it_stand
     until("the first update", &user, &show, |device| {
         device["attested_set"] == first.as_str() && device["trial"] == "confirmed"
     });
+    let told = until("the chip's failure", &user, "failure groups", |groups| {
+        groups["items"].as_array().is_some_and(|items| !items.is_empty())
+    });
+    let group = &told["items"][0];
+    assert_eq!((group["kind"].as_str(), group["count"].as_u64()), (Some("chip-reset"), Some(1)));
+    assert_eq!(group["frames"][0], "0x1234 in 06060606");
     drop(running);
     user.does("device capability challenge --folder @lamp --out @challenge");
     let challenge = std::fs::read_to_string(user.path("challenge")).unwrap();

@@ -190,6 +190,7 @@ fn kind_name(kind: FailureKind) -> &'static str {
         FailureKind::Killed => "killed",
         FailureKind::OutOfMemory => "out-of-memory",
         FailureKind::OverLimit => "over-limit",
+        FailureKind::ChipReset => "chip-reset",
     }
 }
 

@@ -1,6 +1,6 @@
 //! One line for a person: what happened and where.
 
-use craton_trust::failure::{Failure, FailureKind, FaultClass};
+use craton_trust::failure::{ChipCode, Failure, FailureKind, FaultClass};
 
 use super::names::{is_carrier, stable};
 use super::{Place, TracedFrame};
@@ -57,6 +57,7 @@ pub fn title(failure: &Failure<'_>, frames: &[TracedFrame]) -> String {
         FailureKind::Killed => format!("ended by {}", signal_name(failure.signal)),
         FailureKind::OutOfMemory => "killed when memory ran out".to_owned(),
         FailureKind::OverLimit => over_limit(failure.signal),
+        FailureKind::ChipReset => chip_reset(ChipCode::of(code)),
     };
     match (place(frames), failure.frames().is_empty()) {
         (Some(place), _) => format!("{what} in {}", place_text(place)),
@@ -82,6 +83,21 @@ fn over_limit(signal: u8) -> String {
         SIGXFSZ => "over its storage".to_owned(),
         _ => format!("over a limit ({})", signal_name(signal)),
     }
+}
+
+fn chip_reset(code: ChipCode) -> String {
+    let stage = match code.stage {
+        1 => "ROM",
+        2 => "runtime",
+        3 => "mailbox",
+        _ => "program",
+    };
+    let how = match code.how {
+        2 => "touched secure memory",
+        3 => "panicked",
+        _ => "faulted",
+    };
+    format!("the root of trust's {stage} {how} (status {:#010x})", code.status)
 }
 
 fn signal_name(signal: u8) -> String {

@@ -2,7 +2,7 @@
 
 use craton_cloud::failures::{Confidence, device_key, server_key, title};
 use craton_trust::ComponentId;
-use craton_trust::failure::FailureKind;
+use craton_trust::failure::{ChipCode, FailureKind};
 
 use crate::corpus::{MISTAKES, corpus, empty_failure, failure};
 
@@ -135,6 +135,12 @@ fn titles_of_what_is_no_crash_say_what_it_is() {
     assert_eq!(text(FailureKind::Watchdog, 0), "hung and was ended");
     assert_eq!(text(FailureKind::Gap, 12), "12 reports lost");
     assert_eq!(text(FailureKind::OutOfMemory, 0), "killed when memory ran out");
+    let chip =
+        |stage, how| text(FailureKind::ChipReset, ChipCode { stage, how, status: 2 }.number());
+    assert_eq!(chip(1, 1), "the root of trust's ROM faulted (status 0x00000002)");
+    assert_eq!(chip(2, 3), "the root of trust's runtime panicked (status 0x00000002)");
+    let touched = "the root of trust's mailbox touched secure memory (status 0x00000002)";
+    assert_eq!(chip(3, 2), touched);
     let by = |kind, signal| {
         let mut failure = empty_failure(kind);
         failure.signal = signal;

@@ -5,6 +5,7 @@
 
 mod check_in;
 mod error;
+mod failed_chip;
 #[cfg(test)]
 mod succession_tests;
 mod successors;
@@ -66,12 +67,19 @@ impl Auth {
             AuthQuestion::CheckIn { service, status, kept } => {
                 self.check_in(&service, status, kept.as_deref())
             }
+            AuthQuestion::ChipFailure => Ok(AuthAnswer::ChipFailure(self.chip_failure()?)),
             AuthQuestion::RefusedSuccessor => Ok(AuthAnswer::RefusedSuccessor(self.refused.take())),
             AuthQuestion::Confirm => {
                 self.rot.confirm()?;
                 Ok(AuthAnswer::Confirmed)
             }
         }
+    }
+
+    /// The record of the chip's last failure, once.
+    fn chip_failure(&mut self) -> Result<Option<Vec<u8>>, AuthError> {
+        let Some(failure) = self.rot.take_failure()? else { return Ok(None) };
+        Ok(Some(failed_chip::record(&failure, self.rot.status()?.boot)?))
     }
 
     fn owner_section(&self) -> Result<KeptSection<Vec<u8>>, AuthError> {

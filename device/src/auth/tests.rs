@@ -6,8 +6,8 @@ use crate::ipc::Fault;
 use crate::link::LinkError;
 use crate::roles::StatusBytes;
 use crate::tests::{
-    Asked, Behind, CATALOG, CLAIM_CODE, LOG, ONLINE, Server, answer, catalog, files, manufacture,
-    nobody, owned, owner_section, seal,
+    Asked, Behind, CATALOG, CLAIM_CODE, FAILURE, LOG, ONLINE, Server, answer, catalog, files,
+    manufacture, nobody, owned, owner_section, seal,
 };
 use craton_api::device::{CHECK_IN_PATH, CheckIn, Request};
 use craton_trust::Signed;
@@ -240,6 +240,20 @@ fn a_device_behind_a_mailbox_boots_and_checks_in_like_any_other() {
             assert_eq!((status.boot, status.check_in, status.time_floor), (boot, count, TIME));
         }
     }
+}
+
+#[test]
+fn the_failure_of_a_chip_is_recorded_once() {
+    let folder = tempfile::tempdir().unwrap();
+    Behind::mailbox(folder.path()).manufacture();
+    let mut auth = Auth::open(folder.path()).ok().unwrap();
+    let told = auth.answer(AuthQuestion::ChipFailure);
+    let Ok(AuthAnswer::ChipFailure(Some(record))) = told else { panic!() };
+    let record = craton_trust::failure::Failure::parse(&record).unwrap();
+    assert_eq!(record.component, FAILURE.component.unwrap());
+    assert_eq!(record.frames().iter().map(|frame| frame.pc).collect::<Vec<_>>(), [0x1234, 0x100]);
+    let again = auth.answer(AuthQuestion::ChipFailure);
+    assert!(matches!(again, Ok(AuthAnswer::ChipFailure(None))));
 }
 
 #[test]

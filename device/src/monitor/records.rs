@@ -3,7 +3,7 @@
 use super::Device;
 use super::boot::STEP_WITHIN;
 use crate::ipc::{Role, RoleError};
-use crate::roles::CrashQuestion;
+use crate::roles::{AuthAnswer, AuthQuestion, CrashQuestion};
 use craton_trust::failure::{Failure, FailureKind, RECORD_MAX};
 use craton_trust::{ComponentId, Digest, ImageId, SetId};
 
@@ -23,6 +23,20 @@ pub fn keep(
     let mut room = [0u8; RECORD_MAX];
     if let Ok(record) = failure.encode(&mut room) {
         keep_record(device, crash, record.to_vec());
+    }
+}
+
+/// Has the last failure of the root of trust's chip kept. The chip tells of it once: a power cut
+/// between here and the spool loses it.
+pub fn keep_chip_failure(device: &Device, crash: &mut Role, auth: &mut Role) {
+    match auth.ask(&AuthQuestion::ChipFailure, STEP_WITHIN) {
+        Ok(AuthAnswer::ChipFailure(Some(record))) => {
+            eprintln!("monitor: the root of trust failed before this boot, and reset itself");
+            keep_record(device, crash, record);
+        }
+        Ok(_) => {}
+        // Whoever asks it next finds it so, too.
+        Err(error) => eprintln!("monitor: {error}"),
     }
 }
 

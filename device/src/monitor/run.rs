@@ -3,7 +3,7 @@
 use super::boot::{self, Booted, STEP_WITHIN};
 use super::disk::{rot_is_over, wait_for_disk};
 use super::lock::lock;
-use super::records::{NO_COMPONENT, keep, keep_record};
+use super::records::{NO_COMPONENT, keep, keep_chip_failure, keep_record};
 use super::retry::{Again, Fetching, Retry};
 use super::status::StatusFile;
 use super::{Device, DeviceStatus, Health, MonitorError, Verdict};
@@ -50,7 +50,7 @@ pub fn run(device: &Device) -> Result<(), MonitorError> {
     let (mut lost, mut pause) = (0, Retry::default());
     loop {
         let (events, receiver) = channel();
-        let (booted, refused) = match boot::boot(device, runtime, &events) {
+        let (mut booted, refused) = match boot::boot(device, runtime, &events) {
             Ok(booted) => booted,
             // Each such boot used up a start of a trial: it falls back by itself in the end.
             Err(MonitorError::Role(error @ RoleError::RoleGone(_)))
@@ -69,6 +69,7 @@ pub fn run(device: &Device) -> Result<(), MonitorError> {
         (lost, pause) = (0, Retry::default());
         // From here on only the apps role can send: when it ends, the channel says so.
         drop(events);
+        keep_chip_failure(device, &mut crash, &mut booted.auth);
         for why in refused {
             let about = (NO_COMPONENT, why.set, i64::from(why.code));
             keep(device, &mut crash, FailureKind::TrialFailed, about, booted.boot);

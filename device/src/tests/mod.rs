@@ -19,7 +19,8 @@ use craton_rot::mailbox::client::Address;
 use craton_rot::mailbox::{self, EngineChip};
 use craton_rot::platform::file::FilePlatform;
 use craton_rot::platform::memory::MemoryPlatform;
-use craton_rot::{Action, Engine, Manufacture, Order, RootOfTrust as _, Start};
+use craton_rot::{Action, ChipFailure, ChipFailureKind, Engine, Manufacture, Order};
+use craton_rot::{RootOfTrust as _, Stage, Start};
 use craton_trust::cose::Kind;
 use craton_trust::crypto::Signer;
 use craton_trust::endorsement::{Endorsement, RotClass};
@@ -269,7 +270,20 @@ pub struct Behind {
     place: Place,
 }
 
-struct InMemory(MemoryPlatform);
+struct InMemory(MemoryPlatform, Option<ChipFailure>);
+
+/// What the board in memory tells of, once.
+pub const FAILURE: ChipFailure = ChipFailure {
+    stage: Stage::Runtime,
+    kind: ChipFailureKind::Fault,
+    resets: 1,
+    pc: Some(0x1234),
+    lr: Some(0x100),
+    status: 1 << 16,
+    secure_status: 0,
+    component: Some(ComponentId([0xbb; 16])),
+    program: Some([6; 16]),
+};
 
 impl mailbox::Place for InMemory {
     type Platform = MemoryPlatform;
@@ -282,6 +296,10 @@ impl mailbox::Place for InMemory {
     fn stir(&mut self, _: &[u8; mailbox::ENTROPY_SIZE]) -> craton_rot::Result<()> {
         Ok(())
     }
+
+    fn take_failure(&mut self) -> Option<ChipFailure> {
+        self.1.take()
+    }
 }
 
 impl Behind {
@@ -290,7 +308,8 @@ impl Behind {
         let socket = folder.join("mailbox");
         let listener = UnixListener::bind(&socket).unwrap();
         std::thread::spawn(move || {
-            let chip = EngineChip::start(InMemory(MemoryPlatform::new()), Start::Normal);
+            let chip =
+                EngineChip::start(InMemory(MemoryPlatform::new(), Some(FAILURE)), Start::Normal);
             Board::new(chip).listen(&listener);
         });
         Self { folder: folder.to_owned(), place: Place::Mailbox(Address::Unix(socket)) }

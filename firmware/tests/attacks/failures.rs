@@ -1,10 +1,15 @@
 //! A failure of each program, each way: the chip wipes its RAM, keeps a record, and starts again.
 
-use super::board::{PROGRAM_ROM, PROGRAM_RUNTIME, Psram, chip, package_with, root_of_trust};
+use super::board::root_of_trust;
+use super::board::{FIRMWARE, PROGRAM_ROM, PROGRAM_RUNTIME, Psram, chip, package_with, patience};
 use super::probe::{Probe, entry, place};
 use super::world::PLATFORM_PUBLISHER;
-use craton_firmware::failure::{Failure, Kind, RECOVERY_FROM, RESETS_MAX, Who};
+use craton_firmware::failure::{RECOVERY_FROM, RESETS_MAX};
 use craton_firmware::map;
+use craton_rot::mailbox::client::Mailbox;
+use craton_rot::{ChipFailure, ChipFailureKind as Kind, RootOfTrust as _, Stage};
+use craton_trust::crypto::Crypto as _;
+use craton_trust::soft::Soft;
 
 pub const PROGRAM_MAILBOX: &str = "mailbox";
 /// `ldr r1, [r0]`.
@@ -17,7 +22,7 @@ pub fn whole() -> Psram {
 
 /// What is left of a failure, once the chip stands at its first instruction again. It starts as
 /// well as before, and no failure follows.
-fn reset(probe: &mut Probe) -> Failure {
+fn reset(probe: &mut Probe) -> ChipFailure {
     probe.until_reset();
     assert!(probe.is_wiped());
     let failure = probe.failure().unwrap();
@@ -25,8 +30,8 @@ fn reset(probe: &mut Probe) -> Failure {
     failure
 }
 
-fn left(failure: &Failure) -> (Who, Kind, u32) {
-    (failure.who, failure.kind, failure.resets)
+fn left(failure: &ChipFailure) -> (Stage, Kind, u32) {
+    (failure.stage, failure.kind, failure.resets)
 }
 
 #[test]
@@ -40,7 +45,7 @@ fn fail_3_a_fault_of_the_secure_side_wipes_it_and_starts_it_again() {
     probe.break_at(gate);
     probe.jump(gate);
     let failure = reset(&mut probe);
-    assert_eq!(left(&failure), (Who::Runtime, Kind::Fault, 1));
+    assert_eq!(left(&failure), (Stage::Runtime, Kind::Fault, 1));
     assert_eq!(failure.pc, Some(gate - map::CODE as u32));
     assert_eq!(failure.status & 1 << 16, 1 << 16, "an undefined instruction");
 }
@@ -52,7 +57,7 @@ fn fail_3_a_panic_of_the_secure_side_wipes_it_and_starts_it_again() {
     probe.come(place(PROGRAM_RUNTIME, "leave"));
     probe.jump(place(PROGRAM_RUNTIME, "rust_begin_unwind"));
     let failure = reset(&mut probe);
-    assert_eq!(left(&failure), (Who::Runtime, Kind::Panic, 1));
+    assert_eq!(left(&failure), (Stage::Runtime, Kind::Panic, 1));
     assert!(failure.pc.is_some());
 }
 
@@ -64,7 +69,7 @@ fn fail_3_a_stack_that_ends_leaves_a_record_without_a_place() {
     probe.set_stack(place(PROGRAM_RUNTIME, "__sheap"));
     probe.jump(place(PROGRAM_RUNTIME, "gate_body"));
     let failure = reset(&mut probe);
-    assert_eq!(left(&failure), (Who::Runtime, Kind::Fault, 1));
+    assert_eq!(left(&failure), (Stage::Runtime, Kind::Fault, 1));
     assert_eq!((failure.pc, failure.status & 1 << 20), (None, 1 << 20));
 }
 
@@ -76,7 +81,7 @@ fn fail_3_a_fault_of_the_other_side_resets_the_chip() {
     probe.come(at);
     probe.break_at(at);
     let failure = reset(&mut probe);
-    assert_eq!(left(&failure), (Who::Mailbox, Kind::Fault, 1));
+    assert_eq!(left(&failure), (Stage::Mailbox, Kind::Fault, 1));
     assert_eq!(failure.pc, Some(at - map::NON_SECURE_CODE as u32));
     assert_eq!(failure.status & 1 << 16, 1 << 16);
 }
@@ -90,7 +95,7 @@ fn fail_3_an_access_of_the_other_side_to_secure_memory_resets_the_chip() {
     probe.debugger.write(at, &LOAD).unwrap();
     probe.debugger.set_register(0, map::RAM_FIRST as u32).unwrap();
     let failure = reset(&mut probe);
-    assert_eq!(left(&failure), (Who::Mailbox, Kind::SecureFault, 1));
+    assert_eq!(left(&failure), (Stage::Mailbox, Kind::SecureFault, 1));
     assert_eq!(failure.pc, Some(at - map::NON_SECURE_CODE as u32));
 }
 
@@ -102,7 +107,7 @@ fn fail_3_a_fault_of_the_rom_starts_it_again() {
     probe.come(at);
     probe.break_at(at); // which the reset mends: a ROM is what it is
     let failure = reset(&mut probe);
-    assert_eq!(left(&failure), (Who::Rom, Kind::Fault, 1));
+    assert_eq!(left(&failure), (Stage::Rom, Kind::Fault, 1));
     assert_eq!(failure.pc, Some(at - map::ROM as u32));
 }
 
@@ -116,13 +121,30 @@ fn fail_3_failures_in_a_row_are_counted_start_recovery_and_end() {
         probe.until_reset();
         assert_eq!(probe.failure().unwrap().resets, resets);
         let request = probe.read(map::RETAINED, 4);
-        assert_eq!(
-            request == craton_firmware::map::RECOVERY.to_le_bytes(),
-            resets >= RECOVERY_FROM
-        );
+        assert_eq!(request == map::RECOVERY.to_le_bytes(), resets >= RECOVERY_FROM);
     }
     probe.break_at(at + 2);
     probe.come(place(PROGRAM_ROM, "waits_for_power"));
     assert!(probe.is_wiped());
     assert_eq!(probe.failure().unwrap().resets, RESETS_MAX);
+}
+
+#[test]
+fn fail_3_a_failure_is_told_once_and_names_the_program() {
+    let psram = whole();
+    let mut probe = Probe::power_on(&psram);
+    let at = entry(PROGRAM_MAILBOX);
+    for _ in 0..2 {
+        probe.come(at);
+        probe.break_at(at);
+        probe.until_reset();
+    }
+    let left = probe.failure().unwrap();
+    let mut rot = Mailbox::open(probe.release(), patience()).unwrap();
+    let told = rot.take_failure().unwrap().unwrap();
+    let digest = Soft.sha256(&[&root_of_trust()]);
+    assert_eq!((told.component, &told.program.unwrap()[..]), (Some(FIRMWARE), &digest.0[..16]));
+    assert_eq!((told.resets, told.pc), (2, Some(at - map::NON_SECURE_CODE as u32)));
+    assert_eq!(ChipFailure { component: None, program: None, ..told }, left);
+    assert_eq!(rot.take_failure(), Ok(None));
 }

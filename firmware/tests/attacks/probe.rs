@@ -2,9 +2,11 @@
 
 use super::board::{Psram, address, elf, programs};
 use super::gdb::Debugger;
-use craton_firmware::failure::{Failure, WORDS};
+use craton_firmware::failure::{WORDS, of_record};
 use craton_firmware::map;
+use craton_rot::ChipFailure;
 use std::io::Result;
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -16,7 +18,7 @@ const PC: usize = 15;
 pub struct Probe {
     qemu: Child,
     pub debugger: Debugger,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     /// The ROM's first instruction: the chip stops there after each reset.
     first: u32,
 }
@@ -37,11 +39,12 @@ impl Probe {
         let mut qemu = psram.emulator(&programs().join("rom"), false);
         qemu.args(["-S", "-chardev", &format!("socket,path={},id=gdb", socket("gdb"))]);
         qemu.args(["-gdb", "chardev:gdb", "-serial", "null"]);
+        qemu.args(["-serial", &format!("unix:{}", socket("mailbox"))]);
         let qemu = qemu.stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
         let mut debugger = Debugger::attach(&folder.path().join("gdb")).unwrap();
         let first = debugger.pc().unwrap();
         debugger.watch(first).unwrap();
-        Self { qemu, debugger, _folder: folder, first }
+        Self { qemu, debugger, folder, first }
     }
 
     /// Lets the chip run until it comes to an instruction.
@@ -72,6 +75,13 @@ impl Probe {
         self.debugger.go(|| begun.elapsed() > PATIENCE)
     }
 
+    /// Lets it run on without a stop, and connects to its mailbox.
+    pub fn release(&mut self) -> UnixStream {
+        self.debugger.forget(self.first).unwrap();
+        self.debugger.send("c").unwrap();
+        UnixStream::connect(self.folder.path().join("mailbox")).unwrap()
+    }
+
     /// The chip goes on where an instruction is that is none, at `address`.
     pub fn break_at(&mut self, address: u32) {
         self.debugger.write(address, &UNDEFINED).unwrap();
@@ -90,13 +100,13 @@ impl Probe {
     }
 
     /// The record of the last failure.
-    pub fn failure(&mut self) -> Option<Failure> {
+    pub fn failure(&mut self) -> Option<ChipFailure> {
         let bytes = self.read(map::FAILURE, 4 * WORDS);
         let mut words = [0; WORDS];
         for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
             *word = u32::from_le_bytes(*bytes);
         }
-        Failure::of(&words)
+        of_record(&words)
     }
 
     /// Whether the RAM of both sides is wiped but for what a reset keeps.

@@ -111,7 +111,8 @@ impl Debugger {
         self.receive(|| begun.elapsed() > PATIENCE)
     }
 
-    fn send(&mut self, packet: &str) -> Result<()> {
+    /// Tells the debugger something without waiting for what it says.
+    pub fn send(&mut self, packet: &str) -> Result<()> {
         let sum = packet.bytes().fold(0u8, u8::wrapping_add);
         self.stream.write_all(format!("${packet}#{sum:02x}").as_bytes())
     }

@@ -18,7 +18,7 @@ use crate::slots::Slot;
 use craton_trust::cbor::{Reader, Writer};
 use craton_trust::crypto::{Crypto, KeyedCrypto, Signer as _};
 use craton_trust::dice::{self, CERTIFICATE_MAX, Cdi, Certified, Inputs, Mode};
-use craton_trust::{Digest, PublicKey, copy, join};
+use craton_trust::{ComponentId, Digest, PublicKey, copy, join};
 
 /// The most bytes of a handover.
 pub const HANDOVER_MAX: usize = 1024;
@@ -69,6 +69,12 @@ impl Layer0 {
         let Inputs { code, configuration, authority, .. } =
             inputs(platform, crypto, genesis, &self.implementation, self.mode)?;
         Ok(Certified { code, configuration, authority, mode: self.mode, subject: self.identity })
+    }
+
+    /// The program of this layer, if a ROM verified it: its component, and its SHA-256.
+    #[must_use]
+    pub fn program(&self) -> Option<(ComponentId, Digest)> {
+        self.program.as_ref().map(|program| (program.component, self.implementation))
     }
 
     /// The certificate; nothing where the chip keeps the identity.

@@ -57,6 +57,9 @@ operations! {
     Restart = 3,
     /// Mixes randomness in. None, `[entropy]` → nothing.
     Entropy = 4,
+    /// What is kept of the chip's last failure, once. None → nothing, or
+    /// [`ChipFailure`](crate::ChipFailure): its numbers, and component and program if it has them.
+    TakeFailure = 5,
     /// None → identity and device.
     Identity = 16,
     /// `[place]` → the certificate, or nothing and `[0]` past the end.

@@ -4,6 +4,7 @@ use super::{ENTROPY_SIZE, FRAME_MAX};
 use crate::RootOfTrust;
 use crate::engine::{Engine, Manufacture, Start};
 use crate::error::{Error, Result};
+use crate::failure::ChipFailure;
 use crate::platform::Platform;
 use craton_trust::crypto::KeyedCrypto;
 
@@ -67,6 +68,11 @@ pub trait Chip {
     /// # Errors
     /// `RandomFailed`.
     fn stir(&mut self, entropy: &[u8; ENTROPY_SIZE]) -> Result<()>;
+
+    /// Takes what is kept of its last failure, once.
+    fn take_failure(&mut self) -> Option<ChipFailure> {
+        None
+    }
 }
 
 /// Where an engine lives: what gives it its platform at each reset.
@@ -84,6 +90,11 @@ pub trait Place {
     /// # Errors
     /// `RandomFailed`.
     fn stir(&mut self, entropy: &[u8; ENTROPY_SIZE]) -> Result<()>;
+
+    /// As [`Chip::take_failure`].
+    fn take_failure(&mut self) -> Option<ChipFailure> {
+        None
+    }
 }
 
 /// An engine as a chip: it starts at once, and again at each `Restart`.
@@ -139,5 +150,9 @@ impl<L: Place> Chip for EngineChip<L> {
 
     fn stir(&mut self, entropy: &[u8; ENTROPY_SIZE]) -> Result<()> {
         self.place.stir(entropy)
+    }
+
+    fn take_failure(&mut self) -> Option<ChipFailure> {
+        self.place.take_failure()
     }
 }

@@ -46,6 +46,7 @@ pub fn serve(chip: &mut impl Chip, call: &Call<'_>, out: &mut [u8]) -> Answer {
             ([], [entropy]) => entropy_of(entropy).and_then(|e| done(chip.stir(e))),
             _ => Err(Error::CallShape),
         },
+        Operation::TakeFailure => take_failure(chip, call, out),
         _ => match chip.rot() {
             Ok(rot) => of_rot(rot, call, out),
             Err(error) => Err(error),
@@ -83,6 +84,18 @@ fn restart(chip: &mut impl Chip, call: &Call<'_>) -> Result<Answer> {
         _ => return Err(Error::CallField),
     };
     done(chip.restart(start))
+}
+
+#[inline(never)]
+fn take_failure(chip: &mut impl Chip, call: &Call<'_>, out: &mut [u8]) -> Result<Answer> {
+    let ([], []) = (call.numbers(), call.bytes()) else { return Err(Error::CallShape) };
+    let Some(failure) = chip.take_failure() else { return Answer::done(&[], 0) };
+    let mut filled = Filled { out, length: 0 };
+    if let (Some(component), Some(program)) = (&failure.component, &failure.program) {
+        filled.put(&component.0)?;
+        filled.put(program)?;
+    }
+    Answer::done(&failure.numbers(), filled.length)
 }
 
 #[inline(never)]

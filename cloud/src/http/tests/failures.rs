@@ -1,7 +1,7 @@
 use std::sync::atomic::Ordering;
 
 use craton_api::operator::{BuildId, Device, FailureGroup, FailureGroupList, FailureList};
-use craton_trust::failure::{Failure, FailureKind, Frame};
+use craton_trust::failure::{ChipCode, Failure, FailureKind, Frame};
 use craton_trust::{ComponentId, Digest, ImageId};
 
 use crate::app::AppError;
@@ -63,6 +63,33 @@ async fn failures_are_received_once_grouped_and_exported() {
     assert_eq!(csv.lines().count(), 5);
     let head = "id,device,image,received_s,fingerprint,title,number,lost_before\r\n4,";
     assert!(csv.starts_with(head), "{csv}");
+}
+
+#[tokio::test]
+async fn the_failure_of_a_root_of_trust_is_shown_like_any_other() {
+    let bench = Bench::new().await;
+    let id = bench.catalog(true).await;
+    bench.product(id).await;
+    let device = bench.device(id, 20, "meter/Production").await;
+    let (component, image) = (ComponentId([0xbb; 16]), ImageId([0; 32]));
+    let mut failure = Failure::new(FailureKind::ChipReset, component, image, Digest([0; 32]));
+    failure.code = ChipCode { stage: 3, how: 2, status: 0 }.number();
+    failure.push(Frame { build_id: &[6; 16], pc: 0x10 }).unwrap();
+    failure.number = 1;
+    let record = failure.encode(&mut [0; 4096]).unwrap().to_vec();
+    let (sha256, number) = (sha256(&record), Some(1));
+    let told = ReceivedFailure { record, sha256, image: None, number, received_s: NOW_S };
+    assert_eq!(receive(&bench.app, id, device, vec![told]).await.unwrap(), 1);
+    assert!(crate::app::reconcile::round(&bench.app).await.is_empty());
+    let groups = format!("/v1/catalogs/{id}/failures/groups");
+    let list: FailureGroupList = bench.get(&groups).await.json();
+    let group = &list.items[0];
+    assert_eq!(
+        (group.kind.as_str(), &group.frames[..]),
+        ("chip-reset", &["0x10 in 06060606".into()][..])
+    );
+    let title = "the root of trust's mailbox touched secure memory (status 0x00000000)";
+    assert!(group.title.starts_with(title), "{}", group.title);
 }
 
 #[tokio::test]

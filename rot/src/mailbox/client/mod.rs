@@ -24,6 +24,7 @@ use crate::boot::{Event, NextLayer, Status};
 use crate::capabilities::{Capabilities, Limit, RotClass};
 use crate::engine::Start;
 use crate::error::{Error, Result};
+use crate::failure::{ChipFailure, PROGRAM_ID_SIZE};
 use crate::programs::Programs;
 use crate::slots::{Slot, Standing};
 use craton_trust::crypto::Signature;
@@ -305,6 +306,29 @@ impl<T: Transport> RootOfTrust for Mailbox<T> {
         let fields: Vec<&[u8]> = set.into_iter().collect();
         self.tell(Operation::ArmProgram, &[], &fields)
     }
+
+    fn take_failure(&mut self) -> Result<Option<ChipFailure>> {
+        match self.ask(Operation::TakeFailure, &[], &[]) {
+            Ok((numbers, bytes)) => failure_of(numbers.as_slice(), &bytes),
+            Err(Error::OperationUnknown) => Ok(None), // an older chip keeps nothing
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn failure_of(numbers: &[u64], bytes: &[u8]) -> Result<Option<ChipFailure>> {
+    if numbers.is_empty() {
+        return Ok(None);
+    }
+    let numbers = numbers.try_into().map_err(|_| Error::AnswerMalformed)?;
+    let mut failure = ChipFailure::of_numbers(numbers)?;
+    if !bytes.is_empty() {
+        let mut fields = Fields(bytes);
+        failure.component = Some(ComponentId(fields.take()?));
+        failure.program = Some(fields.take::<PROGRAM_ID_SIZE>()?);
+        fields.end()?;
+    }
+    Ok(Some(failure))
 }
 
 fn programs_of(numbers: &[u64]) -> Option<Programs> {
