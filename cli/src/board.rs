@@ -4,7 +4,7 @@
 //! flash, which outlive it. It begins blank: its first owner's manufacture gives it an identity.
 
 use crate::error::CliError;
-use crate::home::make_passage;
+use crate::home::{make_passage, write_file};
 use crate::keys::Unlock;
 use crate::output::Output;
 use crate::session::{Options, Session};
@@ -53,6 +53,19 @@ pub enum Command {
         #[command(flatten)]
         unlock: Unlock,
     },
+    /// Sign the built firmware as a package, for `device rot-update`
+    Package {
+        /// Where the package goes
+        out: PathBuf,
+        /// The built firmware
+        #[arg(long, value_name = "FOLDER", default_value = FIRMWARE)]
+        firmware: PathBuf,
+        /// Its security version
+        #[arg(long, default_value_t = 1)]
+        security_version: u64,
+        #[command(flatten)]
+        unlock: Unlock,
+    },
 }
 
 /// Where things are in a board's flash, as the firmware's build says.
@@ -93,7 +106,7 @@ impl Board {
         let layout = layout(firmware)?;
         make_passage(folder)?;
         let program = fs::read(firmware.join("rot.bin"))?;
-        let package = Package::sign(program, &about()?, &[publisher])?;
+        let package = Package::sign(program, &about(1)?, &[publisher])?;
         let fresh = folder.join("flash.new");
         let bytes = package.to_bytes();
         anyhow::ensure!(
@@ -195,15 +208,15 @@ fn reseed(flash: &Path, layout: &Layout) -> Result<File> {
 }
 
 /// What the firmware says of itself; its digest and size are filled in by the signature.
-fn about() -> Result<Image<'static>> {
+fn about(security_version: u64) -> Result<Image<'static>> {
     let none = Abis::new(&[])?;
     Ok(Image {
         component: ROOT_OF_TRUST,
         image_type: ImageType::RootOfTrust,
         vendor: *b"craton/runtime-1",
         class: crate::virtual_device::VIRTUAL_CLASS,
-        sequence: 1,
-        security_version: 1,
+        sequence: security_version,
+        security_version,
         name: "craton-rot",
         version: env!("CARGO_PKG_VERSION"),
         payload: Digest([0; 32]),
@@ -227,14 +240,36 @@ struct Shown {
 /// # Errors
 /// Those of [`Board`]; those of the catalog's keys for a board that is made.
 pub async fn run(command: &Command, options: &Options) -> Result<()> {
-    let Command::Run { folder, firmware, unlock } = command;
+    match command {
+        Command::Run { folder, firmware, unlock } => {
+            run_board((folder, firmware), unlock, options).await
+        }
+        Command::Package { out, firmware, security_version, unlock } => {
+            layout(firmware)?;
+            let publisher = Session::open(options).await?.folder().await?;
+            let publisher = publisher.key("platform-publisher", unlock)?;
+            let program = fs::read(firmware.join("rot.bin"))?;
+            let about = about(*security_version)?;
+            let package = Package::sign(program, &about, &[&publisher])?;
+            write_file(out, &package.to_bytes())?;
+            Output::new(options.json).done(&format!("written: {}", out.display()));
+            Ok(())
+        }
+    }
+}
+
+async fn run_board(
+    (folder, firmware): (&Path, &Path),
+    unlock: &Unlock,
+    options: &Options,
+) -> Result<()> {
     if !folder.join(FLASH_FILE).exists() {
         let session = &mut Session::open(options).await?;
         let publisher = session.folder().await?.key("platform-publisher", unlock)?;
         Board::make(folder, firmware, &publisher)?;
     }
     let board = Board::power_on(folder, firmware)?;
-    let shown = Shown { folder: folder.clone(), mailbox: board.address() };
+    let shown = Shown { folder: folder.to_owned(), mailbox: board.address() };
     let out = Output::new(options.json);
     out.one(&shown, &[("board", folder.display().to_string()), ("mailbox", board.address())]);
     out.next(&[&format!("craton device manufacture NAME --rot {}", board.address())]);

@@ -2,6 +2,7 @@
 
 use crate::client::Call;
 use crate::error::CliError;
+use crate::home::write_file;
 use crate::keys::{self, Unlock};
 use crate::operation::Operation;
 use crate::output::{moment, or_dash, short, word};
@@ -45,6 +46,14 @@ pub enum Command {
         no_admit: bool,
         #[command(flatten)]
         unlock: Unlock,
+    },
+    /// Write a set as it was signed into a file, for a device that no network brings it
+    Download {
+        /// Its name, its id, or the beginning of it
+        set: String,
+        /// The file
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
     },
     /// Have an approved set countersigned and logged
     Admit {
@@ -98,6 +107,14 @@ pub async fn run(command: Command, options: &Options) -> Result<()> {
                 return Ok(());
             }
             admit(&mut session, set.id).await
+        }
+        Command::Download { set, out } => {
+            let set = found(&mut session, &set).await?;
+            let call = Call::of(Operation::SetSigned).at(set.id);
+            let kept: ImageSetSigned = session.ask(call).await?;
+            write_file(&out, &kept.signed.0)?;
+            session.out.done(&format!("written: {}", out.display()));
+            Ok(())
         }
         Command::Admit { set } => {
             let set = found(&mut session, &set).await?;

@@ -9,7 +9,7 @@ use crate::rot::{self, Rot};
 use crate::slot_file::SlotFile;
 use crate::succession::{self, SuccessionError};
 use crate::transfer;
-use craton_rot::{Start, Status};
+use craton_rot::{Start, Status, programs};
 use craton_trust::store::SectionKind;
 use craton_trust::{CatalogId, DeviceId, Digest, SetId};
 use std::fs::File;
@@ -92,6 +92,19 @@ impl Stopped {
     pub fn succeed(&mut self, successor: &[u8]) -> Result<(SectionKind, u64), StoppedError> {
         let kept: Vec<SetId> = SlotFile::of(&self.folder).read()?.kept().collect();
         Ok(succession::take(&mut *self.rot, &self.folder, &kept, successor)?)
+    }
+
+    /// Gives its root of trust another program of its own, and the set that it is a member of if
+    /// the device has an owner (ROT-20). The next start is on trial.
+    ///
+    /// # Errors
+    /// The root of trust's; it runs on as before.
+    pub fn install_program(
+        &mut self,
+        package: &[u8],
+        set: Option<&[u8]>,
+    ) -> Result<(), StoppedError> {
+        Ok(programs::install(&mut *self.rot, package, set)?)
     }
 
     /// Opens a challenge for a capability; an open one before it is void, and so is this one once

@@ -20,6 +20,15 @@ pub struct Programs {
     pub floor: u64,
 }
 
+impl Programs {
+    /// Whether the program that runs was never confirmed.
+    #[must_use]
+    pub fn is_unconfirmed(&self) -> bool {
+        let [a, b] = self.standings;
+        self.running.is_some_and(|slot| if slot == Slot::A { a } else { b } != Standing::Confirmed)
+    }
+}
+
 /// Writes a package beside the program that runs, and arms it: the next reset starts it on trial.
 ///
 /// # Errors

@@ -4,6 +4,7 @@ mod capability;
 mod host;
 mod listed;
 mod manufacture;
+mod rot_update;
 mod transfer;
 mod trust_store;
 
@@ -39,6 +40,8 @@ pub enum Command {
     /// Successors of the trust store for a device that no network reaches
     #[command(subcommand)]
     TrustStore(trust_store::Command),
+    /// Give a stopped device another program of its root of trust, on trial
+    RotUpdate(rot_update::RotUpdate),
     /// A device goes to another owner
     #[command(subcommand)]
     Transfer(transfer::Command),
@@ -146,6 +149,7 @@ pub fn run(command: Command, options: &Options) -> Result<()> {
         Command::Capability(command) => {
             crate::args::runtime()?.block_on(capability::run(command, options))
         }
+        Command::RotUpdate(with) => rot_update::run(&with, options),
         Command::TrustStore(command) => trust_store::run(command, options),
         Command::Transfer(command) => transfer::run(command, options),
         Command::Listed(command) => crate::args::runtime()?

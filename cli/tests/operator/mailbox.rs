@@ -2,12 +2,15 @@
 
 use super::development::ship;
 use super::world::{Running, Service, User, until};
+use craton_image::package::Package;
 use craton_rot::mailbox::board::Board;
 use craton_rot::mailbox::{ENTROPY_SIZE, EngineChip, Place};
 use craton_rot::platform::memory::MemoryPlatform;
 use craton_rot::{ChipFailure, ChipFailureKind, Result, Stage, Start};
-use craton_trust::ComponentId;
+use craton_trust::set::ImageSet;
 use craton_trust::soft::Soft;
+use craton_trust::suit::ImageType;
+use craton_trust::{ComponentId, Signed};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
@@ -87,4 +90,39 @@ fn a_device_behind_a_mailbox_is_made_claimed_run_updated_and_asked_when_it_stand
     user.does("device capability challenge --folder @lamp --out @challenge");
     let challenge = std::fs::read_to_string(user.path("challenge")).unwrap();
     assert!(challenge.contains(&id), "{challenge}");
+}
+
+/// What `cargo xtask firmware` leaves, of a program that no chip would run.
+fn firmware(user: &User) {
+    let folder = user.path("firmware");
+    std::fs::create_dir(&folder).unwrap();
+    let layout = br#"{"machine": "m", "flash_size": 1, "fuses_size": 1, "seed_at": 0,
+        "seed_size": 1, "slot_at": 0, "slot_header_size": 0, "slot_size": 1}"#;
+    std::fs::write(folder.join("board.json"), layout).unwrap();
+    std::fs::write(folder.join("rot.bin"), b"a root of trust").unwrap();
+}
+
+#[test]
+fn the_root_of_trusts_own_program_has_a_package_and_a_set_and_is_no_slots_elsewhere() {
+    let user = User::new();
+    let _service = Service::start(&user);
+    user.does("login --data @service");
+    user.does("catalog create shed --dev");
+    user.does("product create Lamp");
+    firmware(&user);
+    user.refused("board package @rot.image --firmware @nowhere", 6307);
+    user.does("board package @rot.image --firmware @firmware --security-version 2");
+    user.does("device manufacture --folder @engine");
+    user.refused("device rot-update --folder @engine @rot.image", 3511);
+    user.does("image-set create @rot.image");
+    let set = user.json("image-set list")["items"][0]["id"].as_str().unwrap().to_owned();
+    user.does(&format!("image-set download {set} --out @rot.set"));
+    user.refused("device rot-update --folder @engine @rot.image --set @rot.set", 3511);
+    let signed = std::fs::read(user.path("rot.set")).unwrap();
+    let signed = Signed::parse(&signed).unwrap();
+    let set = ImageSet::parse(signed.unchecked_payload()).unwrap();
+    let package = Package::parse(&std::fs::read(user.path("rot.image")).unwrap()).unwrap();
+    let (id, image) = package.image().unwrap();
+    assert_eq!((image.image_type, image.security_version), (ImageType::RootOfTrust, 2));
+    assert!(set.members().any(|member| member.image == id), "what arming asks");
 }

@@ -43,6 +43,7 @@ impl Auth {
         let peer = Peer { address: service.to_owned(), keys };
         let (key, client_key) = client_key()?;
         let device = self.rot.device();
+        let trial = status.trial;
         let status = status_of(status, now.checkpoint_size);
         let request = Request { catalog, device, epoch: now.epoch, client_key, status }.encode()?;
         let digest = Soft.sha256(&[&request]);
@@ -67,6 +68,9 @@ impl Auth {
         };
         let believed = believe(&reply, &expected, sent.elapsed())?;
         self.rot.accept_reply(&reply, &digest)?;
+        if !trial {
+            self.confirm_program();
+        }
         Ok(AuthAnswer::CheckedIn(CheckedIn {
             credential: CredentialBytes { certificate: believed.certificate, key },
             time: believed.time,
@@ -74,6 +78,19 @@ impl Auth {
             target: believed.target.map(|set| set.0),
             peer: PeerBytes::from(&peer),
         }))
+    }
+
+    /// A program of the root of trust itself that is on trial holds once it checked in, in a boot
+    /// of a confirmed set; the trial of a set confirms both when it ends. One that could not be
+    /// confirmed falls back, which costs an update and no check-in.
+    fn confirm_program(&mut self) {
+        if !self.rot.programs().is_ok_and(|programs| programs.is_unconfirmed()) {
+            return;
+        }
+        match self.rot.confirm() {
+            Ok(()) => eprintln!("auth: the root of trust's program is confirmed"),
+            Err(error) => eprintln!("auth: the root of trust's program stays on trial: {error}"),
+        }
     }
 
     fn evidence(
