@@ -6,6 +6,7 @@
 
 use crate::device::Here;
 use crate::error::CliError;
+use crate::event_log;
 use crate::home::{make_passage, read_file, write_file};
 use crate::image::catalog_in_use;
 use crate::keys::{self, Unlock};
@@ -33,6 +34,17 @@ pub enum Command {
     Registers {
         #[command(flatten)]
         measured: Measured,
+    },
+    /// Show what firmware says that it measured, and whether the TPM says the same
+    Events {
+        #[command(flatten)]
+        measured: Measured,
+        /// The registers as `registers --json` printed them elsewhere; otherwise the TPM's
+        #[arg(long, value_name = "FILE", conflicts_with = "tpm")]
+        values: Option<PathBuf>,
+        /// The binary event log, as the kernel gives it to root
+        #[arg(long, value_name = "FILE", default_value = event_log::OF_KERNEL)]
+        log: PathBuf,
     },
     /// Approve a boot as the platform's publisher; needs no service
     Sign {
@@ -88,19 +100,20 @@ struct Shown {
 /// Does it.
 ///
 /// # Errors
-/// The TPM's, those of the key and of files, `RegistersUnreadable`, and why an approval is refused.
+/// The TPM's, those of the key and of files, `RegistersUnreadable`, `BootLogOther`, and why an
+/// approval is refused.
 pub fn run(command: Command, options: &Options) -> Result<()> {
     let out = Output::new(options.json);
     match command {
         Command::Registers { measured: Measured { tpm, registers } } => {
             show(&tpm::registers(&tpm, registers.registers)?, out);
         }
+        Command::Events { measured, values, log } => {
+            event_log::show(&log, &measured.read(values.as_deref())?, out)?;
+        }
         Command::Sign { measured, values, key, out: to, unlock } => {
-            let selection = measured.registers.registers;
-            let registers = match values {
-                Some(file) => chosen(&file, selection)?,
-                None => tpm::registers(&measured.tpm, selection)?,
-            };
+            let registers = measured.read(values.as_deref())?;
+            let selection = registers.selection;
             let key = match key {
                 Some(file) => file,
                 None => {
@@ -122,6 +135,17 @@ pub fn run(command: Command, options: &Options) -> Result<()> {
         }
     }
     Ok(())
+}
+
+impl Measured {
+    /// As a file has them, or the TPM.
+    fn read(&self, file: Option<&Path>) -> Result<Registers> {
+        let selection = self.registers.registers;
+        match file {
+            Some(file) => chosen(file, selection),
+            None => Ok(tpm::registers(&self.tpm, selection)?),
+        }
+    }
 }
 
 /// Approves the boot of this machine for a device that is about to be made in its TPM.

@@ -165,6 +165,12 @@ pub enum CliError {
          craton boot-approval registers --json --registers LIST"
     )]
     RegistersUnreadable(PathBuf),
+    /// Events that lead to other values than the TPM has.
+    #[error(
+        "E6175: the log does not lead to what the TPM has in the registers {0}: something was \
+         measured that is not in it, or it was changed. Do not approve a boot by this log"
+    )]
+    BootLogOther(String),
     /// The TPM says nothing of its maker.
     #[error(
         "E6171: the TPM has no certificate for its P-256 endorsement key (NV index 0x01c0000a). \
@@ -317,6 +323,7 @@ impl CliError {
             Self::ChallengeUnreadable(_) => 6163,
             Self::ChallengeOfOther(_) => 6164,
             Self::RegistersUnreadable(_) => 6170,
+            Self::BootLogOther(_) => 6175,
             Self::TpmCertificateMissing => 6171,
             Self::TpmMakerUnknown(_) => 6172,
             Self::TpmCertificateOther => 6173,

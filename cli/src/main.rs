@@ -13,6 +13,7 @@ mod deployment;
 mod device;
 mod device_group;
 mod error;
+mod event_log;
 mod failure;
 mod home;
 mod image;

@@ -144,6 +144,8 @@ refusals! {
     QuoteShape = 1708,
     /// The quote is over other claims, or other registers.
     QuoteOther = 1709,
+    /// Bytes are no event log of the one form that we read.
+    EventLogShape = 1710,
     /// The slot is not in the state that this step needs.
     SlotState = 1801,
     /// This set failed its trial here before.

@@ -21,6 +21,7 @@ pub mod crypto;
 pub mod dice;
 pub mod endorsement;
 pub mod error;
+pub mod event_log;
 pub mod evidence;
 pub mod failure;
 #[cfg(any(feature = "soft", feature = "compact"))]
