@@ -1,7 +1,7 @@
 //! The bare-metal programs, which are built for another target and stand outside the workspace.
 
 use crate::{needs, step};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use std::path::Path;
 
 const TARGET: &str = "thumbv8m.main-none-eabi";
@@ -35,6 +35,13 @@ pub fn build(root: &Path) -> Result<()> {
     step::run(root, "target of the firmware", &format!("rustup target add {TARGET}"))?;
     let folder = root.join("firmware");
     BUILD.iter().try_for_each(|(name, line)| step::run(&folder, name, line))
+}
+
+/// Builds the firmware and does the main job with the device's root of trust on a virtual board.
+pub fn board(root: &Path) -> Result<()> {
+    ensure!(needs::present("qemu-system-arm"), "there is no emulator: apt install qemu-system-arm");
+    build(root)?;
+    step::run(root, "main job", "cargo run --release --locked -- quickstart --rot firmware")
 }
 
 /// Checks `firmware/`, boots it on an emulated chip, and builds what a virtual board needs; whether

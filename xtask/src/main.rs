@@ -21,6 +21,7 @@ cargo xtask tidy            the house rules: layers, numbers, errors, rules, uns
 cargo xtask licences        what deny.toml says of licences and of banned packages
 cargo xtask test            installs what the tests need (asks first), then runs every check
 cargo xtask ci              the same without a question: this decides a merge
+cargo xtask board           boots a virtual board and does the main job on it, from the build on
 cargo xtask firmware        builds the root of trust for a virtual board, into target/firmware
 cargo xtask fuzz [SECONDS]  every fuzz target for SECONDS each (60); wants the nightly toolchain
 cargo xtask gen [--check]   writes the generated files that are checked in, or compares them
@@ -47,6 +48,7 @@ fn run() -> Result<()> {
         ["licences"] => licences::check(&root),
         ["test"] => test::run(&root, std::env::var("CI").is_ok_and(|ci| ci == "true")),
         ["ci"] => test::run(&root, true),
+        ["board"] => firmware::board(&root),
         ["firmware"] => firmware::build(&root),
         ["fuzz"] => fuzz::run(&root, fuzz::SECONDS_EACH),
         ["fuzz", seconds] => fuzz::run(&root, seconds.parse().context("SECONDS is a number")?),
