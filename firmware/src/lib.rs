@@ -40,3 +40,5 @@ pub mod slot;
 pub mod table;
 #[cfg(target_os = "none")]
 pub mod uart;
+#[cfg(target_os = "none")]
+pub mod watchdog;

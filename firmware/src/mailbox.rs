@@ -32,12 +32,16 @@ fn main() -> ! {
     let (room, out) = unsafe { (&mut *IN.0.get(), &mut *OUT.0.get()) };
     let (mut decoder, mut post) = (Decoder::new(&mut room[..]), Post::new(&mut out[..]));
     loop {
+        if line.is_time() {
+            enter(0); // this side comes round
+        }
         let Some(byte) = line.receive() else {
             line.wait();
             continue;
         };
         if let Some(frame) = decoder.push(byte) {
             post.take(&frame, ask, |bytes| bytes.iter().for_each(|byte| line.send(*byte)));
+            line.drain();
             enter(0); // the reply is on the line
         }
     }

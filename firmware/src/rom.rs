@@ -25,6 +25,7 @@ use craton_firmware::handover::{self, Handover};
 use craton_firmware::map;
 use craton_firmware::table::Table;
 use craton_firmware::uart::Uart;
+use craton_firmware::watchdog;
 use craton_rot::engine::rom::{self, Runtime};
 use craton_rot::platform::SlotFlash as _;
 use craton_rot::slots::{Marks, Slot};
@@ -130,6 +131,7 @@ fn enter_blank(chip: &mut Chip, (slot, marks): (Slot, &Marks)) -> Result<u32> {
 fn start(program: &[u8], token: u32) -> ! {
     let doubt = black_box(token) ^ rom::GO;
     let doubt = ((doubt | doubt.wrapping_neg()).cast_signed() >> 31).cast_unsigned();
+    watchdog::start();
     board::open(doubt);
     let table = program.as_ptr().map_addr(|address| address | black_box(doubt) as usize);
     // SAFETY: the program was signed for this place, or the chip is blank: it begins with its

@@ -19,6 +19,7 @@ use craton_firmware::handover::{self, Handover};
 use craton_firmware::leave::start_other_side;
 use craton_firmware::partition;
 use craton_firmware::table::Rom;
+use craton_firmware::watchdog;
 use craton_rot::engine::{self, Engine, Layer0, Manufacture};
 use craton_rot::mailbox::{Answer, Call, Chip, ENTROPY_SIZE, FRAME_MAX, Runs, serve};
 use craton_rot::{ChipFailure, Error, Result, Start};
@@ -209,8 +210,10 @@ fn main() -> ! {
     start_other_side()
 }
 
-/// Where the gate goes on: `at` is the address of a [`Block`], or 0 once a reply is on the line.
+/// Where the gate goes on: `at` is the address of a [`Block`], or 0 when none is under way: a reply
+/// is on the line, or nothing came.
 extern "C" fn enter(at: u32) -> u32 {
+    watchdog::feed(); // both sides come round
     // SAFETY: as `Cell` says: it is filled, and no other access is under way.
     let device = unsafe { (*DEVICE.0.get()).assume_init_mut() };
     if at == 0 {

@@ -8,6 +8,8 @@ const STATE: usize = 4;
 const CONTROL: usize = 8;
 const INTERRUPTS: usize = 12;
 const DIVISOR: usize = 16;
+/// Clocks of a bit.
+const DIVISION: u32 = 16;
 const SEND_FULL: u32 = 1;
 const RECEIVE_FULL: u32 = 2;
 const SEND: u32 = 1;
@@ -29,7 +31,7 @@ pub struct Uart(());
 
 impl Uart {
     pub(crate) fn start() -> Self {
-        write_register(map::UART + DIVISOR, 16);
+        write_register(map::UART + DIVISOR, DIVISION);
         write_register(map::UART + CONTROL, SEND);
         Self(())
     }
@@ -48,14 +50,29 @@ pub struct Line(());
 const ENABLE: usize = 0xe000_e104;
 const CLEAR: usize = 0xe000_e284;
 const LINE_INTERRUPTS: u32 = 0b1100;
+/// The system timer of the non-secure side, and where its exception is pending: it is never taken,
+/// and ends a wait.
+const TIMER: usize = 0xe000_e010;
+const TIMER_RELOAD: usize = 0xe000_e014;
+/// By the processor's clock, with its exception.
+const TIMER_RUNS: u32 = 0b111;
+/// Less than a second at the board's 20 MHz.
+const TIMER_TICKS: u32 = 0x00ff_ffff;
+const PENDING: usize = 0xe000_ed04;
+const TIMER_PENDS: u32 = 1 << 26;
+const TIMER_CLEAR: u32 = 1 << 25;
+/// Clocks of a byte on the line, start and stop bits with it.
+const BYTE_CLOCKS: u32 = 10 * DIVISION;
 
 impl Line {
     /// Starts it. Its interrupt is never taken: it ends a wait.
     #[must_use]
     pub fn start() -> Self {
-        write_register(map::LINE + DIVISOR, 16);
+        write_register(map::LINE + DIVISOR, DIVISION);
         write_register(map::LINE + CONTROL, SEND | RECEIVE | RECEIVE_INTERRUPT);
         write_register(ENABLE, LINE_INTERRUPTS);
+        write_register(TIMER_RELOAD, TIMER_TICKS);
+        write_register(TIMER, TIMER_RUNS);
         Self(())
     }
 
@@ -65,7 +82,23 @@ impl Line {
         full.then(|| read_register(map::LINE + DATA).to_le_bytes()[0])
     }
 
-    /// Waits until a byte may have come.
+    /// Whether some time passed since this was true last.
+    pub fn is_time(&mut self) -> bool {
+        let pends = read_register(PENDING) & TIMER_PENDS != 0;
+        if pends {
+            write_register(PENDING, TIMER_CLEAR);
+        }
+        pends
+    }
+
+    /// Waits until the last byte left: first the place before the transmitter, which says so, then
+    /// the transmitter, which does not.
+    pub fn drain(&mut self) {
+        let _ = (0..SPINS_MAX).any(|_| read_register(map::LINE + STATE) & SEND_FULL == 0);
+        cortex_m::asm::delay(BYTE_CLOCKS);
+    }
+
+    /// Waits until a byte may have come, or some time passed.
     pub fn wait(&mut self) {
         write_register(map::LINE + INTERRUPTS, 0b1111);
         write_register(CLEAR, LINE_INTERRUPTS);

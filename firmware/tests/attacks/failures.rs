@@ -148,3 +148,60 @@ fn fail_3_a_failure_is_told_once_and_names_the_program() {
     assert_eq!(ChipFailure { component: None, program: None, ..told }, left);
     assert_eq!(rot.take_failure(), Ok(None));
 }
+
+/// An endless loop: `b .`.
+const HANG: [u8; 2] = [0xfe, 0xe7];
+
+fn hangs(at: u32, jumps: bool) -> ChipFailure {
+    let psram = whole();
+    let mut probe = Probe::power_on(&psram);
+    probe.come(place(PROGRAM_RUNTIME, "leave"));
+    probe.hurry(2);
+    probe.debugger.write(at, &HANG).unwrap();
+    if jumps {
+        probe.jump(at);
+    }
+    reset(&mut probe)
+}
+
+#[test]
+fn fail_4_a_hang_of_the_secure_side_resets_the_chip() {
+    let at = place(PROGRAM_RUNTIME, "gate_body");
+    let failure = hangs(at, true);
+    assert_eq!(left(&failure), (Stage::Runtime, Kind::Watchdog, 1));
+    assert_eq!(failure.pc, Some(at - map::CODE as u32));
+}
+
+#[test]
+fn fail_4_a_hang_of_the_other_side_resets_the_chip() {
+    let at = entry(PROGRAM_MAILBOX);
+    let failure = hangs(at, false);
+    assert_eq!(left(&failure), (Stage::Mailbox, Kind::Watchdog, 1));
+    assert_eq!(failure.pc, Some(at - map::NON_SECURE_CODE as u32));
+}
+
+#[test]
+fn fail_4_a_hang_of_the_handler_resets_the_chip_without_a_record() {
+    let psram = whole();
+    let mut probe = Probe::power_on(&psram);
+    let at = entry(PROGRAM_MAILBOX);
+    probe.come(place(PROGRAM_RUNTIME, "leave"));
+    probe.hurry(2);
+    probe.debugger.write(place(PROGRAM_RUNTIME, "NonMaskableInt"), &HANG).unwrap();
+    probe.debugger.write(at, &HANG).unwrap();
+    probe.until_reset();
+    assert_eq!(probe.failure(), None);
+    probe.come(at);
+}
+
+#[test]
+fn fail_4_a_mailbox_that_nobody_asks_does_not_hang() {
+    let psram = whole();
+    let mut probe = Probe::power_on(&psram);
+    probe.come(place(PROGRAM_RUNTIME, "leave"));
+    probe.hurry(4);
+    let mut rot = Mailbox::open(probe.release(), patience()).unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(12));
+    assert!(rot.status().is_ok(), "no reset since the greeting");
+    assert_eq!(rot.take_failure(), Ok(None));
+}

@@ -256,7 +256,7 @@ impl Psram {
     fn power_on_plugged(&self, more: String) -> Board {
         let counts = self.folder.path().join("counts");
         let plugin = format!("{},to={}{more}", counter().display(), counts.display());
-        self.power_on_with(&["-icount", "shift=0,sleep=off", "-plugin", &plugin])
+        self.power_on_with(&["-icount", "shift=0", "-plugin", &plugin])
     }
 
     /// The board's emulator, with this as the program of its ROM; it is not started yet. Unless the

@@ -88,33 +88,60 @@ fn lived(program: &str, except: &[usize]) -> (u64, u64) {
     let stack = address(program, "__sheap")..address(program, "_stack_start");
     let size = stack.len();
     let mut board = psram.power_on_watching(stack, except);
-    let mut line = Line::open(board.line(), patience()).unwrap();
-    let said = |board: &Board, step: &str| {
+    live(&mut board, |board, step| {
         println!("figure: {program}: stack of {size}, used until {step}: {}", deepest(board));
-    };
-    said(&board, "hello");
+    });
+    (deepest(&board), size as u64)
+}
+
+/// The whole life of a device on a blank board; `said` hears which step is done.
+fn live(board: &mut Board, said: impl Fn(&Board, &str)) {
+    let mut line = Line::open(board.line(), patience()).unwrap();
+    let said = |step: &str| said(board, step);
+    said("hello");
     let section = platform_section(false);
     line.manufacture(&manufacture(&section)).unwrap();
-    said(&board, "manufacture");
+    said("manufacture");
     let mut rot = Mailbox::of(line).unwrap();
     rot.claim(CODE, &owner_section(false)).unwrap();
-    said(&board, "claim");
+    said("claim");
     let mut rot = rot.restart(Start::Normal).unwrap();
-    said(&board, "resume");
+    said("resume");
     let apps: Vec<(ComponentId, u64)> = (1..16).map(|id| (ComponentId([id; 16]), 1)).collect();
     let (set, images) = (set(&apps), apps.iter().map(|(id, v)| measured(*id, *v)));
     let images: Vec<_> = images.collect();
     let next = NextLayer { runtime: measured(RUNTIME, 1), set: Some(&set), images: &images };
     rot.boot(&next).unwrap();
-    said(&board, "boot of 15 apps");
+    said("boot of 15 apps");
     rot.confirm().unwrap();
     report(&mut rot).unwrap();
-    said(&board, "a token");
+    said("a token");
     let request = Digest([9; 32]);
     let address = Address { catalog: catalog(false), device: rot.device(), epoch: 1, request };
     rot.accept_reply(&reply(address, 5, Some(7)), &request).unwrap();
-    said(&board, "a reply");
-    (deepest(&board), size as u64)
+    said("a reply");
+}
+
+/// What the watchdog waits for, in instructions, if the chip does one in each clock of its 20 MHz.
+const WATCHDOG: u64 = 20 * 20_000_000;
+
+#[test]
+fn fail_4_no_command_comes_near_the_time_of_the_watchdog() {
+    let package = package_with(PLATFORM_PUBLISHER, &root_of_trust(), |_| ());
+    let psram = Psram::blank(&package);
+    let end = address(PROGRAM_RUNTIME, "gate_end");
+    let mut board = psram.power_on_counting(&[ENTERED, end]);
+    let longest = |board: &Board| {
+        let (entered, left) = (at(board, ENTERED), at(board, end));
+        // A reset ends a call without its end: each end belongs to the last entry before it.
+        let entry = |end: &u64| entered.iter().rev().find(|from| *from < end).copied();
+        left.iter().filter_map(|end| Some(end - entry(end)?)).max().unwrap()
+    };
+    live(&mut board, |board, step| {
+        println!("figure: the longest command until {step}: {} instructions", longest(board));
+    });
+    let longest = longest(&board);
+    assert!(longest > 20_000_000 && 3 * longest < WATCHDOG);
 }
 
 #[test]
