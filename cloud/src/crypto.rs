@@ -1,8 +1,9 @@
 //! The algorithms of `craton_trust` by aws-lc-rs.
 
 use aws_lc_rs::{digest, hmac, signature};
-use craton_trust::crypto::{Crypto, Signature};
-use craton_trust::{Digest, Error, PublicKey};
+use craton_trust::crypto::{Crypto, RunningSha256, Signature};
+use craton_trust::key::LmsPublicKey;
+use craton_trust::{Digest, Error, PublicKey, lms};
 
 /// aws-lc-rs.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,6 +42,34 @@ impl Crypto for AwsLc {
         let key = key.map_err(|_| Error::KeyInvalid)?;
         let digest = hash_of(&digest::SHA256, parts);
         key.verify_digest_sig(&digest, signature).map_err(|_| Error::SignatureInvalid)
+    }
+
+    fn lms_root(
+        &self,
+        key: &LmsPublicKey,
+        parts: &[&[u8]],
+        signature: &lms::Signature,
+    ) -> Result<lms::Root, Error> {
+        lms::root::<Running>(key, parts, signature)
+    }
+}
+
+/// SHA-256 in pieces.
+struct Running(digest::Context);
+
+impl RunningSha256 for Running {
+    fn new() -> Self {
+        Self(digest::Context::new(&digest::SHA256))
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(self) -> [u8; 32] {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(self.0.finish().as_ref());
+        hash
     }
 }
 
@@ -113,8 +142,15 @@ mod tests {
         signature[3] ^= 1;
         let refused = AwsLc.es256_verify(&key.public_key(), &parts, &signature);
         assert_eq!(refused, Err(Error::SignatureInvalid));
+        let key = LmsPublicKey { id: [7; 16], root: [8; 24] };
+        let mut signature = [0x5a; lms::SIGNATURE_SIZE];
+        signature[..12].copy_from_slice(&[0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 7]);
+        signature[1260..1264].copy_from_slice(&[0, 0, 0, 11]);
+        let root = AwsLc.lms_root(&key, &parts, &signature);
+        assert!(root.is_ok());
+        assert_eq!(root, Soft.lms_root(&key, &parts, &signature));
         let no_point = PublicKey([1; 64]);
-        let refused = AwsLc.es256_verify(&no_point, &parts, &signature);
+        let refused = AwsLc.es256_verify(&no_point, &parts, &[1; 64]);
         assert_eq!(refused, Err(Error::KeyInvalid));
     }
 }

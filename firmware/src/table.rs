@@ -6,7 +6,8 @@
 use crate::map;
 use core::ptr;
 use craton_trust::crypto::{Crypto, KeyedCrypto, Signature, Signer};
-use craton_trust::{Digest, Error, PublicKey};
+use craton_trust::key::LmsPublicKey;
+use craton_trust::{Digest, Error, PublicKey, lms};
 use zeroize::Zeroize as _;
 
 /// A part of a message.
@@ -27,7 +28,7 @@ pub struct Parts {
 
 /// The most parts of a message: twice what any caller has.
 const PARTS_MAX: usize = 8;
-const MAGIC: [u8; 8] = *b"craton\x01t";
+const MAGIC: [u8; 8] = *b"craton\x02t";
 
 // SAFETY: of each: parts are readable, places to write to are writable and read by nobody
 // else, for the time of the call.
@@ -38,6 +39,9 @@ type Sha512 = unsafe extern "C" fn(Parts, *mut [u8; 64]);
 type HmacSha512 = unsafe extern "C" fn(Part, Parts, *mut [u8; 64]);
 // SAFETY: as above.
 type Es256Verify = unsafe extern "C" fn(*const [u8; 64], Parts, *const [u8; 64]) -> u32;
+// SAFETY: as above.
+type LmsRoot =
+    unsafe extern "C" fn(*const LmsPublicKey, Parts, *const lms::Signature, *mut lms::Root) -> u32;
 // SAFETY: as above.
 type Es256Public = unsafe extern "C" fn(*const [u8; 32], *mut [u8; 64]) -> u32;
 // SAFETY: as above.
@@ -52,6 +56,7 @@ pub struct Table {
     sha512: Sha512,
     hmac_sha512: HmacSha512,
     es256_verify: Es256Verify,
+    lms_root: LmsRoot,
     es256_public: Es256Public,
     es256_sign: Es256Sign,
 }
@@ -70,6 +75,7 @@ impl Table {
             sha512: sha512::<C>,
             hmac_sha512: hmac_sha512::<C>,
             es256_verify: es256_verify::<C>,
+            lms_root: lms_root::<C>,
             es256_public: es256_public::<C>,
             es256_sign: es256_sign::<C>,
         }
@@ -128,6 +134,19 @@ unsafe extern "C" fn es256_verify<C: KeyedCrypto + Default>(
         with_parts(parts, |parts| C::default().es256_verify(&key, parts, &*signature))
     };
     code(verdict)
+}
+
+unsafe extern "C" fn lms_root<C: KeyedCrypto + Default>(
+    key: *const LmsPublicKey,
+    parts: Parts,
+    signature: *const lms::Signature,
+    out: *mut lms::Root,
+) -> u32 {
+    // SAFETY: the table's contract.
+    unsafe {
+        let root = with_parts(parts, |parts| C::default().lms_root(&*key, parts, &*signature));
+        code(root.map(|root| *out = root))
+    }
 }
 
 unsafe extern "C" fn es256_public<C: KeyedCrypto + Default>(
@@ -230,6 +249,21 @@ impl Crypto for Rom {
             (self.0.es256_verify)(&raw const key.0, parts, signature)
         });
         verdict(code, Error::SignatureInvalid)
+    }
+
+    fn lms_root(
+        &self,
+        key: &LmsPublicKey,
+        parts: &[&[u8]],
+        signature: &lms::Signature,
+    ) -> craton_trust::error::Result<lms::Root> {
+        let mut root = [0u8; lms::ROOT_SIZE];
+        // SAFETY: as above.
+        let code = passed(parts, |parts| unsafe {
+            (self.0.lms_root)(key, parts, signature, &raw mut root)
+        });
+        verdict(code, Error::SignatureInvalid)?;
+        Ok(root)
     }
 }
 

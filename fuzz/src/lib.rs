@@ -4,12 +4,16 @@
 use craton_trust::Digest;
 use craton_trust::crypto::{Crypto, KeyedCrypto, Signature};
 use craton_trust::error::Result;
-use craton_trust::key::PublicKey;
+use craton_trust::key::{LmsPublicKey, PublicKey};
+use craton_trust::lms;
 use craton_trust::signed::Signed;
 use craton_trust::soft::{Soft, SoftKey};
 
 /// Any key: [`Believing`] believes it.
 pub const KEY: PublicKey = PublicKey([7; 64]);
+
+/// Any LMS key.
+pub const LMS_KEY: LmsPublicKey = LmsPublicKey { id: [7; 16], root: [8; 24] };
 
 /// The devices' algorithms, but every signature verifies.
 pub struct Believing;
@@ -29,6 +33,10 @@ impl Crypto for Believing {
 
     fn es256_verify(&self, _: &PublicKey, _: &[&[u8]], _: &Signature) -> Result<()> {
         Ok(())
+    }
+
+    fn lms_root(&self, key: &LmsPublicKey, _: &[&[u8]], _: &lms::Signature) -> Result<lms::Root> {
+        Ok(key.root)
     }
 }
 

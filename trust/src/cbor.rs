@@ -222,10 +222,10 @@ impl<'b> Reader<'b> {
 
     /// The bytes of the next item, which is passed over.
     pub fn raw(&mut self) -> Result<&'b [u8]> {
-        let from = self.decoder.position();
-        self.decoder.skip().map_err(invalid)?;
-        let to = self.decoder.position();
-        self.decoder.input().get(from..to).ok_or(Error::CborMalformed)
+        let (bytes, from) = (self.decoder.input(), self.decoder.position());
+        let to = item(bytes, from, 0).map_err(|_| Error::FieldInvalid)?;
+        self.decoder.set_position(to);
+        bytes.get(from..to).ok_or(Error::CborMalformed)
     }
 
     /// The bytes that were not read yet.

@@ -1,8 +1,9 @@
 //! COSE_Sign1 (RFC 9052 §4.2) in the one shape we accept: protected `{1: alg, 4: key id}`, nothing
-//! unprotected, ES256.
+//! unprotected, ES256 or, over the kinds that a platform's root or publisher signs, HSS/LMS.
 //!
-//! Rule SIG-1: every kind of object has its own `external_aad`, so that a signature over one kind
-//! never verifies as another.
+//! Rules: SIG-1 every kind of object has its own `external_aad`, so that a signature over one kind
+//! never verifies as another; SIG-4 a signature is verified by the algorithm that it names, and by
+//! a key of that algorithm only.
 //!
 //! ECDSA is malleable: (r, n − s) verifies wherever (r, s) does, and both verifiers we use take
 //! either. It is harmless here because nothing is named or counted by the bytes of a signature:
@@ -10,9 +11,10 @@
 
 use crate::cbor::{Reader, Writer};
 use crate::copy::copy;
-use crate::crypto::{Crypto, Signature, Signer};
+use crate::crypto::{By, Crypto, Signature, Signer};
 use crate::error::{Error, Result};
-use crate::key::{ES256, KEY_ID_SIZE, PublicKey};
+use crate::key::{ES256, HSS_LMS, KEY_ID_SIZE, LmsPublicKey, PublicKey};
+use crate::lms;
 
 /// The kind of a signed object; its `external_aad` (SIG-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,22 +63,38 @@ impl Kind {
             Self::DiceCertificate => b"",
         }
     }
+
+    /// Whether LMS keys sign such objects: those of a platform's root and publisher (STORE-8).
+    const fn takes_lms(self) -> bool {
+        matches!(self, Self::TrustStore | Self::Image)
+    }
 }
 
-/// Bytes of a detached [`Sign1`].
+/// Bytes of a detached [`Sign1`] by ES256.
 pub const SIGN1_SIZE: usize = 83;
+/// Bytes of a detached [`Sign1`] by HSS/LMS.
+pub const LMS_SIGN1_SIZE: usize = 1525;
 
-/// Bytes of the protected header: `{1: -7, 4: h'8 bytes'}`.
+/// Bytes of the protected header of ES256: `{1: -7, 4: h'8 bytes'}`.
 const PROTECTED_SIZE: usize = 13;
+/// Bytes of that of HSS/LMS: `{1: -46, 4: h'8 bytes'}`.
+const LMS_PROTECTED_SIZE: usize = 14;
 
 /// One signature. The payload is beside it (detached) or inside (attached).
 #[derive(Clone, Copy, Debug)]
 pub struct Sign1<'b> {
     protected: &'b [u8],
     payload: Option<&'b [u8]>,
-    signature: &'b Signature,
+    signature: Bytes<'b>,
     /// The hint that names the signer's key.
     pub key_id: [u8; KEY_ID_SIZE],
+}
+
+/// A signature's bytes, by the algorithm that its header names.
+#[derive(Clone, Copy, Debug)]
+enum Bytes<'b> {
+    Es256(&'b Signature),
+    Lms(&'b lms::Signature),
 }
 
 impl<'b> Sign1<'b> {
@@ -88,16 +106,19 @@ impl<'b> Sign1<'b> {
         let shape = |_| Error::CoseShape;
         let mut reader = Reader::new(bytes)?;
         reader.array(4).map_err(shape)?;
-        let protected = reader.bytes(PROTECTED_SIZE).map_err(shape)?;
+        let protected = reader.bytes(LMS_PROTECTED_SIZE).map_err(shape)?;
         reader.map(0).map_err(shape)?;
         let payload = reader.optional(|r| r.bytes(usize::MAX)).map_err(shape)?;
-        let signature = reader.fixed_in_place().map_err(shape)?;
+        let signature = reader.bytes(lms::SIGNATURE_SIZE).map_err(shape)?;
         let mut header = Reader::new(protected).map_err(shape)?;
         header.map(2).map_err(shape)?;
         header.key(1).map_err(shape)?;
-        if header.i64().map_err(shape)? != ES256 {
-            return Err(Error::AlgorithmMismatch);
-        }
+        let signature = match header.i64().map_err(shape)? {
+            ES256 => signature.try_into().map(Bytes::Es256),
+            HSS_LMS => signature.try_into().map(Bytes::Lms),
+            _ => return Err(Error::AlgorithmMismatch),
+        };
+        let signature = signature.map_err(|_| Error::CoseShape)?;
         header.key(4).map_err(shape)?;
         let key_id = header.fixed::<KEY_ID_SIZE>().map_err(shape)?;
         header.end().map_err(shape)?;
@@ -105,10 +126,11 @@ impl<'b> Sign1<'b> {
         Ok(Self { protected, payload, signature, key_id })
     }
 
-    /// Verifies a detached signature over `payload`.
+    /// Verifies a detached signature by ES256 over `payload`.
     ///
     /// # Errors
-    /// `CoseShape` if a payload is inside, `SignatureInvalid`, `KeyInvalid`.
+    /// `CoseShape` if a payload is inside, `AlgorithmMismatch` for another algorithm,
+    /// `SignatureInvalid`, `KeyInvalid`.
     pub fn verify(
         &self,
         crypto: &impl Crypto,
@@ -119,13 +141,49 @@ impl<'b> Sign1<'b> {
         if self.payload.is_some() {
             return Err(Error::CoseShape);
         }
-        over(self.protected, kind, payload, |parts| crypto.es256_verify(key, parts, self.signature))
+        let Bytes::Es256(signature) = self.signature else {
+            return Err(Error::AlgorithmMismatch); // SIG-4
+        };
+        over(self.protected, kind, payload, |parts| crypto.es256_verify(key, parts, signature))
+    }
+
+    /// Verifies a detached signature by HSS/LMS over `payload`.
+    ///
+    /// # Errors
+    /// As [`Sign1::verify`]; `AlgorithmMismatch` for a kind that no LMS key signs, too.
+    pub fn verify_lms(
+        &self,
+        crypto: &impl Crypto,
+        kind: Kind,
+        key: &LmsPublicKey,
+        payload: &[&[u8]],
+    ) -> Result<()> {
+        if self.payload.is_some() {
+            return Err(Error::CoseShape);
+        }
+        let Bytes::Lms(signature) = self.signature else {
+            return Err(Error::AlgorithmMismatch); // SIG-4
+        };
+        self.check_kind(kind)?;
+        over(self.protected, kind, payload, |parts| crypto.lms_verify(key, parts, signature))
+    }
+
+    /// Refuses an algorithm that signs no object of this kind, whoever signed: what nobody may need
+    /// is not passed over.
+    ///
+    /// # Errors
+    /// `AlgorithmMismatch`.
+    pub fn check_kind(&self, kind: Kind) -> Result<()> {
+        match self.signature {
+            Bytes::Lms(_) if !kind.takes_lms() => Err(Error::AlgorithmMismatch),
+            _ => Ok(()),
+        }
     }
 
     /// Verifies an attached signature and returns the payload it covers.
     ///
     /// # Errors
-    /// `CoseShape` if no payload is inside, `SignatureInvalid`, `KeyInvalid`.
+    /// `CoseShape` if no payload is inside, `AlgorithmMismatch`, `SignatureInvalid`, `KeyInvalid`.
     pub fn verify_attached(
         &self,
         crypto: &impl Crypto,
@@ -133,9 +191,10 @@ impl<'b> Sign1<'b> {
         key: &PublicKey,
     ) -> Result<&'b [u8]> {
         let payload = self.payload.ok_or(Error::CoseShape)?;
-        over(self.protected, kind, &[payload], |parts| {
-            crypto.es256_verify(key, parts, self.signature)
-        })?;
+        let Bytes::Es256(signature) = self.signature else {
+            return Err(Error::AlgorithmMismatch); // SIG-4
+        };
+        over(self.protected, kind, &[payload], |parts| crypto.es256_verify(key, parts, signature))?;
         Ok(payload)
     }
 
@@ -146,7 +205,7 @@ impl<'b> Sign1<'b> {
     }
 }
 
-/// Signs `payload` detached, into `out`; returns the bytes written.
+/// Signs `payload` detached by ES256, into `out`; returns the bytes written.
 ///
 /// # Errors
 /// `BufferTooSmall`, or the signer's.
@@ -158,10 +217,49 @@ pub fn sign<'o>(
     out: &'o mut [u8],
 ) -> Result<&'o [u8]> {
     let (protected, signature) = signature(crypto, signer, kind, payload)?;
+    detached(&protected, &signature, out)
+}
+
+/// Signs `payload` detached, by either algorithm, into `out`; returns the bytes written,
+/// [`LMS_SIGN1_SIZE`] at most.
+///
+/// # Errors
+/// `BufferTooSmall`, `AlgorithmMismatch` for a kind that no LMS key signs, or the signer's.
+pub fn sign_by<'o>(
+    crypto: &impl Crypto,
+    by: By<'_>,
+    kind: Kind,
+    payload: &[&[u8]],
+    out: &'o mut [u8],
+) -> Result<&'o [u8]> {
+    let signer = match by {
+        By::Es256(signer) => return sign(crypto, signer, kind, payload, out),
+        By::Lms(_) if !kind.takes_lms() => return Err(Error::AlgorithmMismatch),
+        By::Lms(signer) => signer,
+    };
+    let mut protected = [0u8; LMS_PROTECTED_SIZE];
+    write_protected(HSS_LMS, &by.key_id(crypto), &mut protected)?;
+    let signature = over(&protected, kind, payload, |parts| signer.sign(parts))?;
+    detached(&protected, &signature, out)
+}
+
+/// Bytes of a detached [`Sign1`] as a byte string, so that who writes one knows before it is made.
+pub(crate) const fn sign1_item_size(by: By<'_>) -> usize {
+    match by {
+        By::Es256(_) => 2 + SIGN1_SIZE,
+        By::Lms(_) => 3 + LMS_SIGN1_SIZE,
+    }
+}
+
+fn detached<'o>(protected: &[u8], signature: &[u8], out: &'o mut [u8]) -> Result<&'o [u8]> {
     let mut writer = Writer::new(out);
-    writer.array(4)?.bytes(&protected)?.map(0)?.null()?.bytes(&signature)?;
+    writer.array(4)?.bytes(protected)?.map(0)?.null()?.bytes(signature)?;
     let length = writer.length();
     out.get(..length).ok_or(Error::BufferTooSmall)
+}
+
+fn write_protected(algorithm: i64, key_id: &[u8; KEY_ID_SIZE], out: &mut [u8]) -> Result<()> {
+    Writer::new(out).map(2)?.i64(1)?.i64(algorithm)?.i64(4)?.bytes(key_id).map(|_| ())
 }
 
 /// Signs `payload` attached, into `out`; returns the bytes written.
@@ -190,7 +288,7 @@ fn signature(
 ) -> Result<([u8; PROTECTED_SIZE], Signature)> {
     let mut protected = [0u8; PROTECTED_SIZE];
     let key_id = signer.public_key().key_id(crypto);
-    Writer::new(&mut protected).map(2)?.i64(1)?.i64(ES256)?.i64(4)?.bytes(&key_id)?;
+    write_protected(ES256, &key_id, &mut protected)?;
     let signature = over(&protected, kind, payload, |parts| signer.sign(parts))?;
     Ok((protected, signature))
 }

@@ -68,6 +68,10 @@ refusals! {
     CoseShape = 1107,
     /// The role has no keys in this section.
     RoleEmpty = 1108,
+    /// The role is hybrid, and too few of its keys of one algorithm signed.
+    HybridUnmet = 1109,
+    /// The LMS key is of another parameter set than the one that is believed.
+    LmsSetUnknown = 1110,
     /// The section is of the other kind (platform, owner).
     SectionKind = 1201,
     /// The successor's version is not the old one plus one.

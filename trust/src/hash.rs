@@ -1,6 +1,7 @@
 //! SHA-2 and HMAC over parts, by sha2, for every implementation of [`crate::crypto::Crypto`] here.
 //! A hash wipes its state when it is done: what it hashed may have been a secret.
 
+use crate::crypto::RunningSha256;
 use sha2::digest::Output;
 use sha2::{Digest, Sha256, Sha512};
 use zeroize::Zeroize as _;
@@ -22,10 +23,46 @@ pub(crate) fn hmac_sha512(key: &[u8], parts: &[&[u8]]) -> [u8; 64] {
     hmac::<Sha512>(&mut [0; 128], key, parts).into()
 }
 
+/// A hash in pieces. Nothing of it is taken into who calls it: a ROM has it once.
+pub(crate) struct Running<H>(H);
+
+/// That of SHA-256.
+pub(crate) type RunningSha2 = Running<Sha256>;
+
+impl<H: Digest> Running<H> {
+    fn begun() -> Self {
+        Self(H::new())
+    }
+
+    #[inline(never)]
+    fn take(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    #[inline(never)]
+    fn end(self) -> Output<H> {
+        self.0.finalize()
+    }
+}
+
+impl RunningSha256 for Running<Sha256> {
+    fn new() -> Self {
+        Self::begun()
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        self.take(bytes);
+    }
+
+    fn finish(self) -> [u8; 32] {
+        self.end().into()
+    }
+}
+
 fn over<H: Digest>(parts: &[&[u8]]) -> Output<H> {
-    let mut hash = H::new();
-    parts.iter().for_each(|part| hash.update(part));
-    hash.finalize()
+    let mut hash = Running::<H>::begun();
+    parts.iter().for_each(|part| hash.take(part));
+    hash.end()
 }
 
 /// RFC 2104. `block` is one block of the hash, all zeros.
@@ -37,17 +74,17 @@ fn hmac<H: Digest>(block: &mut [u8], key: &[u8], parts: &[&[u8]]) -> Output<H> {
     } else {
         block.iter_mut().zip(key).for_each(|(place, byte)| *place = *byte);
     }
-    let mut inner = H::new();
+    let mut inner = Running::<H>::begun();
     // The padded blocks are the key to whoever reads them: there is one, and it is wiped.
     block.iter_mut().for_each(|byte| *byte ^= 0x36);
-    inner.update(&*block);
-    parts.iter().for_each(|part| inner.update(part));
-    let mut outer = H::new();
+    inner.take(block);
+    parts.iter().for_each(|part| inner.take(part));
+    let mut outer = Running::<H>::begun();
     block.iter_mut().for_each(|byte| *byte ^= 0x36 ^ 0x5c);
-    outer.update(&*block);
+    outer.take(block);
     block.zeroize();
-    outer.update(inner.finalize());
-    outer.finalize()
+    outer.take(&inner.end());
+    outer.end()
 }
 
 #[cfg(all(test, feature = "compact"))]

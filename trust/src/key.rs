@@ -5,11 +5,15 @@ use crate::copy::join;
 use crate::crypto::Crypto;
 use crate::error::{Error, Result};
 use crate::id::DeviceId;
+use crate::lms;
 use core::fmt;
 
-/// COSE algorithm identifier of ES256 (RFC 9053). ML-DSA-65 (-49, RFC 9964) and HSS-LMS (-46, RFC
-/// 8778) have their place here when their verifiers arrive.
+/// COSE algorithm identifier of ES256 (RFC 9053). ML-DSA-65 (-49, RFC 9964) has its place here when
+/// its verifier arrives.
 pub const ES256: i64 = -7;
+
+/// COSE algorithm identifier of HSS/LMS (RFC 8778).
+pub const HSS_LMS: i64 = -46;
 
 /// Bytes of an encoded [`PublicKey`].
 pub const COSE_KEY_SIZE: usize = 77;
@@ -51,23 +55,20 @@ impl PublicKey {
     /// # Errors
     /// As [`PublicKey::from_cose`].
     pub fn read(reader: &mut Reader<'_>) -> Result<Self> {
-        let shape = |_| Error::KeyInvalid;
-        reader.map(5).map_err(shape)?;
-        reader.key(1).map_err(shape)?;
-        reader.key(2).map_err(shape)?;
-        reader.key(3).map_err(shape)?;
-        if reader.i64().map_err(shape)? != ES256 {
-            return Err(Error::AlgorithmMismatch);
-        }
-        reader.key(-1).map_err(shape)?;
-        reader.key(1).map_err(shape)?;
-        reader.key(-2).map_err(shape)?;
-        let x = reader.fixed_in_place::<32>().map_err(shape)?;
-        reader.key(-3).map_err(shape)?;
-        let y = reader.fixed_in_place::<32>().map_err(shape)?;
-        let mut both = [0u8; 64];
-        join(&mut both, &[x, y]);
-        Ok(Self(both))
+        // A canonical item has one encoding: its bytes are compared, in the order of what is said.
+        let rest =
+            reader.raw()?.strip_prefix(&[0xa5, 0x01, 0x02, 0x03]).ok_or(Error::KeyInvalid)?;
+        let rest = rest.strip_prefix(&[0x26]).ok_or(Error::AlgorithmMismatch)?;
+        let coordinates = |rest: &[u8]| {
+            let (x, rest) =
+                rest.strip_prefix(&[0x20, 0x01, 0x21, 0x58, 0x20])?.split_first_chunk()?;
+            let y: &[u8; 32] = rest.strip_prefix(&FORM_TO_Y)?.try_into().ok()?;
+            let x: &[u8; 32] = x;
+            let mut both = [0u8; 64];
+            join(&mut both, &[x, y]);
+            Some(Self(both))
+        };
+        coordinates(rest).ok_or(Error::KeyInvalid)
     }
 
     /// From bytes that [`PublicKey::read`] has taken before: only the coordinates are read.
@@ -91,9 +92,7 @@ impl PublicKey {
     /// The hint by which a signature names this key.
     #[must_use]
     pub fn key_id(&self, crypto: &impl Crypto) -> [u8; KEY_ID_SIZE] {
-        let mut id = [0u8; KEY_ID_SIZE];
-        join(&mut id, &[&crypto.sha256(&[&self.to_cose()]).0]);
-        id
+        key_id(crypto, &self.to_cose())
     }
 
     /// The device whose identity this key is.
@@ -128,6 +127,104 @@ impl fmt::Debug for PublicKey {
     }
 }
 
+/// Bytes of an encoded [`LmsPublicKey`].
+pub const LMS_COSE_KEY_SIZE: usize = 61;
+
+/// The key of a tree of hashes, of the one set that is believed here ([`lms::SET`]).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(C)] // a ROM's table passes it on
+pub struct LmsPublicKey {
+    /// What makes every hash of the tree one of this tree.
+    pub id: [u8; lms::ID_SIZE],
+    /// The top of the tree.
+    pub root: lms::Root,
+}
+
+/// Before the key's bytes (RFC 8778 §4): `{1: 5, 3: -46, -1: h'52 bytes'}`.
+const LMS_HEAD: [u8; 9] = [0xa3, 0x01, 0x05, 0x03, 0x38, 0x2d, 0x20, 0x58, 0x34];
+
+impl LmsPublicKey {
+    /// The HSS key (RFC 8554 §6.1): levels, types, identifier, root.
+    #[must_use]
+    pub fn to_hss(&self) -> [u8; lms::KEY_SIZE] {
+        let mut hss = [0u8; lms::KEY_SIZE];
+        join(&mut hss, &[&lms::SET, &self.id, &self.root]);
+        hss
+    }
+
+    /// Reads an HSS key.
+    ///
+    /// # Errors
+    /// `LmsSetUnknown` for another set, more levels, or another size.
+    pub fn from_hss(hss: &[u8]) -> Result<Self> {
+        let key = |rest: &[u8]| {
+            let (id, root) = rest.split_first_chunk()?;
+            Some(Self { id: *id, root: root.try_into().ok()? })
+        };
+        hss.strip_prefix(&lms::SET).and_then(key).ok_or(Error::LmsSetUnknown)
+    }
+
+    /// The COSE_Key: `{1: 5, 3: -46, -1: key}`.
+    #[must_use]
+    pub fn to_cose(&self) -> [u8; LMS_COSE_KEY_SIZE] {
+        let mut cose = [0u8; LMS_COSE_KEY_SIZE];
+        join(&mut cose, &[&LMS_HEAD, &self.to_hss()]);
+        cose
+    }
+
+    /// Reads the one form that [`LmsPublicKey::to_cose`] writes.
+    ///
+    /// # Errors
+    /// As [`LmsPublicKey::read`].
+    pub fn from_cose(bytes: &[u8]) -> Result<Self> {
+        let mut reader = Reader::new(bytes)?;
+        let key = Self::read(&mut reader)?;
+        reader.end()?;
+        Ok(key)
+    }
+
+    /// Reads a COSE_Key in place.
+    ///
+    /// # Errors
+    /// `AlgorithmMismatch` for another algorithm, `LmsSetUnknown` for another set, `KeyInvalid` for
+    /// another form.
+    pub fn read(reader: &mut Reader<'_>) -> Result<Self> {
+        // A canonical item has one encoding: its bytes are compared, in the order of what is said.
+        let rest =
+            reader.raw()?.strip_prefix(&[0xa3, 0x01, 0x05, 0x03]).ok_or(Error::KeyInvalid)?;
+        let rest = rest.strip_prefix(&[0x38, 0x2d, 0x20]).ok_or(Error::AlgorithmMismatch)?;
+        Self::from_hss(rest.strip_prefix(&[0x58, 0x34]).ok_or(Error::LmsSetUnknown)?)
+    }
+
+    /// From bytes that [`LmsPublicKey::read`] has taken before.
+    pub(crate) fn of_form(cose: &[u8; LMS_COSE_KEY_SIZE]) -> Self {
+        let mut key = Self { id: [0; lms::ID_SIZE], root: [0; lms::ROOT_SIZE] };
+        let (_, rest) = cose.split_at(LMS_HEAD.len() + lms::SET.len());
+        let (id, root) = rest.split_at(lms::ID_SIZE);
+        join(&mut key.id, &[id]);
+        join(&mut key.root, &[root]);
+        key
+    }
+
+    /// The hint by which a signature names this key.
+    #[must_use]
+    pub fn key_id(&self, crypto: &impl Crypto) -> [u8; KEY_ID_SIZE] {
+        key_id(crypto, &self.to_cose())
+    }
+}
+
+impl fmt::Debug for LmsPublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LmsPublicKey({:02x}{:02x}…)", self.root[0], self.root[1])
+    }
+}
+
+fn key_id(crypto: &impl Crypto, cose: &[u8]) -> [u8; KEY_ID_SIZE] {
+    let mut id = [0u8; KEY_ID_SIZE];
+    join(&mut id, &[&crypto.sha256(&[cose]).0]);
+    id
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,5 +241,40 @@ mod tests {
         other_curve[6] = 0x02;
         assert_eq!(PublicKey::from_cose(&other_curve), Err(Error::KeyInvalid));
         assert_eq!(PublicKey::from_sec1(&[4; 64]), Err(Error::KeyInvalid));
+    }
+
+    #[test]
+    fn an_lms_key_round_trips_and_every_other_form_is_refused() {
+        let key = LmsPublicKey { id: [7; 16], root: [8; 24] };
+        let cose = key.to_cose();
+        assert_eq!(LmsPublicKey::from_cose(&cose), Ok(key));
+        assert_eq!(LmsPublicKey::of_form(&cose), key);
+        for bit in 0..21 * 8 {
+            let mut other = cose;
+            other[bit / 8] ^= 1 << (bit % 8);
+            assert!(LmsPublicKey::from_cose(&other).is_err(), "bit {bit}");
+        }
+        let mut other_algorithm = cose;
+        other_algorithm[5] = 0x2e;
+        assert_eq!(LmsPublicKey::from_cose(&other_algorithm), Err(Error::AlgorithmMismatch));
+        let mut other_kind = cose;
+        other_kind[2] = 0x02;
+        assert_eq!(LmsPublicKey::from_cose(&other_kind), Err(Error::KeyInvalid));
+        assert_eq!(PublicKey::from_cose(&cose), Err(Error::KeyInvalid));
+    }
+
+    /// Two levels, another height, other digits, hashes of 32 bytes, and the lengths beside.
+    #[test]
+    fn an_lms_key_of_another_set_is_lms_set_unknown() {
+        let hss = LmsPublicKey { id: [7; 16], root: [8; 24] }.to_hss();
+        for (place, other) in [(3, 0), (3, 2), (7, 0x0a), (7, 0x0c), (7, 6), (11, 8), (11, 3)] {
+            let mut hss = hss;
+            hss[place] = other;
+            assert_eq!(LmsPublicKey::from_hss(&hss), Err(Error::LmsSetUnknown));
+        }
+        assert_eq!(LmsPublicKey::from_hss(&hss[..51]), Err(Error::LmsSetUnknown));
+        assert_eq!(LmsPublicKey::from_hss(&[&hss[..], &[0]].concat()), Err(Error::LmsSetUnknown));
+        let longer = [&LMS_HEAD[..8], &[53], &hss, &[0]].concat();
+        assert_eq!(LmsPublicKey::from_cose(&longer), Err(Error::LmsSetUnknown));
     }
 }

@@ -1,238 +1,257 @@
-//! Verifies HSS/LMS signatures (RFC 8554), which a quantum computer does not forge: as COSE has
-//! them (RFC 8778), of one level, and of two. Nothing signs with it here, and no kind of object is
-//! believed by it yet.
+//! Verifies HSS/LMS signatures (RFC 8554, RFC 8778), which a quantum computer does not forge.
 //!
-//! The sets are those of SHA-256 with 32 bytes: trees of height 5, 10, 15 and 20, digits of 4 and
-//! of 8 bits. Four are for chips: 67 chains of at most 15 hashes, where 8 bits have 34 of at most
-//! 255. All steps are bounded by the key's types, and nothing here can panic.
+//! One set of parameters is believed, of one level: SHA-256 cut to 24 bytes, a tree of 1024 leaves,
+//! digits of 4 bits (`LMS_SHA256_M24_H10` and `LMOTS_SHA256_N24_W4`; RFC 9858, SP 800-208). Every
+//! other one is refused when its key is read (`LmsSetUnknown`), so that keys and signatures have
+//! one size each, and no code waits for others:
+//! - 24 bytes: a signature is 1 504 bytes, and 2 512 with 32; two of the first, with which a role
+//!   changes its key, fit into an envelope beside a manifest, two of the second do not.
+//! - 4 bits: a chip verifies in some 400 hashes; with 8 bits it is 3 300, which alone is more than
+//!   a chip may take to verify a whole program.
+//! - 1024 leaves: one for each release of many years. A higher tree is a larger signature.
+//! - one level: a second one would be a second signature in each signature.
 //!
-//! Measured on the Cortex-M33 of QEMU's mps2-an505 (opt-level "s", fat LTO, sha2's compact
-//! back-end), one level: 4 bits, height 10, in 2.97 M instructions and 3.2 KB of stack; 8 bits,
-//! height 5, in 22.4 M and 2.1 KB; 2.1 KB of code. One end of each chain is 2 144 and 1 088 bytes
-//! of that stack, because `Crypto` hashes only what is all there.
+//! The steps are generic over a [`Set`], so that the vectors of RFC 8554 and RFC 9858, which are of
+//! other sets, go through the same lines. A verifier never has all ends of a leaf's chains at once
+//! (1 224 bytes): each goes into a running hash as it is found.
 //!
-//! A key signs only as often as its tree has leaves, and never twice with one: whoever signs keeps
-//! that count. A verifier cannot tell.
+//! A key signs only as often as its tree has leaves, and never twice with one: who has two
+//! signatures of one leaf can forge others. Whoever signs keeps that count; a verifier cannot tell.
+//! That is why LMS stands only beside ES256, never in its place (STORE-8).
 
-use crate::copy::copy;
-use crate::crypto::Crypto;
+use crate::copy::join;
+use crate::crypto::RunningSha256;
 use crate::error::{Error, Result};
+use crate::key::LmsPublicKey;
 
-/// Bytes of an HSS public key: levels, then the key of the top tree.
-pub const KEY_SIZE: usize = 4 + TREE_KEY_SIZE;
-/// Levels that a key may have.
-pub const LEVELS_MAX: u32 = 2;
-/// Parts that a message may have.
-pub const PARTS_MAX: usize = 12;
+/// Bytes of a tree's identifier.
+pub const ID_SIZE: usize = 16;
+/// Bytes of the root of a tree of the believed set.
+pub const ROOT_SIZE: usize = 24;
+/// Bytes of an HSS key of the believed set.
+pub const KEY_SIZE: usize = SET.len() + ID_SIZE + ROOT_SIZE;
+/// Bytes of an HSS signature of the believed set.
+pub const SIGNATURE_SIZE: usize = 4 + tree_signature_size::<M24H10W4>();
+/// How often a key of the believed set signs.
+pub const LEAVES: u32 = 1 << M24H10W4::HEIGHT;
 
-const TREE_KEY_SIZE: usize = 56;
-const HASH_SIZE: usize = 32;
-type Hash = [u8; HASH_SIZE];
+/// The top of a tree of the believed set.
+pub type Root = [u8; ROOT_SIZE];
+/// A signature of the believed set.
+pub type Signature = [u8; SIGNATURE_SIZE];
 
-/// What is hashed (RFC 8554 §7.1): no input of one kind is one of another.
+/// What an HSS key of the believed set begins with: one level, the types of tree and chains.
+pub const SET: [u8; 12] = [0, 0, 0, 1, 0, 0, 0, 11, 0, 0, 0, 7];
+
+/// Bytes of a hash before it is cut.
+const WHOLE: usize = 32;
+
+/// A set of parameters: of a tree (RFC 8554 §5.1) and of its leaves' chains (§4.1).
+pub trait Set {
+    /// The tree's type, as it stands in keys and signatures.
+    const TREE: u32;
+    /// The chains' type.
+    const CHAIN: u32;
+    /// Bytes of a hash, at most 32.
+    const HASH_SIZE: usize;
+    /// Levels of the tree.
+    const HEIGHT: u32;
+    /// Bits of a digit: 4 or 8.
+    const BITS: u32;
+}
+
+/// The set that is believed.
+#[derive(Clone, Copy, Debug)]
+pub struct M24H10W4;
+
+impl Set for M24H10W4 {
+    const TREE: u32 = 11;
+    const CHAIN: u32 = 7;
+    const HASH_SIZE: usize = ROOT_SIZE;
+    const HEIGHT: u32 = 10;
+    const BITS: u32 = 4;
+}
+
+/// Digits of a checksum: as many as the highest one needs (§4.4).
+const fn checksum_digits<S: Set>() -> u32 {
+    if S::BITS == 4 { 3 } else { 2 }
+}
+
+/// Chains of a leaf: one for each digit of a hash and of its checksum.
+#[must_use]
+pub const fn chains<S: Set>() -> usize {
+    S::HASH_SIZE * 8 / S::BITS as usize + checksum_digits::<S>() as usize
+}
+
+/// The highest digit: the end of a chain.
+#[must_use]
+pub const fn highest<S: Set>() -> u8 {
+    if S::BITS == 4 { 15 } else { 255 }
+}
+
+/// Leaf, type, randomizer and chains, type, path.
+const fn tree_signature_size<S: Set>() -> usize {
+    4 + 4 + S::HASH_SIZE * (1 + chains::<S>()) + 4 + S::HASH_SIZE * S::HEIGHT as usize
+}
+
+/// The root that a signature of the believed set leads to.
+///
+/// # Errors
+/// `SignatureInvalid` for bytes that no signature of the set is.
+pub fn root<H: RunningSha256>(
+    key: &LmsPublicKey,
+    message: &[&[u8]],
+    signature: &Signature,
+) -> Result<Root> {
+    let (no_more_levels, signature) = take_number(signature).ok_or(Error::SignatureInvalid)?;
+    let root = tree_root::<M24H10W4, H>(&key.id, message, signature);
+    let root = root.filter(|_| no_more_levels == 0).ok_or(Error::SignatureInvalid)?;
+    root.first_chunk().copied().ok_or(Error::SignatureInvalid)
+}
+
+/// The root, at the beginning of 32 bytes, that a signature by one tree of a set leads to
+/// (§5.4.2a); `None` for bytes that no signature of the set is.
+pub fn tree_root<S: Set, H: RunningSha256>(
+    id: &[u8; ID_SIZE],
+    message: &[&[u8]],
+    signature: &[u8],
+) -> Option<[u8; WHOLE]> {
+    let (leaf, rest) = take_number(signature)?;
+    let (chain_type, rest) = take_number(rest)?;
+    let (randomizer, rest) = rest.split_at_checked(S::HASH_SIZE)?;
+    let (chains, rest) = rest.split_at_checked(S::HASH_SIZE * chains::<S>())?;
+    let (tree_type, path) = take_number(rest)?;
+    let whole = path.len() == S::HASH_SIZE * S::HEIGHT as usize && leaf < 1 << S::HEIGHT;
+    if !whole || chain_type != S::CHAIN || tree_type != S::TREE {
+        return None;
+    }
+    let tree = Hashes { id };
+    let digits = Digits::of::<S, H>(&tree, leaf, randomizer, message);
+    let mut ends = tree.begin::<H>(leaf, PUBLIC);
+    for ((i, digit), from) in (0..).zip(digits.all::<S>()).zip(chains.chunks_exact(S::HASH_SIZE)) {
+        let mut value = [0; WHOLE];
+        join(&mut value, &[from]);
+        ends.update(cut::<S>(&tree.chain::<S, H>(leaf, i, digit..highest::<S>(), value)));
+    }
+    let mut node = leaf | 1 << S::HEIGHT;
+    let mut value = tree.leaf::<S, H>(node, &ends.finish());
+    for sibling in path.chunks_exact(S::HASH_SIZE) {
+        let own = cut::<S>(&value);
+        let (left, right) = if node & 1 == 1 { (sibling, own) } else { (own, sibling) };
+        node /= 2;
+        value = tree.interior::<H>(node, left, right);
+    }
+    Some(value)
+}
+
+/// What a hash is of, after the tree and the leaf or node (§7.1): no input of one kind is one of
+/// another.
 const PUBLIC: [u8; 2] = [0x80, 0x80];
 const MESSAGE: [u8; 2] = [0x81, 0x81];
 const LEAF: [u8; 2] = [0x82, 0x82];
 const INTERIOR: [u8; 2] = [0x83, 0x83];
 
-/// Verifies an HSS signature (§6.3) over the parts.
-///
-/// # Errors
-/// `KeyInvalid` for a key of another size, more levels or another set; `FieldTooLong` for a message
-/// of too many parts; `SignatureInvalid` otherwise.
-pub fn verify(crypto: &impl Crypto, key: &[u8], message: &[&[u8]], signature: &[u8]) -> Result<()> {
-    let (levels, tree) = take_number(key).ok_or(Error::KeyInvalid)?;
-    let tree = Tree::parse(tree).filter(|_| (1..=LEVELS_MAX).contains(&levels));
-    let tree = tree.ok_or(Error::KeyInvalid)?;
-    if message.len() > PARTS_MAX {
-        return Err(Error::FieldTooLong);
-    }
-    verified(crypto, tree, levels, message, signature).ok_or(Error::SignatureInvalid)
+/// The hashes of one tree, for who verifies and for who signs.
+#[derive(Clone, Copy, Debug)]
+pub struct Hashes<'i> {
+    /// The tree's identifier.
+    pub id: &'i [u8; ID_SIZE],
 }
 
-fn verified<'b>(
-    crypto: &impl Crypto,
-    mut tree: Tree<'b>,
-    levels: u32,
-    message: &[&[u8]],
-    signature: &'b [u8],
-) -> Option<()> {
-    let (signed_keys, mut rest) = take_number(signature)?;
-    if signed_keys.checked_add(1) != Some(levels) {
-        return None;
-    }
-    for _ in 0..signed_keys {
-        let (own, after) = rest.split_at_checked(tree.signature_size())?;
-        let (key, after) = after.split_at_checked(TREE_KEY_SIZE)?;
-        tree.verify(crypto, &[key], own)?;
-        (tree, rest) = (Tree::parse(key)?, after);
-    }
-    tree.verify(crypto, message, rest)
-}
-
-/// How a hash is cut into digits, one to a chain (§4.1).
-#[derive(Clone, Copy)]
-enum Digits {
-    Bits4,
-    Bits8,
-}
-
-impl Digits {
-    /// The one of the type, as it stands in keys and signatures.
-    fn of_type(kind: u32) -> Option<Self> {
-        match kind {
-            3 => Some(Self::Bits4),
-            4 => Some(Self::Bits8),
-            _ => None,
-        }
+impl Hashes<'_> {
+    /// A hash that begins with the tree, a leaf or node, and what it is of.
+    #[must_use]
+    pub fn begin<H: RunningSha256>(&self, number: u32, of: [u8; 2]) -> H {
+        let mut hash = H::new();
+        hash.update(self.id);
+        hash.update(&number.to_be_bytes());
+        hash.update(&of);
+        hash
     }
 
-    /// Chains: one for each digit of a hash and of its checksum.
-    const fn chains(self) -> usize {
-        match self {
-            Self::Bits4 => 67,
-            Self::Bits8 => 34,
-        }
-    }
-
-    /// The highest digit: the end of a chain.
-    const fn highest(self) -> u8 {
-        match self {
-            Self::Bits4 => 15,
-            Self::Bits8 => 255,
-        }
-    }
-
-    fn digit(self, bytes: &[u8], i: usize) -> Option<u8> {
-        match self {
-            Self::Bits4 => {
-                bytes.get(i / 2).map(|byte| if i & 1 == 0 { byte >> 4 } else { byte & 15 })
-            }
-            Self::Bits8 => bytes.get(i).copied(),
-        }
-    }
-
-    /// What the digits of a hash lack to the highest (§4.4), so that digits cannot all rise.
-    fn checksum(self, hash: &Hash) -> [u8; 2] {
-        let digits = (0..).map_while(|i| self.digit(hash, i));
-        let lacking: u16 = digits.map(|digit| u16::from(self.highest() - digit)).sum();
-        let shift = match self {
-            Self::Bits4 => 4,
-            Self::Bits8 => 0,
-        };
-        (lacking << shift).to_be_bytes()
-    }
-}
-
-/// The height of a tree of the type, as it stands in keys and signatures (§5.1).
-fn height_of_type(kind: u32) -> Option<usize> {
-    match kind {
-        5 => Some(5),
-        6 => Some(10),
-        7 => Some(15),
-        8 => Some(20),
-        _ => None,
-    }
-}
-
-/// One tree's public key (§5.3).
-#[derive(Clone, Copy)]
-struct Tree<'b> {
-    height: usize,
-    digits: Digits,
-    /// Both types, as bytes: a signature has the same.
-    tree_type: &'b [u8],
-    chain_type: &'b [u8],
-    id: &'b [u8],
-    root: &'b [u8],
-}
-
-impl<'b> Tree<'b> {
-    fn parse(key: &'b [u8]) -> Option<Self> {
-        let (tree_type, rest) = key.split_at_checked(4)?;
-        let (chain_type, rest) = rest.split_at_checked(4)?;
-        let (id, root) = rest.split_at_checked(16)?;
-        let height = height_of_type(take_number(tree_type)?.0)?;
-        let digits = Digits::of_type(take_number(chain_type)?.0)?;
-        (root.len() == HASH_SIZE).then_some(Self {
-            height,
-            digits,
-            tree_type,
-            chain_type,
-            id,
-            root,
+    /// The value after the steps `places` of a chain (§4.5, §4.6).
+    #[must_use]
+    pub fn chain<S: Set, H: RunningSha256>(
+        &self,
+        leaf: u32,
+        chain: u16,
+        places: core::ops::Range<u8>,
+        from: [u8; WHOLE],
+    ) -> [u8; WHOLE] {
+        places.fold(from, |value, place| {
+            let mut hash = self.begin::<H>(leaf, chain.to_be_bytes());
+            hash.update(&[place]);
+            hash.update(cut::<S>(&value));
+            hash.finish()
         })
     }
 
-    /// Leaf, type, randomizer and chains, type, path.
-    const fn signature_size(&self) -> usize {
-        4 + 4 + HASH_SIZE * (1 + self.digits.chains()) + 4 + HASH_SIZE * self.height
+    /// A leaf's node, from the hash of its chains' ends (§5.3).
+    #[must_use]
+    pub fn leaf<S: Set, H: RunningSha256>(&self, node: u32, key: &[u8; WHOLE]) -> [u8; WHOLE] {
+        let mut hash = self.begin::<H>(node, LEAF);
+        hash.update(cut::<S>(key));
+        hash.finish()
     }
 
-    /// §5.4.2.
-    fn verify(&self, crypto: &impl Crypto, message: &[&[u8]], signature: &[u8]) -> Option<()> {
-        let (leaf, rest) = signature.split_at_checked(4)?;
-        let (chain_type, rest) = rest.split_at_checked(4)?;
-        let (randomizer, rest) = rest.split_at_checked(HASH_SIZE)?;
-        let (chains, rest) = rest.split_at_checked(HASH_SIZE * self.digits.chains())?;
-        let (tree_type, path) = rest.split_at_checked(4)?;
-        let number = take_number(leaf)?.0;
-        let whole = path.len() == HASH_SIZE * self.height && number < 1 << self.height;
-        if !whole || chain_type != self.chain_type || tree_type != self.tree_type {
-            return None;
-        }
-        let hash = self.message_hash(crypto, leaf, randomizer, message)?;
-        let leaf_key = match self.digits {
-            Digits::Bits4 => self.leaf_key::<67>(crypto, leaf, &hash, chains)?,
-            Digits::Bits8 => self.leaf_key::<34>(crypto, leaf, &hash, chains)?,
-        };
-        let mut node = number | 1 << self.height;
-        let mut value = crypto.sha256(&[self.id, &node.to_be_bytes(), &LEAF, &leaf_key]).0;
-        for sibling in path.chunks_exact(HASH_SIZE) {
-            let pair = if node & 1 == 1 { [sibling, &value] } else { [&value, sibling] };
-            node /= 2;
-            let [left, right] = pair;
-            value = crypto.sha256(&[self.id, &node.to_be_bytes(), &INTERIOR, left, right]).0;
-        }
-        (value == self.root).then_some(())
+    /// A node above two others.
+    #[must_use]
+    pub fn interior<H: RunningSha256>(&self, node: u32, left: &[u8], right: &[u8]) -> [u8; WHOLE] {
+        let mut hash = self.begin::<H>(node, INTERIOR);
+        hash.update(left);
+        hash.update(right);
+        hash.finish()
     }
 
-    fn message_hash(
-        &self,
-        crypto: &impl Crypto,
-        leaf: &[u8],
+    /// What the ends of a leaf's chains go into, one after another.
+    #[must_use]
+    pub fn ends<H: RunningSha256>(&self, leaf: u32) -> H {
+        self.begin(leaf, PUBLIC)
+    }
+}
+
+/// The bytes of a hash that a set keeps.
+#[must_use]
+pub fn cut<S: Set>(value: &[u8; WHOLE]) -> &[u8] {
+    value.split_at(S::HASH_SIZE).0
+}
+
+/// A message's hash and its checksum, digit by digit: one to a chain.
+#[derive(Clone, Copy, Debug)]
+pub struct Digits([u8; WHOLE + 2]);
+
+impl Digits {
+    /// Those of a message (§4.4, §4.5).
+    #[must_use]
+    pub fn of<S: Set, H: RunningSha256>(
+        tree: &Hashes<'_>,
+        leaf: u32,
         randomizer: &[u8],
         message: &[&[u8]],
-    ) -> Option<Hash> {
-        let mut parts: [&[u8]; 4 + PARTS_MAX] = [&[]; 4 + PARTS_MAX];
-        let (head, tail) = parts.split_first_chunk_mut()?;
-        *head = [self.id, leaf, &MESSAGE, randomizer];
-        copy(tail.get_mut(..message.len())?, message);
-        Some(crypto.sha256(&parts).0)
+    ) -> Self {
+        let mut hash = tree.begin::<H>(leaf, MESSAGE);
+        hash.update(randomizer);
+        message.iter().for_each(|part| hash.update(part));
+        let hash = hash.finish();
+        let mut digits = Self([0; WHOLE + 2]);
+        join(&mut digits.0, &[cut::<S>(&hash)]);
+        // What the digits lack to the highest, so that they cannot all rise.
+        let count = chains::<S>() - checksum_digits::<S>() as usize;
+        let lacking = digits.all::<S>().take(count);
+        let lacking: u16 = lacking.map(|digit| u16::from(highest::<S>() - digit)).sum();
+        let lacking = lacking << (16 - checksum_digits::<S>() * S::BITS);
+        let (_, checksum) = digits.0.split_at_mut(S::HASH_SIZE);
+        join(checksum, &[&lacking.to_be_bytes()]);
+        digits
     }
 
-    /// The leaf's public key that a signature of `hash` leads to (§4.6).
-    #[inline(never)]
-    fn leaf_key<const CHAINS: usize>(
-        &self,
-        crypto: &impl Crypto,
-        leaf: &[u8],
-        hash: &Hash,
-        chains: &[u8],
-    ) -> Option<Hash> {
-        let mut digits = [0; HASH_SIZE + 2];
-        let (message, checksum) = digits.split_at_mut(HASH_SIZE);
-        copy(message, hash);
-        copy(checksum, &self.digits.checksum(hash));
-        let mut ends = [[0; HASH_SIZE]; CHAINS];
-        for ((chain, end), from) in (0u16..).zip(&mut ends).zip(chains.chunks_exact(HASH_SIZE)) {
-            copy(end, from);
-            for place in self.digits.digit(&digits, chain.into())?..self.digits.highest() {
-                let place = [place];
-                *end = crypto.sha256(&[self.id, leaf, &chain.to_be_bytes(), &place, end]).0;
-            }
-        }
-        Some(crypto.sha256(&[self.id, leaf, &PUBLIC, ends.as_flattened()]).0)
+    /// The digits, as many as there are chains.
+    pub fn all<S: Set>(&self) -> impl Iterator<Item = u8> + use<'_, S> {
+        let digit = |i: usize| match S::BITS {
+            4 => self.0.get(i / 2).map_or(0, |byte| if i & 1 == 0 { byte >> 4 } else { byte & 15 }),
+            _ => self.0.get(i).copied().unwrap_or(0),
+        };
+        (0..chains::<S>()).map(digit)
     }
 }
 

@@ -4,15 +4,18 @@
 //! payload, never of this envelope, so that an object can be signed again without becoming another.
 //!
 //! Rules: SIG-2 one key signs an object once; SIG-3 a role is satisfied by a threshold of its
-//! distinct keys, and a signature that names one of them and does not verify spoils the object. A
-//! role that must have several algorithms (hybrid) lists a key of each and a threshold of all;
-//! today there is one, and a key or signature of another is refused when it is read, never skipped.
+//! distinct keys, and a signature that names one of them and does not verify spoils the object;
+//! SIG-5 a role that holds keys of two algorithms is hybrid: its threshold is reached in each of
+//! them, so that who breaks one has nothing. Which algorithms a role has is the section's word and
+//! never the object's: nothing that is left out of an object makes it need less. A key or signature
+//! of an algorithm that nobody knows here is refused when it is read, never skipped.
 
 use crate::cbor::{Reader, Writer};
-use crate::cose::{self, Kind, SIGN1_SIZE, Sign1};
-use crate::crypto::{Crypto, Signer};
+use crate::cose::{self, Kind, LMS_SIGN1_SIZE, SIGN1_SIZE, Sign1};
+use crate::crypto::{By, Crypto, Signer};
 use crate::error::{Error, Result};
 use crate::id::Digest;
+use crate::key::KEY_ID_SIZE;
 use crate::store::RoleKeys;
 
 /// The most signatures on one object.
@@ -49,7 +52,11 @@ impl<'b> Signatures<'b> {
             return Err(Error::FieldTooLong);
         }
         for place in 0..count {
-            let sign1 = Sign1::parse(reader.bytes(SIGN1_SIZE)?)?;
+            let bytes = reader.bytes(LMS_SIGN1_SIZE)?;
+            if bytes.len() > SIGN1_SIZE && bytes.len() < LMS_SIGN1_SIZE {
+                return Err(Error::FieldTooLong); // there is no size between
+            }
+            let sign1 = Sign1::parse(bytes)?;
             if found.iter().flatten().any(|other| other.key_id == sign1.key_id) {
                 return Err(Error::SignerRepeated); // SIG-2
             }
@@ -58,13 +65,15 @@ impl<'b> Signatures<'b> {
         Ok(Self { found })
     }
 
-    /// Refuses unless a threshold of the role's distinct keys signed `payload` (SIG-3).
+    /// Refuses unless a threshold of the role's distinct keys signed `payload` (SIG-3), and of each
+    /// algorithm that the role has (SIG-5).
     ///
     /// A signature by a key outside the role is passed over: another role may need it. One that
     /// names a key of the role and does not verify is refused, however many others there are.
     ///
     /// # Errors
-    /// `RoleEmpty`, `SignerUnknown`, `SignatureInvalid`, `KeyInvalid`, `ThresholdNotMet`.
+    /// `RoleEmpty`, `SignerUnknown`, `SignatureInvalid`, `KeyInvalid`, `AlgorithmMismatch`,
+    /// `ThresholdNotMet`, `HybridUnmet`.
     pub fn satisfy(
         &self,
         crypto: &impl Crypto,
@@ -75,20 +84,39 @@ impl<'b> Signatures<'b> {
         if role.threshold == 0 || role.is_empty() {
             return Err(Error::RoleEmpty);
         }
-        let mut distinct = 0u8;
+        self.found.iter().flatten().try_for_each(|sign1| sign1.check_kind(kind))?;
+        let (mut distinct, mut distinct_lms) = (0u8, 0u8);
         for key in role.keys() {
-            let id = key.key_id(crypto);
-            let named = self.found.iter().flatten().find(|sign1| sign1.key_id == id);
-            if let Some(sign1) = named {
+            if let Some(sign1) = self.by(&key.key_id(crypto)) {
                 sign1.verify(crypto, kind, &key, payload)?;
                 distinct = distinct.saturating_add(1);
+            }
+        }
+        for key in role.lms_keys() {
+            if let Some(sign1) = self.by(&key.key_id(crypto)) {
+                sign1.verify_lms(crypto, kind, &key, payload)?;
+                distinct_lms = distinct_lms.saturating_add(1);
             }
         }
         match distinct {
             0 => Err(Error::SignerUnknown),
             n if n < role.threshold => Err(Error::ThresholdNotMet),
+            _ if distinct_lms < role.lms_threshold() => Err(Error::HybridUnmet), // SIG-5
             _ => Ok(()),
         }
+    }
+
+    /// The signature that names a key.
+    fn by(&self, id: &[u8; KEY_ID_SIZE]) -> Option<&Sign1<'b>> {
+        self.found.iter().flatten().find(|sign1| sign1.key_id == *id)
+    }
+
+    /// Refuses a key that has signed already (SIG-2).
+    ///
+    /// # Errors
+    /// `SignerRepeated`.
+    pub(crate) fn check_new(&self, id: &[u8; KEY_ID_SIZE]) -> Result<()> {
+        if self.by(id).is_some() { Err(Error::SignerRepeated) } else { Ok(()) }
     }
 }
 
@@ -199,10 +227,10 @@ pub fn seal<'o>(
     out.get(..length).ok_or(Error::BufferTooSmall)
 }
 
-/// Adds one signature to an object that has some, into `out`; returns the bytes written.
+/// Adds one signature by ES256 to an object that has some, into `out`; returns the bytes written.
 ///
 /// # Errors
-/// `SignerRepeated` if the key signed already, `FieldTooLong` for a ninth, `BufferTooSmall`.
+/// As [`countersign_by`].
 pub fn countersign<'o>(
     crypto: &impl Crypto,
     kind: Kind,
@@ -210,22 +238,39 @@ pub fn countersign<'o>(
     signer: &dyn Signer,
     out: &'o mut [u8],
 ) -> Result<&'o [u8]> {
+    countersign_by(crypto, kind, object, By::Es256(signer), out)
+}
+
+/// Adds one signature, by either algorithm, to an object that has some, into `out`; returns the
+/// bytes written.
+///
+/// # Errors
+/// `SignerRepeated` if the key signed already, `FieldTooLong` for a ninth, `BufferTooSmall`,
+/// `AlgorithmMismatch` for a kind that no LMS key signs, or the signer's.
+pub fn countersign_by<'o>(
+    crypto: &impl Crypto,
+    kind: Kind,
+    object: &[u8],
+    by: By<'_>,
+    out: &'o mut [u8],
+) -> Result<&'o [u8]> {
     let signed = Signed::parse(object)?;
-    let id = signer.public_key().key_id(crypto);
-    if signed.signatures.found.iter().flatten().any(|sign1| sign1.key_id == id) {
-        return Err(Error::SignerRepeated);
-    }
+    signed.signatures.check_new(&by.key_id(crypto))?;
     let mut reader = Reader::new(object)?;
     reader.array(2)?;
     reader.bytes(PAYLOAD_MAX)?;
     let count = reader.list(SIGNATURES_MAX - 1)?;
+    let size = out.len();
     let mut writer = Writer::new(out);
     writer.array(2)?.bytes(signed.payload)?.array(count + 1)?;
     for _ in 0..count {
         writer.raw(reader.raw()?)?;
     }
-    let mut room = [0u8; SIGN1_SIZE];
-    writer.bytes(cose::sign(crypto, signer, kind, &[signed.payload], &mut room)?)?;
+    if writer.length() + cose::sign1_item_size(by) > size {
+        return Err(Error::BufferTooSmall); // before a leaf is spent on it
+    }
+    let mut room = [0u8; LMS_SIGN1_SIZE];
+    writer.bytes(cose::sign_by(crypto, by, kind, &[signed.payload], &mut room)?)?;
     let length = writer.length();
     out.get(..length).ok_or(Error::BufferTooSmall)
 }

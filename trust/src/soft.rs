@@ -4,7 +4,8 @@ use crate::crypto::{Crypto, Es256Point, KeyedCrypto, Signature, Signer};
 use crate::error::{Error, Result};
 use crate::hash;
 use crate::id::Digest;
-use crate::key::PublicKey;
+use crate::key::{LmsPublicKey, PublicKey};
+use crate::lms;
 use p256::ecdsa::signature::hazmat::{PrehashSigner as _, PrehashVerifier as _};
 use p256::ecdsa::{SigningKey, VerifyingKey};
 
@@ -31,6 +32,15 @@ impl Crypto for Soft {
         let signature = signature.map_err(|_| Error::SignatureInvalid)?;
         let digest = self.sha256(parts);
         point.verify_prehash(&digest.0, &signature).map_err(|_| Error::SignatureInvalid)
+    }
+
+    fn lms_root(
+        &self,
+        key: &LmsPublicKey,
+        parts: &[&[u8]],
+        signature: &lms::Signature,
+    ) -> Result<lms::Root> {
+        lms::root::<hash::RunningSha2>(key, parts, signature)
     }
 }
 

@@ -8,28 +8,34 @@
 //! section only; STORE-6 two roles that must approve independently share no key, nor does one that
 //! people hold with one that the service holds; STORE-7 nothing is believed that the device could
 //! not do: no ceiling above the ladder of sealing keys, no other freshness than the exporter of the
-//! connection.
+//! connection; STORE-8 an LMS key stands only in a platform's root or publisher, behind the role's
+//! ES256 keys and never without one, and each algorithm has keys enough for the threshold.
+//!
+//! The two go together: a publisher alone would be no stronger than the root that may replace it.
+//! What an owner signs is checked while he is there, and can be signed anew.
 
 use crate::cbor::Reader;
 use crate::cose::Kind;
 use crate::crypto::Crypto;
 use crate::error::{Error, Result};
 use crate::id::{CatalogId, Digest};
-use crate::key::{COSE_KEY_SIZE, PublicKey};
+use crate::key::COSE_KEY_SIZE;
 use crate::rollback::SECURITY_VERSION_MAX;
 use crate::set::{ImageSet, Purpose};
 use crate::signed::{Signed, Verified};
 use crate::suit;
-use core::fmt;
 
 mod builder;
+mod keys;
 
 pub use builder::{KeptSection, RoleKeysBuilder, SectionBuilder};
+pub use keys::RoleKeys;
+use keys::{RoleSize, read_role};
 
 /// The format of a section.
 const FORMAT: u64 = 1;
 
-/// The most keys of one role.
+/// The most keys of one role, of all algorithms.
 pub const KEYS_MAX: usize = 8;
 
 /// The longest chain of successors that is accepted at once.
@@ -107,49 +113,6 @@ const INDEPENDENT: [(Role, Role); 15] = [
     (Role::Root, Role::Log),
 ];
 
-/// A role's keys and how many distinct ones must sign, read in place: the keys stay in the bytes
-/// of their section.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct RoleKeys<'b> {
-    /// How many distinct keys must sign; 0 only in a role without keys.
-    pub threshold: u8,
-    /// Each in the one form that [`PublicKey::read`] takes.
-    keys: &'b [CoseKey],
-}
-
-/// A key as it stands in a section.
-type CoseKey = [u8; COSE_KEY_SIZE];
-
-impl<'b> RoleKeys<'b> {
-    /// A role that nobody has.
-    const NONE: Self = Self { threshold: 0, keys: &[] };
-
-    /// The role's distinct keys.
-    #[must_use]
-    pub fn keys(self) -> impl ExactSizeIterator<Item = PublicKey> + Clone + use<'b> {
-        self.keys.iter().map(PublicKey::of_form)
-    }
-
-    /// Whether nobody has the role.
-    #[must_use]
-    pub const fn is_empty(self) -> bool {
-        self.keys.is_empty()
-    }
-
-    /// Whether this key has the role.
-    #[must_use]
-    pub fn contains(self, key: &PublicKey) -> bool {
-        self.keys.contains(&key.to_cose())
-    }
-}
-
-impl fmt::Debug for RoleKeys<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of ", self.threshold)?;
-        f.debug_list().entries(self.keys()).finish()
-    }
-}
-
 /// How a check-in proves that it is fresh; fixed here and never negotiated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
@@ -183,25 +146,6 @@ pub struct Section<'b> {
 // On the stack of a root of trust with 32 KiB of memory.
 const _: () = assert!(size_of::<Section<'_>>() <= 112);
 
-/// What says where the keys of a role stand, and of the next one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-struct RoleSize {
-    threshold: u8,
-    count: u8,
-}
-
-impl RoleSize {
-    /// Bytes before a role's keys: the heads of role and list, and the threshold between them. None
-    /// of them is above [`KEYS_MAX`], so that each is one byte.
-    const HEAD_SIZE: usize = 3;
-
-    const fn keys_size(self) -> usize {
-        self.count as usize * COSE_KEY_SIZE
-    }
-}
-
-const _: () = assert!(KEYS_MAX < 24);
-
 impl<'b> Section<'b> {
     /// The keys of a role; without keys it can never be satisfied.
     #[must_use]
@@ -214,10 +158,13 @@ impl<'b> Section<'b> {
         let from = RoleSize::HEAD_SIZE * (before.len() + 1)
             + before.iter().map(|size| size.keys_size()).sum::<usize>();
         let keys = self.bytes.get(from..).and_then(|bytes| bytes.get(..own.keys_size()));
+        let keys = keys.and_then(|keys| keys.split_at_checked(own.es256_size()));
         // `Section::parse` has read these keys from these bytes.
-        keys.map_or(RoleKeys::NONE, |keys| RoleKeys {
+        keys.map_or(RoleKeys::NONE, |(keys, lms)| RoleKeys {
             threshold: own.threshold,
+            listed: own.listed,
             keys: keys.as_chunks().0,
+            lms: lms.as_chunks().0,
         })
     }
 
@@ -254,8 +201,9 @@ impl<'b> Section<'b> {
         };
         reader.array(ROLES as u64)?;
         let (mut roles, bytes) = ([RoleSize::default(); ROLES], reader.rest());
-        for size in &mut roles {
-            *size = read_role(&mut reader)?;
+        for (role, size) in ALL_ROLES.into_iter().zip(&mut roles) {
+            let hybrid = kind == SectionKind::Platform && role <= Role::Publisher; // STORE-8
+            *size = read_role(&mut reader, hybrid)?;
         }
         reader.end()?;
         let section = Self { kind, genesis, version, dev, ceiling, freshness, roles, bytes };
@@ -279,13 +227,14 @@ impl<'b> Section<'b> {
             let witness = role == Role::Witness && roles.contains(&Role::Log);
             let wanted = witness || roles.contains(&role);
             let keys = if wanted { self.role(role) } else { RoleKeys::NONE };
-            *size = RoleSize { threshold: keys.threshold, count: keys.keys.len() as u8 };
+            *size = keys.size();
             let from = end + RoleSize::HEAD_SIZE;
             end = from + size.keys_size();
             let place = room.get_mut(from..end).ok_or(Error::BufferTooSmall)?;
             // They are as long as each other, which the compiler cannot see: copying them as
             // slices would be a panic site.
-            let bytes = place.iter_mut().zip(keys.keys.as_flattened());
+            let all = keys.keys.as_flattened().iter().chain(keys.lms.as_flattened());
+            let bytes = place.iter_mut().zip(all);
             bytes.for_each(|(place, byte)| *place = *byte);
         }
         Ok(self.with_roles(sizes, room.get(..end).ok_or(Error::BufferTooSmall)?))
@@ -319,28 +268,6 @@ impl<'b> Section<'b> {
     /// `SectionKind`.
     pub fn require(&self, kind: SectionKind) -> Result<()> {
         if self.kind == kind { Ok(()) } else { Err(Error::SectionKind) }
-    }
-}
-
-fn read_role(reader: &mut Reader<'_>) -> Result<RoleSize> {
-    reader.array(2)?;
-    let (threshold, count) = (reader.u8()?, reader.list(KEYS_MAX)?);
-    let (keys, _) = reader.rest().as_chunks::<COSE_KEY_SIZE>();
-    for place in 0..count {
-        PublicKey::read(reader)?;
-        // A key that was read is as long as every other one, so that this is where it stands.
-        let (key, before) =
-            keys.get(..=place).and_then(<[_]>::split_last).ok_or(Error::KeyInvalid)?;
-        if before.contains(key) {
-            return Err(Error::KeyRepeated);
-        }
-    }
-    let possible =
-        if count == 0 { threshold == 0 } else { (1..=count).contains(&usize::from(threshold)) };
-    if possible {
-        Ok(RoleSize { threshold, count: count as u8 })
-    } else {
-        Err(Error::ThresholdImpossible)
     }
 }
 

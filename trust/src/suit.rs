@@ -10,12 +10,16 @@
 
 use crate::cbor::{Reader, Writer, canonical};
 use crate::copy::copy;
-use crate::cose::{self, Kind, SIGN1_SIZE};
-use crate::crypto::{Crypto, Signer};
+use crate::cose::Kind;
+use crate::crypto::Crypto;
 use crate::error::{Error, Result};
 use crate::id::{ClassId, ComponentId, Digest, ImageId, TIME_MAX};
 use crate::signed::{SIGNATURES_MAX, Signatures, Verified};
 use crate::store::{Role, RoleKeys, Section, SectionKind};
+
+mod sign;
+
+pub use sign::{countersign, sign};
 
 /// The largest envelope, bytes.
 pub const ENVELOPE_MAX: usize = 4096;
@@ -420,32 +424,6 @@ fn split(envelope: &[u8]) -> Result<(Signatures<'_>, &[u8], &[u8])> {
     let signatures = Signatures::read(&mut wrapper, items.saturating_sub(1))?;
     wrapper.end()?;
     Ok((signatures, digest, manifest))
-}
-
-/// Wraps and signs a manifest, into `out`; returns the bytes written.
-///
-/// # Errors
-/// `BufferTooSmall`, or a signer's.
-pub fn sign<'o>(
-    crypto: &impl Crypto,
-    manifest: &[u8],
-    signers: &[&dyn Signer],
-    out: &'o mut [u8],
-) -> Result<&'o [u8]> {
-    let (mut digest, mut wrapper) = ([0u8; 40], [0u8; 1024]);
-    let digest = suit_digest(&wrapped_digest(crypto, manifest)?, &mut digest)?;
-    let mut writer = Writer::new(&mut wrapper);
-    writer.array(1 + signers.len())?.bytes(digest)?;
-    for signer in signers {
-        let mut room = [0u8; SIGN1_SIZE];
-        writer.bytes(cose::sign(crypto, *signer, Kind::Image, &[digest], &mut room)?)?;
-    }
-    let length = writer.length();
-    let wrapper = wrapper.get(..length).ok_or(Error::BufferTooSmall)?;
-    let mut writer = Writer::new(out);
-    writer.map(2)?.i64(2)?.bytes(wrapper)?.i64(3)?.bytes(manifest)?;
-    let length = writer.length();
-    out.get(..length).ok_or(Error::BufferTooSmall)
 }
 
 /// The footer at the end of a package file: it finds the envelope behind the payload.

@@ -135,16 +135,20 @@ pub fn package_with(by: u8, program: &[u8], change: impl FnOnce(&mut Image<'_>))
 
 /// A manufactured and owned chip that confirmed security version 3 of its program.
 pub fn chip() -> MemoryPlatform {
+    chip_of(&platform_section(false), &package(|_| ()))
+}
+
+/// The same under a platform section, of a program that it believes.
+pub fn chip_of(section: &[u8], package: &[u8]) -> MemoryPlatform {
     let chip = MemoryPlatform::new();
-    let section = platform_section(false);
     let claim_code = Soft.sha256(&[CODE]);
-    let with = Manufacture { platform_section: &section, claim_code, class: CLASS };
+    let with = Manufacture { platform_section: section, claim_code, class: CLASS };
     let mut rot = Engine::manufacture(chip.clone(), Soft, &with).unwrap();
     rot.claim(CODE, &owner_section(false)).unwrap();
     drop(rot);
-    let (mut after, package) = (chip.clone(), package(|_| ()));
+    let mut after = chip.clone();
     after.reset();
-    let runtime = rom::select(&after, &Soft, &package).unwrap();
+    let runtime = rom::select(&after, &Soft, package).unwrap();
     let layer = runtime.layer(&mut after, &Soft, Start::Normal, Some(Slot::A)).unwrap();
     let mut rot = Engine::resume(after, Soft, layer).unwrap();
     let (set, images) = (set(&[(APP, 1)]), [measured(APP, 1)]);

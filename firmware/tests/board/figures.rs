@@ -1,8 +1,10 @@
 //! How many instructions the chip needs, counted one by one in the emulator: the same number in
 //! every run.
 
-use super::board::{Board, Psram, address, chip, elf, package_of_size, package_with, patience};
-use super::board::{PROGRAM_ROM, PROGRAM_RUNTIME, root_of_trust};
+use super::bench::by_lms;
+use super::board::{Board, Psram, address, chip, chip_of, elf, package_of_size};
+use super::board::{PROGRAM_ROM, PROGRAM_RUNTIME, package_with, patience, root_of_trust};
+use super::lms::hybrid_section;
 use super::steps::{manufacture, report};
 use super::world::{APP, CODE, PLATFORM_PUBLISHER, RUNTIME, catalog, measured, owner_section};
 use super::world::{platform_section, reply, set};
@@ -44,6 +46,28 @@ fn the_rom_verifies_and_derives_within_its_promises() {
     println!("figure: verify and select 64 KiB: {selected} instructions");
     println!("figure: one DICE layer: {derived} instructions");
     assert!(selected < SELECT_MAX && derived < LAYER_MAX);
+}
+
+/// Under a hybrid platform: one verification by LMS more, and a longer envelope, read twice.
+#[test]
+fn the_rom_verifies_both_algorithms_within_its_promises() {
+    let section = hybrid_section();
+    let chip = chip_of(&section, &by_lms(&package_of_size(1024)));
+    let [select, derive] = ["rom::select", "Layer0::derive"].map(|name| address(PROGRAM_ROM, name));
+    let psram = Psram::of(&chip, &by_lms(&package_of_size(64 * 1024)));
+    let mut board = psram.power_on_counting(&[select, derive]);
+    drop(board.line());
+    let selected = at(&board, derive)[0] - at(&board, select)[0];
+    println!("figure: verify and select 64 KiB by both algorithms: {selected} instructions");
+    assert!(selected < SELECT_MAX);
+    drop(board);
+    let stack = address(PROGRAM_ROM, "__sheap")..address(PROGRAM_ROM, "_stack_start");
+    let size = stack.len() as u64;
+    let mut board = psram.power_on_watching(stack, &[address(PROGRAM_ROM, "rom_wipe")]);
+    drop(board.line());
+    let used = deepest(&board);
+    println!("figure: the ROM under a hybrid platform: stack of {size}, used {used}");
+    assert!(used + 1024 <= size);
 }
 
 /// Bytes of code and constants, and of static RAM, of a program.

@@ -9,6 +9,10 @@ mod boots;
 #[path = "../../../rot/tests/conformance/evidence.rs"]
 mod evidence;
 mod figures;
+#[path = "../../../rot/tests/conformance/hybrid.rs"]
+mod hybrid;
+#[path = "../../../rot/tests/conformance/lms.rs"]
+mod lms;
 #[path = "../../../rot/tests/conformance/manufacturing.rs"]
 mod manufacturing;
 #[path = "../../../rot/tests/conformance/owners.rs"]

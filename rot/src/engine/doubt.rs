@@ -5,14 +5,14 @@
 //! instructions: [`super::rom`] compares it and branches, and [`doubts`] reads what decides once
 //! more (fuses, state, section, envelope) and ORs the differences, of which none is a branch. The
 //! word that comes of it is mixed into the address that the ROM jumps to: whoever skips a branch
-//! jumps to nowhere. What is costly is computed once, the program's digest and the point of the
-//! signature, and those values are compared twice.
+//! jumps to nowhere. What is costly is computed once, the program's digest, the point and the root
+//! that the signatures lead to, and those values are compared twice.
 //!
-//! What is compared, each by a line of [`doubts`]: that the signatures' points are theirs, and that
-//! there are as many as the role wants; the signed digest with that of the manifest that was
-//! verified and with that of the manifest as it is read again; the payload's digest, place and
-//! size; class, component and type; the version with floor and ceiling; the genesis with the fuses;
-//! and that the state is the newest.
+//! What is compared, each by a line of [`doubts`]: that the signatures lead where they should, and
+//! that there are as many of each algorithm as the role wants; the signed digest with that of the
+//! manifest that was verified and with that of the manifest as it is read again; the payload's
+//! digest, place and size; class, component and type; the version with floor and ceiling; the
+//! genesis with the fuses; and that the state is the newest.
 //!
 //! It promises nothing about two faults, or one that lasts for more than an instruction.
 
@@ -25,20 +25,32 @@ use crate::platform::{Platform, Row};
 use core::cell::Cell;
 use core::hint::black_box;
 use craton_trust::crypto::{Crypto, Es256Point, Signature};
-use craton_trust::store::{Role, Section, SectionKind};
+use craton_trust::error::Result as TrustResult;
+use craton_trust::key::LmsPublicKey;
+use craton_trust::store::{Role, RoleKeys, Section, SectionKind};
 use craton_trust::suit::{self, ImageType};
-use craton_trust::{Digest, PublicKey};
+use craton_trust::{Digest, PublicKey, lms};
 
-/// Algorithms that remember by how much the signatures failed that they verified.
+/// Algorithms that remember by how much the signatures failed that they verified, and how many of
+/// each algorithm there were.
 pub struct Watched<'c, C> {
     crypto: &'c C,
     difference: Cell<u32>,
     count: Cell<u32>,
+    lms_count: Cell<u32>,
 }
 
 impl<'c, C: Es256Point> Watched<'c, C> {
     pub const fn new(crypto: &'c C) -> Self {
-        Self { crypto, difference: Cell::new(0), count: Cell::new(0) }
+        let [difference, count, lms_count] = [const { Cell::new(0) }; 3];
+        Self { crypto, difference, count, lms_count }
+    }
+
+    /// Compares what a signature leads to with what it should, for both looks.
+    fn compare(&self, found: &[u8], right: &[u8], count: &Cell<u32>) -> TrustResult<()> {
+        self.difference.set(self.difference.get() | difference(found, right));
+        count.set(count.get().wrapping_add(1));
+        if found == right { Ok(()) } else { Err(craton_trust::Error::SignatureInvalid) }
     }
 }
 
@@ -60,12 +72,29 @@ impl<C: Es256Point> Crypto for Watched<'_, C> {
         key: &PublicKey,
         parts: &[&[u8]],
         signature: &Signature,
-    ) -> craton_trust::error::Result<()> {
+    ) -> TrustResult<()> {
         let x = self.crypto.es256_x(key, &self.crypto.sha256(parts), signature)?;
         let (r, _) = signature.split_at(x.len());
-        self.difference.set(self.difference.get() | difference(&x, r));
-        self.count.set(self.count.get().wrapping_add(1));
-        if x == *r { Ok(()) } else { Err(craton_trust::Error::SignatureInvalid) }
+        self.compare(&x, r, &self.count)
+    }
+
+    fn lms_root(
+        &self,
+        key: &LmsPublicKey,
+        parts: &[&[u8]],
+        signature: &lms::Signature,
+    ) -> TrustResult<lms::Root> {
+        self.crypto.lms_root(key, parts, signature)
+    }
+
+    fn lms_verify(
+        &self,
+        key: &LmsPublicKey,
+        parts: &[&[u8]],
+        signature: &lms::Signature,
+    ) -> TrustResult<()> {
+        let root = self.crypto.lms_root(key, parts, signature)?;
+        self.compare(&root, &key.root, &self.lms_count)
     }
 }
 
@@ -96,10 +125,10 @@ pub fn doubts<C: Es256Point>(
     let lost = Program { security_version: u64::from(lost), ..runtime.about() };
     let own = state.own.unwrap_or(lost);
     let digest = runtime.digest();
-    let signers = u64::from(authority.role(Role::Publisher).threshold).max(1);
+    let publisher = authority.role(Role::Publisher);
     let against = [
         crypto.difference.get(),
-        below(crypto.count.get().into(), signers),
+        too_few(crypto.count.get(), crypto.lms_count.get(), publisher),
         difference(&signed.0, &runtime.manifest().0),
         difference(&signed.0, &manifest.0),
         difference(&digest.0, &image.payload.0),
@@ -116,6 +145,17 @@ pub fn doubts<C: Es256Point>(
         unequal(outdated.into(), 0),
     ];
     Ok(against.iter().fold(0, |all, bits| all | bits))
+}
+
+/// By which a role's signatures are too few, of either algorithm, or its keys not those that its
+/// section lists: who lost an LMS key while he read must not take the role for one without.
+fn too_few(count: u32, lms_count: u32, role: RoleKeys<'_>) -> u32 {
+    let signers = u64::from(role.threshold).max(1);
+    let (keys, lms_keys) = (role.keys().len() as u64, role.lms_keys().len() as u64);
+    let hybrid = !below(lms_keys, 1);
+    below(count.into(), signers)
+        | (hybrid & below(lms_count.into(), signers))
+        | unequal(role.listed.into(), keys.wrapping_add(lms_keys))
 }
 
 /// The bits by which two strings of one length differ.
@@ -145,6 +185,7 @@ pub const GO: u32 = 0x5ac3_96e1;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use craton_trust::store::RoleKeysBuilder;
 
     #[test]
     fn rot_18_a_difference_of_any_bit_is_a_doubt() {
@@ -162,5 +203,22 @@ mod tests {
         for (a, b) in [(0, 1), (3, 4), (4095, u64::MAX)] {
             assert_eq!((below(a, b), below(b, a), below(a, a)), (!0, 0, 0));
         }
+    }
+
+    #[test]
+    fn rot_18_a_missing_signature_of_either_algorithm_is_a_doubt() {
+        let mut role = RoleKeysBuilder::new(2);
+        (1..=3).for_each(|seed| role.push(PublicKey([seed; 64])).unwrap());
+        for (count, doubt) in [(0, true), (1, true), (2, false), (3, false)] {
+            assert_eq!(too_few(count, 0, role.role_keys()) != 0, doubt, "{count}");
+        }
+        let root = [8; lms::ROOT_SIZE];
+        (1..=2).for_each(|id| role.push_lms(LmsPublicKey { id: [id; 16], root }).unwrap());
+        for (count, lms_count, doubt) in [(2, 2, false), (2, 1, true), (2, 0, true), (1, 2, true)] {
+            assert_eq!(too_few(count, lms_count, role.role_keys()) != 0, doubt);
+        }
+        let mut lost = role.role_keys();
+        lost.listed += 1;
+        assert_ne!(too_few(2, 2, lost), 0, "a key that was lost while it was read");
     }
 }

@@ -23,7 +23,7 @@ use craton_trust::{ClassId, ComponentId};
 const FIRMWARE: ComponentId = ComponentId([0xbb; 16]);
 const PROGRAM: &[u8] = b"a program that a chip would run";
 
-fn envelope_of(by: u8, change: impl FnOnce(&mut Image<'_>)) -> Vec<u8> {
+pub fn envelope_of(by: u8, change: impl FnOnce(&mut Image<'_>)) -> Vec<u8> {
     let mut about = image(FIRMWARE, 3);
     about.image_type = ImageType::RootOfTrust;
     (about.payload, about.payload_size) = (Soft.sha256(&[PROGRAM]), PROGRAM.len() as u64);
@@ -35,10 +35,13 @@ fn envelope_of(by: u8, change: impl FnOnce(&mut Image<'_>)) -> Vec<u8> {
 }
 
 fn package_of(by: u8, change: impl FnOnce(&mut Image<'_>)) -> Vec<u8> {
-    let envelope = envelope_of(by, change);
+    package_around(&envelope_of(by, change))
+}
+
+pub fn package_around(envelope: &[u8]) -> Vec<u8> {
     let footer =
         Footer { payload_size: PROGRAM.len() as u64, envelope_size: envelope.len() as u64 };
-    [PROGRAM, &envelope, &footer.encode()].concat()
+    [PROGRAM, envelope, &footer.encode()].concat()
 }
 
 fn package(change: impl FnOnce(&mut Image<'_>)) -> Vec<u8> {
@@ -46,7 +49,7 @@ fn package(change: impl FnOnce(&mut Image<'_>)) -> Vec<u8> {
 }
 
 /// An owned chip that runs its program of security version 3, and confirmed it with a set.
-fn confirmed() -> (Engine<MemoryPlatform>, MemoryPlatform) {
+pub fn confirmed() -> (Engine<MemoryPlatform>, MemoryPlatform) {
     let mut bench = InMemory::default();
     owned(&mut bench);
     let chip = bench.0;
@@ -61,7 +64,7 @@ fn chip() -> MemoryPlatform {
     confirmed().1
 }
 
-fn refusal(chip: &MemoryPlatform, package: &[u8]) -> Option<Error> {
+pub fn refusal(chip: &MemoryPlatform, package: &[u8]) -> Option<Error> {
     rom::select(chip, &Soft, package).err()
 }
 

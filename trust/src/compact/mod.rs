@@ -38,7 +38,8 @@ use crate::crypto::{Crypto, Es256Point, KeyedCrypto, Signature, Signer};
 use crate::error::{Error, Result};
 use crate::hash;
 use crate::id::Digest;
-use crate::key::PublicKey;
+use crate::key::{LmsPublicKey, PublicKey};
+use crate::lms;
 use point::Point;
 use residue::Scalar;
 use zeroize::Zeroize as _;
@@ -62,6 +63,15 @@ impl Crypto for Compact {
 
     fn es256_verify(&self, key: &PublicKey, parts: &[&[u8]], signature: &Signature) -> Result<()> {
         ecdsa::verify(key, &self.sha256(parts), signature)
+    }
+
+    fn lms_root(
+        &self,
+        key: &LmsPublicKey,
+        parts: &[&[u8]],
+        signature: &lms::Signature,
+    ) -> Result<lms::Root> {
+        lms::root::<hash::RunningSha2>(key, parts, signature)
     }
 }
 

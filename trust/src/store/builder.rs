@@ -1,25 +1,29 @@
 //! Sections in the making, and sections that are kept: what no device of 32 KiB does.
 
-use super::{CoseKey, FORMAT, Freshness, KEYS_MAX, ROLES, Role, RoleKeys, Section, SectionKind};
+use super::keys::{CoseKey, LmsCoseKey, RoleKeys};
+use super::{FORMAT, Freshness, KEYS_MAX, ROLES, Role, Section, SectionKind};
 use crate::cbor::Writer;
 use crate::error::{Error, Result};
 use crate::id::Digest;
-use crate::key::{COSE_KEY_SIZE, PublicKey};
+use crate::key::{COSE_KEY_SIZE, LMS_COSE_KEY_SIZE, LmsPublicKey, PublicKey};
 
 /// The keys of a role in the making.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoleKeysBuilder {
-    /// How many distinct keys must sign; 0 only in a role without keys.
+    /// How many distinct keys of each algorithm must sign; 0 only in a role without keys.
     pub threshold: u8,
     keys: [CoseKey; KEYS_MAX],
     count: usize,
+    lms: [LmsCoseKey; KEYS_MAX],
+    lms_count: usize,
 }
 
 impl RoleKeysBuilder {
     /// A role without keys yet.
     #[must_use]
     pub const fn new(threshold: u8) -> Self {
-        Self { threshold, keys: [[0; COSE_KEY_SIZE]; KEYS_MAX], count: 0 }
+        let (keys, lms) = ([[0; COSE_KEY_SIZE]; KEYS_MAX], [[0; LMS_COSE_KEY_SIZE]; KEYS_MAX]);
+        Self { threshold, keys, count: 0, lms, lms_count: 0 }
     }
 
     /// A role of one key.
@@ -44,11 +48,26 @@ impl RoleKeysBuilder {
         Ok(())
     }
 
+    /// Adds an LMS key: the role becomes hybrid (STORE-8 says which ones may).
+    ///
+    /// # Errors
+    /// `KeyRepeated`, `FieldTooLong`.
+    pub fn push_lms(&mut self, key: LmsPublicKey) -> Result<()> {
+        if self.role_keys().contains_lms(&key) {
+            return Err(Error::KeyRepeated);
+        }
+        *self.lms.get_mut(self.lms_count).ok_or(Error::FieldTooLong)? = key.to_cose();
+        self.lms_count = self.lms_count.saturating_add(1);
+        Ok(())
+    }
+
     /// The role with the keys that it has by now.
     #[must_use]
     pub fn role_keys(&self) -> RoleKeys<'_> {
         let keys = self.keys.get(..self.count).unwrap_or(&[]);
-        RoleKeys { threshold: self.threshold, keys }
+        let lms = self.lms.get(..self.lms_count).unwrap_or(&[]);
+        let listed = (self.count + self.lms_count) as u8;
+        RoleKeys { threshold: self.threshold, listed, keys, lms }
     }
 }
 
@@ -58,7 +77,8 @@ impl From<RoleKeys<'_>> for RoleKeysBuilder {
         let mut same = Self::new(role.threshold);
         // A section has no more keys in a role than there are places.
         same.keys.iter_mut().zip(role.keys).for_each(|(place, key)| *place = *key);
-        same.count = role.keys.len();
+        same.lms.iter_mut().zip(role.lms).for_each(|(place, key)| *place = *key);
+        (same.count, same.lms_count) = (role.keys.len(), role.lms.len());
         same
     }
 }
@@ -113,9 +133,9 @@ impl SectionBuilder {
         writer.bytes_or_null(self.genesis.as_ref().map(|d| &d.0[..]))?.u64(self.version)?;
         writer.bool(self.dev)?.u64(self.ceiling)?.u64(self.freshness as u64)?.array(ROLES)?;
         for role in &self.roles {
-            let keys = role.role_keys().keys;
-            writer.array(2)?.u64(u64::from(role.threshold))?.array(keys.len())?;
-            keys.iter().try_for_each(|key| writer.raw(key).map(|_| ()))?;
+            let RoleKeys { threshold, keys, lms, .. } = role.role_keys();
+            writer.array(2)?.u64(u64::from(threshold))?.array(keys.len() + lms.len())?;
+            writer.raw(keys.as_flattened())?.raw(lms.as_flattened())?;
         }
         let length = writer.length();
         out.get(..length).ok_or(Error::BufferTooSmall)

@@ -1,14 +1,19 @@
-//! LMS and HSS by the vectors of RFC 8554, and by a signer that only tests have.
+//! LMS and HSS by the vectors of RFC 8554, by an independent implementation, and by a signer that
+//! only tests have.
 
 mod signer;
 
 use craton_trust::Error;
 use craton_trust::compact::Compact;
+use craton_trust::crypto::{Crypto, RunningSha256};
 use craton_trust::error::Result;
-use craton_trust::lms;
+use craton_trust::key::LmsPublicKey;
+use craton_trust::lms::{self, Set};
 use craton_trust::soft::Soft;
 use serde::Deserialize;
-use signer::{Chains, Tree};
+use sha2::Digest as _;
+use signer::{BELIEVED, Numbers, Tree};
+use std::sync::LazyLock;
 
 #[derive(Deserialize)]
 struct Case {
@@ -22,146 +27,209 @@ struct Cases {
     case: Vec<Case>,
 }
 
-/// Key, message and signature of RFC 8554's test cases: two levels each, with 8 and 8 bits to a
-/// chain, and with 4 and 8.
-fn cases() -> Vec<[Vec<u8>; 3]> {
-    let cases: Cases = toml::from_str(include_str!("rfc-8554.toml")).unwrap();
-    let bytes = |text: &String| -> Vec<u8> {
-        let digits = text.as_bytes().chunks_exact(2).map(|two| str::from_utf8(two).unwrap());
-        digits.map(|two| u8::from_str_radix(two, 16).unwrap()).collect()
+fn bytes(text: &str) -> Vec<u8> {
+    let digits = text.as_bytes().chunks_exact(2).map(|two| str::from_utf8(two).unwrap());
+    digits.map(|two| u8::from_str_radix(two, 16).unwrap()).collect()
+}
+
+/// Key, message and signature of each case.
+fn cases(text: &str) -> Vec<[Vec<u8>; 3]> {
+    let cases: Cases = toml::from_str(text).unwrap();
+    let fields = |case: &Case| [&case.key, &case.message, &case.signature].map(|text| bytes(text));
+    cases.case.iter().map(fields).collect()
+}
+
+/// Two levels each, with 8 and 8 bits to a chain, and with 4 and 8.
+fn rfc_8554() -> Vec<[Vec<u8>; 3]> {
+    cases(include_str!("rfc-8554.toml"))
+}
+
+macro_rules! sets {
+    ($(
+        $name:ident: $tree:literal $chain:literal $size:literal $height:literal $bits:literal;
+    )*) => {
+        $(struct $name;
+        impl Set for $name {
+            const TREE: u32 = $tree;
+            const CHAIN: u32 = $chain;
+            const HASH_SIZE: usize = $size;
+            const HEIGHT: u32 = $height;
+            const BITS: u32 = $bits;
+        })*
+
+        const SETS: &[Numbers] = &[
+            $(Numbers { tree: $tree, chain: $chain, size: $size, height: $height, bits: $bits },)*
+        ];
+
+        /// The root that a tree's signature leads to, by the types in the tree's key.
+        fn root(tree: &[u8], message: &[&[u8]], signature: &[u8]) -> Option<Vec<u8>> {
+            let id = tree[8..24].try_into().unwrap();
+            let (kinds, size) = (tree[..8].to_vec(), tree.len() - 24);
+            let whole = match (kinds[3], kinds[7]) {
+                $(($tree, $chain) => lms::tree_root::<$name, Running>(&id, message, signature),)*
+                other => panic!("{other:?} is no set of these tests"),
+            };
+            whole.map(|whole| whole[..size].to_vec())
+        }
     };
-    cases.case.iter().map(|case| [&case.key, &case.message, &case.signature].map(bytes)).collect()
 }
 
-fn verify(key: &[u8], message: &[&[u8]], signature: &[u8]) -> Result<()> {
-    let said = lms::verify(&Compact, key, message, signature);
-    assert_eq!(said, lms::verify(&Soft, key, message, signature));
-    said
+sets! {
+    M32H5W8: 5 4 32 5 8;
+    M32H5W4: 5 3 32 5 4;
+    M32H10W4: 6 3 32 10 4;
+    M24H5W8: 10 8 24 5 8;
+    M24H5W4: 10 7 24 5 4;
 }
 
-/// A signature of one level over `message`, and its key.
-fn signed(chains: Chains, leaf: u32, message: &[u8]) -> (Vec<u8>, Vec<u8>) {
-    let tree = Tree::new(chains, 7);
-    let key = [&1u32.to_be_bytes()[..], &tree.public()].concat();
-    (key, [&0u32.to_be_bytes()[..], &tree.sign(leaf, message)].concat())
+struct Running(sha2::Sha256);
+
+impl RunningSha256 for Running {
+    fn new() -> Self {
+        Self(sha2::Sha256::new())
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(self) -> [u8; 32] {
+        self.0.finalize().into()
+    }
+}
+
+fn verifies(tree: &[u8], message: &[&[u8]], signature: &[u8]) -> bool {
+    root(tree, message, signature).is_some_and(|root| root == tree[24..])
+}
+
+/// HSS of two levels (§6.3), which nothing but these tests believes.
+fn verifies_both(key: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    assert_eq!((&key[..4], &signature[..4]), (&[0, 0, 0, 2][..], &[0, 0, 0, 1][..]));
+    let (tree, rest) = (&key[4..], &signature[4..]);
+    let chains = if key[11] == 4 { 34 } else { 67 };
+    let height = if key[7] == 5 { 5 } else { 10 };
+    let (own, rest) = rest.split_at(4 + 4 + 32 * (1 + chains) + 4 + 32 * height);
+    let (below, rest) = rest.split_at(56);
+    verifies(tree, &[below], own) && verifies(below, &[message], rest)
 }
 
 #[test]
 fn the_signatures_of_rfc_8554_verify() {
-    for [key, message, signature] in cases() {
-        assert_eq!(verify(&key, &[&message], &signature), Ok(()));
-        let (first, rest) = message.split_at(50);
-        assert_eq!(verify(&key, &[first, b"", rest], &signature), Ok(()));
-    }
-}
-
-#[test]
-fn every_flipped_byte_of_the_signatures_of_rfc_8554_is_refused() {
-    for [key, message, signature] in cases() {
-        for at in 0..signature.len() {
-            let mut broken = signature.clone();
-            broken[at] ^= 1 << (at % 8);
-            let said = lms::verify(&Soft, &key, &[&message], &broken);
-            assert_eq!(said, Err(Error::SignatureInvalid), "byte {at} of the signature");
-        }
+    for [key, message, signature] in rfc_8554() {
+        assert!(verifies_both(&key, &message, &signature));
         for at in 0..message.len() {
-            let mut broken = message.clone();
-            broken[at] ^= 1 << (at % 8);
-            let said = lms::verify(&Soft, &key, &[&broken], &signature);
-            assert_eq!(said, Err(Error::SignatureInvalid), "byte {at} of the message");
-        }
-        for at in 0..key.len() {
-            let mut broken = key.clone();
-            broken[at] ^= 1 << (at % 8);
-            let said = lms::verify(&Soft, &broken, &[&message], &signature);
-            assert!(matches!(said, Err(Error::SignatureInvalid | Error::KeyInvalid)), "byte {at}");
+            let mut other = message.clone();
+            other[at] ^= 1 << (at % 8);
+            assert!(!verifies_both(&key, &other, &signature), "byte {at}");
         }
     }
 }
 
 #[test]
-fn a_signature_cut_at_any_length_or_followed_by_a_byte_is_refused() {
-    for [key, message, mut signature] in cases() {
-        for length in 0..signature.len() {
-            let said = verify(&key, &[&message], &signature[..length]);
-            assert_eq!(said, Err(Error::SignatureInvalid), "{length} bytes");
-        }
-        signature.push(0);
-        assert_eq!(verify(&key, &[&message], &signature), Err(Error::SignatureInvalid));
-    }
-}
-
-#[test]
-fn every_leaf_of_one_level_signs_with_both_kinds_of_chains() {
-    for chains in [Chains::Bits4, Chains::Bits8] {
+fn every_leaf_signs_by_every_set_of_the_tests() {
+    for set in SETS {
+        let tree = Tree::new(*set, 7);
         for leaf in [0, 1, 2, 15, 16, 30, 31] {
-            let (key, signature) = signed(chains, leaf, b"message");
-            assert_eq!(verify(&key, &[b"mess", b"age"], &signature), Ok(()));
-            let other = verify(&key, &[b"messages"], &signature);
-            assert_eq!(other, Err(Error::SignatureInvalid));
+            let signature = tree.sign(leaf, &[b"message"]);
+            assert!(verifies(&tree.public(), &[b"mess", b"", b"age"], &signature));
+            assert!(!verifies(&tree.public(), &[b"messages"], &signature));
         }
     }
 }
 
+static TREE: LazyLock<Tree> = LazyLock::new(|| Tree::new(BELIEVED, 7));
+
+fn key() -> LmsPublicKey {
+    LmsPublicKey { id: TREE.id, root: TREE.root().try_into().unwrap() }
+}
+
+fn signed(leaf: u32, message: &[u8]) -> lms::Signature {
+    [&[0; 4], &TREE.sign(leaf, &[message])[..]].concat().try_into().unwrap()
+}
+
+/// The verdict of both implementations here.
+fn verify(key: &LmsPublicKey, message: &[&[u8]], signature: &lms::Signature) -> Result<()> {
+    let said = Compact.lms_verify(key, message, signature);
+    assert_eq!(said, Soft.lms_verify(key, message, signature));
+    said
+}
+
+const INVALID: Result<()> = Err(Error::SignatureInvalid);
+
+#[test]
+fn leaves_of_the_believed_set_sign() {
+    for leaf in [0, 1, 511, 512, 1023] {
+        let signature = signed(leaf, b"message");
+        assert_eq!(verify(&key(), &[b"m", b"essage"], &signature), Ok(()));
+        assert_eq!(verify(&key(), &[b"messagf"], &signature), INVALID);
+    }
+}
+
+/// The seed, the leaf and the randomizer are ours; key and signature are what pyhsslms 2.0.0 made.
+#[test]
+fn what_another_implementation_signs_verifies() {
+    let cases = cases(include_str!("pyhsslms.toml"));
+    assert!(cases.len() >= 3);
+    for [hss, message, signature] in cases {
+        let key = LmsPublicKey::from_hss(&hss).unwrap();
+        let signature = signature.try_into().unwrap();
+        assert_eq!(verify(&key, &[&message], &signature), Ok(()));
+        assert_eq!(verify(&key, &[&message, b"\n"], &signature), INVALID);
+    }
+}
+
+#[test]
+fn every_flipped_bit_of_signature_and_key_is_refused() {
+    let signature = signed(5, b"message");
+    for bit in 0..signature.len() * 8 {
+        let mut other = signature;
+        other[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(Soft.lms_verify(&key(), &[b"message"], &other), INVALID, "bit {bit}");
+    }
+    for bit in 0..24 * 8 {
+        let mut other = key();
+        other.root[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(Soft.lms_verify(&other, &[b"message"], &signature), INVALID, "bit {bit}");
+        let mut other = key();
+        other.id[bit / 8 % 16] ^= 1 << (bit % 8);
+        assert_eq!(Soft.lms_verify(&other, &[b"message"], &signature), INVALID, "bit {bit}");
+    }
+}
+
+/// A tree walks the same way from leaf 1027 as from leaf 3, but for the bit above it.
 #[test]
 fn another_leaf_and_one_beyond_the_tree_are_refused() {
-    let (key, signature) = signed(Chains::Bits4, 3, b"message");
-    // A tree walks the same way from leaf 35 as from leaf 3, but for the bit above it.
-    for leaf in [2u32, 4, 35, 3 | 1 << 31] {
-        let mut other = signature.clone();
+    let signature = signed(3, b"message");
+    for leaf in [2u32, 4, 1027, 3 | 1 << 31] {
+        let mut other = signature;
         other[4..8].copy_from_slice(&leaf.to_be_bytes());
-        assert_eq!(verify(&key, &[b"message"], &other), Err(Error::SignatureInvalid), "{leaf}");
+        assert_eq!(verify(&key(), &[b"message"], &other), INVALID, "{leaf}");
     }
 }
 
 #[test]
-fn keys_of_other_sets_levels_and_sizes_are_key_invalid() {
-    let (key, signature) = signed(Chains::Bits4, 0, b"message");
-    let kinds = [(0, 0), (0, 3), (4, 4), (4, 9), (8, 0), (8, 1), (8, 2), (8, 5)];
-    for (at, kind) in kinds {
-        let mut other = key.clone();
-        other[at..at + 4].copy_from_slice(&u32::to_be_bytes(kind));
-        assert_eq!(verify(&other, &[b"message"], &signature), Err(Error::KeyInvalid));
-    }
-    assert_eq!(verify(&key[..59], &[b"message"], &signature), Err(Error::KeyInvalid));
-    let longer = [&key[..], &[0]].concat();
-    assert_eq!(verify(&longer, &[b"message"], &signature), Err(Error::KeyInvalid));
-    assert_eq!(verify(&[], &[b"message"], &signature), Err(Error::KeyInvalid));
-}
-
-/// The trees of heights above five have too many leaves to make one here; their types are told
-/// apart by the size of a signature.
-#[test]
-fn a_signature_of_one_set_is_none_of_another() {
-    let (key, signature) = signed(Chains::Bits4, 0, b"message");
-    for (at, kind) in [(7, 6), (7, 7), (7, 8), (11, 4)] {
-        let mut other = key.clone();
-        other[at] = kind;
-        assert_eq!(verify(&other, &[b"message"], &signature), Err(Error::SignatureInvalid));
+fn other_types_and_more_levels_are_refused() {
+    let signature = signed(3, b"message");
+    // Levels, chains, tree.
+    for (at, values) in [(3, [1, 2, 255]), (11, [3, 6, 8]), (1263, [6, 10, 12])] {
+        for value in values {
+            let mut other = signature;
+            assert_ne!(other[at], value);
+            other[at] = value;
+            assert_eq!(verify(&key(), &[b"message"], &other), INVALID, "{at}: {value}");
+        }
     }
 }
 
 #[test]
-fn a_message_of_too_many_parts_is_field_too_long() {
-    let (key, signature) = signed(Chains::Bits4, 0, b"mmmmmmmmmmmm");
-    let mut parts: Vec<&[u8]> = vec![b"m"; lms::PARTS_MAX];
-    assert_eq!(verify(&key, &parts, &signature), Ok(()));
-    parts.push(b"");
-    assert_eq!(verify(&key, &parts, &signature), Err(Error::FieldTooLong));
-}
-
-#[test]
-fn levels_are_those_of_the_key() {
-    let (tree, below) = (Tree::new(Chains::Bits4, 7), Tree::new(Chains::Bits8, 8));
-    let number = |number: u32| number.to_be_bytes().to_vec();
-    let two = [number(1), tree.sign(9, &below.public()), below.public(), below.sign(4, b"message")];
-    let (one, two) = ([number(0), tree.sign(9, b"message")].concat(), two.concat());
-    let key = |levels| [number(levels), tree.public()].concat();
-    assert_eq!(verify(&key(1), &[b"message"], &one), Ok(()));
-    assert_eq!(verify(&key(2), &[b"message"], &two), Ok(()));
-    assert_eq!(verify(&key(2), &[b"message"], &one), Err(Error::SignatureInvalid));
-    assert_eq!(verify(&key(1), &[b"message"], &two), Err(Error::SignatureInvalid));
-    let mut many = one;
-    many[..4].copy_from_slice(&[0xff; 4]);
-    assert_eq!(verify(&key(1), &[b"message"], &many), Err(Error::SignatureInvalid));
+fn a_cut_signature_is_none_of_any_tree() {
+    let (tree, signature) = (TREE.public(), TREE.sign(9, &[b"message"]));
+    let root = |signature: &[u8]| {
+        lms::tree_root::<lms::M24H10W4, Running>(&TREE.id, &[b"message"], signature)
+    };
+    assert_eq!(root(&signature).unwrap()[..24], tree[24..]);
+    for length in 0..signature.len() {
+        assert_eq!(root(&signature[..length]), None, "{length}");
+    }
+    assert_eq!(root(&[&signature[..], &[0]].concat()), None);
 }

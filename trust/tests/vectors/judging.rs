@@ -10,6 +10,7 @@ use craton_trust::endorsement::Endorsement;
 use craton_trust::error::{Error, Result};
 use craton_trust::evidence::{self, Claims, Purpose};
 use craton_trust::failure::Failure;
+use craton_trust::key::LmsPublicKey;
 use craton_trust::merkle::{self, Checkpoint, PATH_MAX};
 use craton_trust::quoted;
 use craton_trust::rollback::Floors;
@@ -118,8 +119,12 @@ fn section(expect: &Expect) -> KeptSection<Vec<u8>> {
 fn role_keys(threshold: u8, keys: &[String]) -> RoleKeysBuilder {
     let mut role = RoleKeysBuilder::new(threshold);
     for cose in keys {
-        let key = PublicKey::from_cose(&crate::vector::unhex(cose)).expect("a COSE_Key");
-        role.push(key).expect("distinct keys");
+        let cose = crate::vector::unhex(cose);
+        match LmsPublicKey::from_cose(&cose) {
+            Ok(key) => role.push_lms(key),
+            Err(_) => role.push(PublicKey::from_cose(&cose).expect("a COSE_Key")),
+        }
+        .expect("distinct keys");
     }
     role
 }

@@ -4,10 +4,13 @@
 //! second reads only the files and asks the public interface.
 
 mod attacks;
+mod hybrid;
 mod judging;
 mod proofs;
 mod refusals;
 mod rules;
+#[path = "../lms/signer.rs"]
+mod signer;
 mod value;
 mod vector;
 mod ways;

@@ -21,11 +21,11 @@ fn verdict(name: &str) -> Result<(), Error> {
     judging::verdict(object, &bytes, &expect)
 }
 
-fn accepts(names: &[&str]) {
+pub fn accepts(names: &[&str]) {
     names.iter().for_each(|name| assert_eq!(verdict(name), Ok(()), "{name}"));
 }
 
-fn refuses(object: &str, ways: &[(&str, Error)]) {
+pub fn refuses(object: &str, ways: &[(&str, Error)]) {
     for (way, error) in ways {
         assert_eq!(verdict(&format!("{object}/{way}")), Err(*error), "{object}/{way}");
     }

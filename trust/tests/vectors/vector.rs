@@ -110,8 +110,9 @@ impl Judge {
         let threshold = keys.threshold;
         let name = format!("{role:?}").to_lowercase();
         self.role.retain(|other| other.name != name);
-        let cose = |key: PublicKey| hex(&key.to_cose());
-        let keys = keys.role_keys().keys().map(cose).collect::<Vec<_>>();
+        let (cose, keys) = (|key: PublicKey| hex(&key.to_cose()), keys.role_keys());
+        let lms = keys.lms_keys().map(|key| hex(&key.to_cose()));
+        let keys = keys.keys().map(cose).chain(lms).collect::<Vec<_>>();
         self.role.push(Keys { name, threshold, keys });
         self
     }

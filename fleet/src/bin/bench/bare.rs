@@ -10,7 +10,8 @@ use aws_lc_rs::{digest, hmac};
 use craton_cloud::crypto::AwsLc;
 use craton_fleet::{Prepared, Seed, pkcs8};
 use craton_trust::crypto::{Crypto, Signature};
-use craton_trust::{Digest, PublicKey, evidence};
+use craton_trust::key::LmsPublicKey;
+use craton_trust::{Digest, PublicKey, evidence, lms};
 use rustls::crypto::aws_lc_rs::kx_group::X25519MLKEM768;
 use std::cell::RefCell;
 use std::hint::black_box;
@@ -87,6 +88,16 @@ impl Crypto for Recorder {
     ) -> Result<(), craton_trust::Error> {
         self.verifies.borrow_mut().push((*key, parts.concat(), *signature));
         AwsLc.es256_verify(key, parts, signature)
+    }
+
+    /// No key of a device signs by LMS.
+    fn lms_root(
+        &self,
+        key: &LmsPublicKey,
+        parts: &[&[u8]],
+        signature: &lms::Signature,
+    ) -> Result<lms::Root, craton_trust::Error> {
+        AwsLc.lms_root(key, parts, signature)
     }
 }
 

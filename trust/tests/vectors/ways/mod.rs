@@ -3,6 +3,7 @@
 mod addressed;
 mod bytes;
 mod chain;
+mod hybrid;
 mod image;
 mod log;
 mod quote;
@@ -22,6 +23,12 @@ pub fn all() -> Vec<Vector> {
         bytes::failures(),
         chain::certificates(),
         chain::evidence(),
+        hybrid::envelopes(),
+        hybrid::headers(),
+        hybrid::sections(),
+        hybrid::keys(),
+        hybrid::successors(),
+        hybrid::others(),
         image::envelopes(),
         image::manifests(),
         image::footers(),
