@@ -141,7 +141,7 @@ pub fn failures() -> Vec<Vector> {
             with(&|v| *v.item(11) = Array(vec![frame(32); 64])),
         ),
         bad("format-unknown", "format 2", Error::VersionUnknown, with(&|v| *v.item(0) = Number(2))),
-        bad("kind-unknown", "kind 10", invalid, with(&|v| *v.item(2) = Number(10))),
+        bad("kind-unknown", "kind 11", invalid, with(&|v| *v.item(2) = Number(11))),
         bad("signal-too-large", "signal 256", invalid, with(&|v| *v.item(6) = Number(256))),
         bad("code-too-large", "2^63", invalid, with(&|v| *v.item(7) = Number(1 << 63))),
         bad("fault-unknown", "fault class 7", invalid, with(&|v| *v.item(8) = Number(7))),
