@@ -8,6 +8,7 @@ mod failures;
 #[allow(dead_code)] // as above
 #[path = "../faults/gdb.rs"]
 mod gdb;
+mod hostile;
 mod probe;
 #[allow(dead_code)] // the suite's, of which the attacks use some
 #[path = "../../../rot/tests/conformance/world.rs"]
