@@ -12,8 +12,10 @@ use craton_trust::store::{KEYS_MAX, RoleKeysBuilder};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
-/// Refusals of a caller's own step, or of what is too large for a file; tests by hand provoke them.
-const WITHOUT_A_VECTOR: [Error; 4] = [BufferTooSmall, ChainTooLong, AbiUnmet, SetFailedBefore];
+/// Refusals of a caller's own step, of what is too large for a file, or of a log that is a TPM's;
+/// tests by hand provoke them.
+const WITHOUT_A_VECTOR: [Error; 5] =
+    [BufferTooSmall, ChainTooLong, AbiUnmet, SetFailedBefore, EventLogShape];
 
 #[derive(Deserialize)]
 struct Registry {
