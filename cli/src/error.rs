@@ -236,6 +236,81 @@ pub enum CliError {
     /// There is none in the folder.
     #[error("E6203: there is no device in {0}. Make one: craton device manufacture NAME")]
     DeviceNotMade(PathBuf),
+    /// The service refused some devices of a lot.
+    #[error(
+        "E6204: {refused} of {of} devices of the lot were refused, the others are listed. Each \
+         says why; the same lot may be claimed again"
+    )]
+    LotRowsRefused {
+        /// How many.
+        refused: usize,
+        /// Of how many.
+        of: usize,
+    },
+    /// The board was finished before.
+    #[error(
+        "E6401: the board is device {device}, number {number} of this lot, and finished. Take it \
+         out, and put the next one in"
+    )]
+    BoardFinished {
+        /// The device.
+        device: String,
+        /// Its number.
+        number: u32,
+    },
+    /// Another station made it.
+    #[error(
+        "E6402: the board is device {0} already, and was not made in this folder. Finish it where \
+         it was begun: its claim code is there"
+    )]
+    BoardForeign(String),
+    /// It was made for somebody else.
+    #[error(
+        "E6403: the board is device {device} already, of another {what} than this station's. Put \
+         it aside"
+    )]
+    BoardOther {
+        /// The device.
+        device: String,
+        /// Of which it is another.
+        what: &'static str,
+    },
+    /// It does not do what it should.
+    #[error(
+        "E6404: the board, device {device}, is not what was written into it: {what}. Try it once \
+         more; if it stays, put it aside: it is in no list"
+    )]
+    SelfTestFailed {
+        /// The device.
+        device: String,
+        /// What differs.
+        what: &'static str,
+    },
+    /// There are as many devices in the folder as a lot may have.
+    #[error("E6405: {folder} has {of} devices, as many as a lot may have. Begin another folder")]
+    LotFull {
+        /// The folder.
+        folder: PathBuf,
+        /// How many.
+        of: usize,
+    },
+    /// The folder makes another class of devices.
+    #[error("E6406: the station in {0} makes another class of devices. Begin another folder")]
+    StationOther(PathBuf),
+    /// Another process has it.
+    #[error("E6407: another station works in {0}. Give each its own folder")]
+    StationRuns(PathBuf),
+    /// A file of it does not read.
+    #[error("E6408: {0} is no station's, or damaged. Restore the folder from its copy")]
+    StationDamaged(PathBuf),
+    /// Not all boards of a line became devices.
+    #[error("E6409: {refused} of {of} boards were refused. Each said why")]
+    BoardsRefused {
+        /// How many.
+        refused: u32,
+        /// Of how many.
+        of: u32,
+    },
     /// A tool is missing.
     #[error("E6301: {tool} could not be started ({source}). {mend}")]
     ToolMissing {
@@ -337,6 +412,16 @@ impl CliError {
             Self::DeviceNeverRan { .. } => 6201,
             Self::DeviceExists(_) => 6202,
             Self::DeviceNotMade(_) => 6203,
+            Self::LotRowsRefused { .. } => 6204,
+            Self::BoardFinished { .. } => 6401,
+            Self::BoardForeign(_) => 6402,
+            Self::BoardOther { .. } => 6403,
+            Self::SelfTestFailed { .. } => 6404,
+            Self::LotFull { .. } => 6405,
+            Self::StationOther(_) => 6406,
+            Self::StationRuns(_) => 6407,
+            Self::StationDamaged(_) => 6408,
+            Self::BoardsRefused { .. } => 6409,
             Self::ToolMissing { .. } => 6301,
             Self::ToolFailed { .. } => 6302,
             Self::QuickstartBusy(..) => 6303,

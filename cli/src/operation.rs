@@ -91,6 +91,7 @@ operations! {
         by "deployment revert";
     DeviceList = GET "/v1/catalogs/{catalog}/devices" by "device list";
     DeviceClaim = POST "/v1/catalogs/{catalog}/devices" by "device claim";
+    LotClaim = POST "/v1/catalogs/{catalog}/lots" by "device claim";
     DeviceShow = GET "/v1/catalogs/{catalog}/devices/{device}" by "device show";
     DeviceChange = PATCH "/v1/catalogs/{catalog}/devices/{device}" by "device move";
     DeviceRetire = DELETE "/v1/catalogs/{catalog}/devices/{device}" by "device retire";

@@ -420,3 +420,22 @@ pub fn capability_of(catalog: CatalogId, device: DeviceId, signers: &[u8]) -> Ve
     let mut payload = [0; 512];
     seal(Kind::Capability, capability.encode(&mut payload).unwrap(), signers)
 }
+
+/// The payload of a lot, unchecked: also of one that no station writes.
+pub fn lot_payload(rows: &[(DeviceId, Vec<u8>)]) -> Vec<u8> {
+    let mut payload = vec![0; 64 * 1024];
+    let mut writer = craton_trust::cbor::Writer::new(&mut payload);
+    writer.array(2).unwrap().u64(1).unwrap().array(rows.len()).unwrap();
+    for (_, row) in rows {
+        writer.bytes(row).unwrap();
+    }
+    let length = writer.length();
+    payload.truncate(length);
+    payload
+}
+
+pub fn lot_of(rows: &[(DeviceId, Vec<u8>)], signers: &[u8]) -> Vec<u8> {
+    let mut rows = rows.to_vec();
+    rows.sort();
+    seal(Kind::Lot, &lot_payload(&rows), signers)
+}

@@ -40,6 +40,8 @@ pub enum Kind {
     Evidence,
     /// An order to move the lifecycle, or to erase.
     Lifecycle,
+    /// The devices that a station made.
+    Lot,
     /// A DICE certificate. Off-spec for SIG-1: the Open Profile leaves the `external_aad` empty,
     /// and a layer's key signs nothing else with an empty one.
     DiceCertificate,
@@ -60,6 +62,7 @@ impl Kind {
             Self::Checkpoint => b"craton/1/checkpoint",
             Self::Evidence => b"craton/1/evidence",
             Self::Lifecycle => b"craton/1/lifecycle",
+            Self::Lot => b"craton/1/lot",
             Self::DiceCertificate => b"",
         }
     }

@@ -124,6 +124,8 @@ refusals! {
     OtherRequest = 1504,
     /// The capability answers another challenge, or a boot that is over.
     ChallengeMismatch = 1505,
+    /// The lot names a device twice, or not in order.
+    LotOrder = 1506,
     /// The set is not in the log under this checkpoint.
     NotLogged = 1601,
     /// The checkpoint is smaller than one already believed.

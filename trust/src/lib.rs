@@ -29,6 +29,7 @@ mod hash;
 pub mod id;
 pub mod key;
 pub mod lms;
+pub mod lot;
 pub mod merkle;
 pub mod quote;
 pub mod quoted;

@@ -18,6 +18,51 @@ pub struct DeviceClaim {
     pub group: Option<String>,
 }
 
+/// Claims the devices of a lot. Asking again with the same content changes nothing.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LotClaim {
+    /// The list that the manufacturer signed.
+    pub lot: Base64,
+    /// `product/group` that its devices join; absent: none yet.
+    #[serde(default)]
+    pub group: Option<String>,
+}
+
+/// What became of a device of a lot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LotOutcome {
+    /// It is new: pending until its evidence names the catalog.
+    Listed,
+    /// It was claimed before with this endorsement; nothing changed, its group neither.
+    Known,
+    /// It was refused, and the others were not for that.
+    Refused,
+}
+
+/// One device of a lot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LotRow {
+    /// The device.
+    pub device: DeviceId,
+    /// What became of it.
+    pub outcome: LotOutcome,
+    /// The error's number, if it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<u16>,
+    /// Why, and what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// What became of a lot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LotClaimed {
+    /// Its devices, in the order of their ids.
+    pub rows: Vec<LotRow>,
+}
+
 /// Whether the device itself has named this catalog as its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]

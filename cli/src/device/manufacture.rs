@@ -8,12 +8,15 @@ use crate::error::CliError;
 use crate::home::{Home, read_file, read_secret};
 use crate::keys::Unlock;
 use crate::operation::Operation;
+use crate::output::{short, word};
 use crate::publish;
 use crate::session::{Options, Session};
 use crate::tpm_maker::Makers;
 use crate::virtual_device::{self, CLAIM_CODE_FILE, Made};
 use anyhow::Result;
-use craton_api::operator::{Base64, Device, DeviceClaim, DeviceId, Section};
+use craton_api::operator::{
+    Base64, Device, DeviceClaim, DeviceId, LotClaim, LotClaimed, LotOutcome, Section,
+};
 use craton_device::folder::ENDORSEMENT_FILE;
 use craton_device::{rot, tpm};
 use craton_rot::tpm2;
@@ -51,7 +54,7 @@ pub struct Manufacture {
 #[derive(clap::Args)]
 pub struct Claim {
     /// The name of a virtual device of this machine
-    #[arg(required_unless_present_any = ["folder", "endorsement"])]
+    #[arg(required_unless_present_any = ["folder", "endorsement", "lot"])]
     name: Option<String>,
     /// Or its folder
     #[arg(long, value_name = "FOLDER", conflicts_with = "name")]
@@ -59,6 +62,9 @@ pub struct Claim {
     /// Or the endorsement that came with a device: it is listed, and claimed where it stands
     #[arg(long, value_name = "FILE", conflicts_with_all = ["name", "folder"])]
     endorsement: Option<PathBuf>,
+    /// Or the list of all that a station made: each is listed, and claimed where it stands
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["name", "folder", "endorsement"])]
+    lot: Option<PathBuf>,
     /// The PRODUCT/GROUP that it joins
     #[arg(long)]
     group: Option<String>,
@@ -127,6 +133,9 @@ pub async fn claim(session: &mut Session, with: &Claim) -> Result<()> {
     if let Some(file) = &with.endorsement {
         return list_only(session, file, with.group.clone()).await;
     }
+    if let Some(file) = &with.lot {
+        return claim_lot(session, file, with.group.clone()).await;
+    }
     let place = Place { name: with.name.clone(), folder: with.folder.clone() };
     let folder = place.folder(&session.home);
     let id = id_of_local(&folder).ok_or_else(|| CliError::DeviceNotMade(folder.clone()))?;
@@ -152,6 +161,21 @@ async fn list_only(session: &mut Session, file: &Path, group: Option<String>) ->
     let device: Device = session.ask(Call::of(Operation::DeviceClaim).json(&body)?).await?;
     show(session, &device);
     session.out.next(&["the device itself is claimed by its claim code, where it stands"]);
+    Ok(())
+}
+
+async fn claim_lot(session: &mut Session, file: &Path, group: Option<String>) -> Result<()> {
+    let body = LotClaim { lot: Base64(read_file(file)?), group };
+    let claimed: LotClaimed = session.ask(Call::of(Operation::LotClaim).json(&body)?).await?;
+    let rows = claimed.rows.iter().map(|row| {
+        vec![short(row.device), word(row.outcome), row.detail.clone().unwrap_or_default()]
+    });
+    session.out.list(&claimed, &["device", "outcome", "why"], rows.collect());
+    let refused = claimed.rows.iter().filter(|row| row.outcome == LotOutcome::Refused).count();
+    if refused > 0 {
+        return Err(CliError::LotRowsRefused { refused, of: claimed.rows.len() }.into());
+    }
+    session.out.next(&["craton device list --state pending"]);
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! The operator's commands, as people type them: the real program against a real service.
 
 mod development;
+mod lots;
 mod mailbox;
 mod production;
 mod refusals;

@@ -3,10 +3,11 @@
 use craton_api::operator::{
     CatalogId, Device, DeviceClaim, DeviceId, DeviceList, DeviceState, RotClass, Section,
 };
+use craton_trust::store as trust_store;
 
 use super::{AppError, Core, log, newest_section};
 use crate::audit::{Leaf, LeafKind, commitment};
-use crate::catalog::{CatalogError, endorsement, split_group};
+use crate::catalog::{self, CatalogError, split_group};
 use crate::store::{DeviceRow, ReadTx, WriteTx};
 use crate::tenancy::{ManageDevices, Permit, ReadCatalog, TenancyError};
 
@@ -22,29 +23,57 @@ pub async fn claim(
 ) -> Result<(Device, bool), AppError> {
     let (now_s, keys, catalog) = (core.clock.now_s(), core.keys.clone(), permit.catalog());
     let work = move |db: &WriteTx<'_>| {
-        if let Some(known) = db.device(catalog, asked.device)? {
-            let same = known.endorsement == asked.endorsement.0;
+        let platform = newest_section(db, catalog, Section::Platform)?;
+        let platform = platform.section();
+        let claiming = Claiming { db, permit: &permit, platform: &platform, now_s };
+        let DeviceClaim { device, endorsement, group } = asked;
+        let (device, leaf) = claiming.list(device, &endorsement.0, group.as_deref())?;
+        let new = leaf.is_some();
+        log::append_all(db, &*keys.log, catalog, leaf.as_slice(), now_s)?;
+        Ok((device, new))
+    };
+    core.store.write(work).await
+}
+
+/// What claims of one commit have in common.
+pub(super) struct Claiming<'c, 't> {
+    pub db: &'c WriteTx<'t>,
+    pub permit: &'c Permit<ManageDevices>,
+    pub platform: &'c trust_store::Section<'c>,
+    pub now_s: u64,
+}
+
+impl Claiming<'_, '_> {
+    /// Lists one device as pending, with the leaf that the log is to have of it; no leaf if it was
+    /// listed before.
+    ///
+    /// # Errors
+    /// As [`claim`].
+    pub fn list(
+        &self,
+        id: DeviceId,
+        endorsement: &[u8],
+        group: Option<&str>,
+    ) -> Result<(Device, Option<Leaf>), AppError> {
+        let Self { db, permit, platform, now_s } = *self;
+        if let Some(known) = db.device(permit.catalog(), id)? {
+            let same = known.endorsement == endorsement;
             return if same {
-                Ok((known.device, false))
+                Ok((known.device, None))
             } else {
                 Err(CatalogError::ClaimConflict.into())
             };
         }
-        let platform = newest_section(db, catalog, Section::Platform)?;
-        let endorsed = endorsement(&platform.section(), asked.device, &asked.endorsement.0)?;
-        check_group(db, &permit, asked.group.as_deref(), Some(endorsed.rot))?;
-        let device = pending(asked.device, asked.group, endorsed.rot, now_s);
-        let identity_key = Some(endorsed.identity_key);
-        let row =
-            DeviceRow { device, endorsement: asked.endorsement.0, identity_key, client_name: None };
-        db.device_claim(&permit, &row)?;
-        let secret = db.wave_secret(catalog)?.ok_or(TenancyError::CatalogUnknown)?;
-        let fact = commitment(&secret, &[b"claim", &asked.device.0, &now_s.to_be_bytes()]);
-        let leaf = Leaf { kind: LeafKind::Claim, fact };
-        log::append(db, &*keys.log, catalog, leaf, now_s)?;
-        Ok((row.device, true))
-    };
-    core.store.write(work).await
+        let endorsed = catalog::endorsement(platform, id, endorsement)?;
+        check_group(db, permit, group, Some(endorsed.rot))?;
+        let device = pending(id, group.map(str::to_owned), endorsed.rot, now_s);
+        let (endorsement, identity_key) = (endorsement.to_vec(), Some(endorsed.identity_key));
+        let row = DeviceRow { device, endorsement, identity_key, client_name: None };
+        db.device_claim(permit, &row)?;
+        let secret = db.wave_secret(permit.catalog())?.ok_or(TenancyError::CatalogUnknown)?;
+        let fact = commitment(&secret, &[b"claim", &id.0, &now_s.to_be_bytes()]);
+        Ok((row.device, Some(Leaf { kind: LeafKind::Claim, fact })))
+    }
 }
 
 /// Moves a device to another group.
@@ -144,7 +173,8 @@ fn shown(db: &ReadTx<'_>, catalog: CatalogId, id: DeviceId) -> Result<Device, Ap
     Ok(device)
 }
 
-fn check_group(
+/// Refuses a group that is not there, or whose product wants a better root of trust.
+pub(super) fn check_group(
     db: &ReadTx<'_>,
     permit: &Permit<ManageDevices>,
     path: Option<&str>,

@@ -32,12 +32,36 @@ pub(crate) fn append(
     now_s: u64,
 ) -> Result<u64, AppError> {
     let place = db.log_append(catalog, leaf.kind.name(), &leaf.to_bytes(), now_s)?;
-    let root = audit::root(&db.log_nodes(catalog), place.size)?;
-    let signed = audit::sign_checkpoint(catalog, place.size, root, log_key)?;
-    let (size, cosigned) = (place.size, false);
-    let row = CheckpointRow { size, root, signed, cosigned, created_s: now_s };
-    db.checkpoint_put(catalog, &row)?;
+    check_point(db, log_key, catalog, place.size, now_s)?;
     Ok(place.index)
+}
+
+/// The same for any number of leaves, under one checkpoint.
+pub(crate) fn append_all(
+    db: &WriteTx<'_>,
+    log_key: &dyn Signer,
+    catalog: CatalogId,
+    leaves: &[Leaf],
+    now_s: u64,
+) -> Result<(), AppError> {
+    let mut size = None;
+    for leaf in leaves {
+        size = Some(db.log_append(catalog, leaf.kind.name(), &leaf.to_bytes(), now_s)?.size);
+    }
+    size.map_or(Ok(()), |size| check_point(db, log_key, catalog, size, now_s))
+}
+
+fn check_point(
+    db: &WriteTx<'_>,
+    log_key: &dyn Signer,
+    catalog: CatalogId,
+    size: u64,
+    now_s: u64,
+) -> Result<(), AppError> {
+    let root = audit::root(&db.log_nodes(catalog), size)?;
+    let signed = audit::sign_checkpoint(catalog, size, root, log_key)?;
+    let row = CheckpointRow { size, root, signed, cosigned: false, created_s: now_s };
+    Ok(db.checkpoint_put(catalog, &row)?)
 }
 
 /// The proof for the leaf at `index` under the newest checkpoint that the catalog's devices

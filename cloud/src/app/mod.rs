@@ -18,6 +18,7 @@ mod group_failures;
 pub mod image_sets;
 pub mod images;
 pub mod log;
+pub mod lots;
 pub mod products;
 pub mod reconcile;
 pub mod tokens;

@@ -5,6 +5,7 @@ use craton_api::operator::{
 };
 use craton_trust::cose::Kind;
 use craton_trust::crypto::{Crypto as _, Signer};
+use craton_trust::lot::Lot;
 use craton_trust::set::{ImageSet, Member};
 use craton_trust::store::{self, KeptSection, Role, Section, SectionKind};
 use craton_trust::suit::{self, ImageType};
@@ -214,6 +215,19 @@ pub fn endorsement(
         endorsement::RotClass::Silicon => RotClass::Silicon,
     };
     Ok(Endorsed { rot, identity_key: endorsed.identity.to_cose().to_vec() })
+}
+
+/// Believes a lot by the platform's manufacturer; its devices are believed one by one.
+///
+/// # Errors
+/// `ObjectRefused`.
+pub fn lot<'b>(
+    platform: &Section<'_>,
+    object: &'b [u8],
+) -> Result<Verified<Lot<'b>>, CatalogError> {
+    let refused = |why| CatalogError::ObjectRefused { what: "lot", why };
+    let signed = Signed::parse(object).map_err(refused)?;
+    Lot::verify(&AwsLc, platform, &signed).map_err(refused)
 }
 
 /// Believes a capability by the owner's publisher; it is not approved yet.

@@ -66,7 +66,7 @@ fn no_flipped_bit_of_a_packages_payload_or_footer_verifies() {
 /// Steps of 5 reach every byte, and every place in a byte, at a fifth of the cost.
 #[test]
 fn no_flipped_bit_of_the_other_objects_verifies() {
-    for object in ["assignment", "capability", "checkpoint", "endorsement", "evidence"] {
+    for object in ["assignment", "capability", "checkpoint", "endorsement", "evidence", "lot"] {
         no_flipped_bit_verifies(object, "good", bits_of(object, "good"), 5);
     }
 }
@@ -171,6 +171,7 @@ fn sig_1_no_object_passes_as_an_object_of_another_kind() {
         ("endorsement", again(Kind::Endorsement, world::endorsement())),
         ("image", world::envelope_of(&manifest, &SIGNERS)),
         ("image-set", again(Kind::ImageSet, world::image_set())),
+        ("lot", again(Kind::Lot, world::lot())),
         ("trust-store", again(Kind::TrustStore, world::owner_genesis())),
     ];
     for (object, bytes) in &signed {

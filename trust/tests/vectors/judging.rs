@@ -11,6 +11,7 @@ use craton_trust::error::{Error, Result};
 use craton_trust::evidence::{self, Claims, Purpose};
 use craton_trust::failure::Failure;
 use craton_trust::key::LmsPublicKey;
+use craton_trust::lot::Lot;
 use craton_trust::merkle::{self, Checkpoint, PATH_MAX};
 use craton_trust::quoted;
 use craton_trust::rollback::Floors;
@@ -23,7 +24,7 @@ use craton_trust::store::{
 use craton_trust::suit::{self, FOOTER_SIZE, Footer, Image};
 use craton_trust::{CatalogId, ClassId, DeviceId, Digest, PublicKey, Signed, Verified, dice};
 
-pub const OBJECTS: [&str; 18] = [
+pub const OBJECTS: [&str; 19] = [
     "assignment",
     "capability",
     "cbor",
@@ -37,6 +38,7 @@ pub const OBJECTS: [&str; 18] = [
     "image",
     "image-set",
     "inclusion",
+    "lot",
     "package",
     "quote",
     "slots",
@@ -74,6 +76,12 @@ pub fn verdict(object: &str, bytes: &[u8], expect: &Expect) -> Result<()> {
         "image" => image(bytes, expect).map(drop),
         "image-set" => image_set(bytes, expect),
         "inclusion" => inclusion(bytes),
+        "lot" => {
+            let (kept, signed) = (section(expect), Signed::parse(bytes)?);
+            let lot = Lot::verify(&Soft, &kept.section(), &signed)?;
+            assert_eq!(lot.rows(&Soft).count() as u64, expect.number("devices"));
+            Ok(())
+        }
         "package" => package(bytes, expect),
         "quote" => {
             let quoted = quoted::verify(&Soft, &key(expect, "identity"), bytes)?;

@@ -5,9 +5,12 @@ use crate::judging;
 use crate::vector::Vector;
 use crate::world::{self, assignment_with, image, runtime};
 use craton_trust::cbor::Reader;
+use craton_trust::cose::Kind;
 use craton_trust::error::Error::{self, *};
+use craton_trust::lot::{self, Lot};
 use craton_trust::set::{ImageSet, ImageSetBuilder, Purpose, check_abis};
 use craton_trust::slots::Slots;
+use craton_trust::soft::Soft;
 use craton_trust::store::{
     CHAIN_MAX, KeptSection, Role, RoleKeysBuilder, Section, SectionBuilder, accept_chain,
 };
@@ -56,7 +59,9 @@ fn sig_1_refuses_what_was_signed_as_something_else() {
     for object in ["assignment", "capability", "checkpoint", "endorsement", "evidence", "image"] {
         refuses(object, &[("replayed", SignatureInvalid)]);
     }
-    refuses("trust-store", &[("replayed", SignatureInvalid)]);
+    for object in ["trust-store", "lot"] {
+        refuses(object, &[("replayed", SignatureInvalid)]);
+    }
 }
 
 #[test]
@@ -401,6 +406,42 @@ fn end_1_takes_the_class_of_a_root_of_trust_from_the_manufacturer_alone() {
     let ways = [("signer-unknown", SignerUnknown), ("class-unknown", FieldInvalid)];
     refuses("endorsement", &ways);
     refuses("endorsement", &[("owner-section", SectionKind)]);
+}
+
+#[test]
+fn lot_1_a_lot_names_each_device_once_and_is_signed_as_a_whole() {
+    accepts(&["lot/good"]);
+    refuses("lot", &[("signer-unknown", SignerUnknown), ("owner-section", SectionKind)]);
+    refuses("lot", &[("device-twice", LotOrder), ("out-of-order", LotOrder)]);
+    refuses("lot", &[("row-taken-out", SignatureInvalid), ("row-put-in", SignatureInvalid)]);
+    refuses("lot", &[("empty", FieldInvalid), ("too-many", FieldTooLong)]);
+}
+
+#[test]
+fn lot_1_what_is_written_is_read_again_and_nothing_else_is_written() {
+    let rows = world::lot_rows(3);
+    let refs: Vec<&[u8]> = rows.iter().map(Vec::as_slice).collect();
+    let bytes = world::written(|out| lot::encode(&Soft, &refs, out));
+    let lot = Lot::parse(&Soft, &bytes).expect("it was written");
+    assert_eq!(lot.rows(&Soft).map(|(_, row)| row.to_vec()).collect::<Vec<_>>(), rows);
+    let mut room = vec![0; 1 << 17];
+    let mut written = |rows: &[&[u8]]| lot::encode(&Soft, rows, &mut room).map(<[u8]>::len);
+    assert_eq!(written(&[]), Err(FieldInvalid));
+    assert_eq!(written(&[refs[1], refs[0]]), Err(LotOrder));
+    assert_eq!(written(&[refs[1], refs[1]]), Err(LotOrder));
+    assert_eq!(written(&[&[0x80]]), Err(FieldInvalid));
+    assert_eq!(written(&vec![refs[0]; lot::DEVICES_MAX + 1]), Err(FieldTooLong));
+    assert_eq!(lot::encode(&Soft, &refs, &mut [0; 64]), Err(BufferTooSmall));
+}
+
+#[test]
+fn a_lot_with_all_its_devices_is_a_signed_object_like_any_other() {
+    let rows = world::lot_rows(lot::DEVICES_MAX);
+    let refs: Vec<&[u8]> = rows.iter().map(Vec::as_slice).collect();
+    let lot = world::written(|out| lot::encode(&Soft, &refs, out));
+    assert!(lot.len() <= craton_trust::signed::PAYLOAD_MAX, "{}", lot.len());
+    let signed = world::seal(Kind::Lot, &lot, &[world::MANUFACTURER]);
+    assert!(Signed::parse(&signed).is_ok());
 }
 
 #[test]

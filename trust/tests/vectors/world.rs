@@ -10,6 +10,7 @@ use craton_trust::dice::{self, Inputs, Layer, Mode};
 use craton_trust::endorsement::{Endorsement, RotClass};
 use craton_trust::evidence::{Claims, Lifecycle, Measured, Measurements, Purpose};
 use craton_trust::failure::{Failure, FailureKind, FaultClass, Frame};
+use craton_trust::lot;
 use craton_trust::merkle::Checkpoint;
 use craton_trust::rollback::Floors;
 use craton_trust::set::{self, ImageSetBuilder, Member, Transport};
@@ -294,6 +295,30 @@ pub fn endorsement() -> Vec<u8> {
     let endorsement =
         Endorsement { identity: identity(), rot: RotClass::Software, class: CLASS, claim_code };
     seal(Kind::Endorsement, &written(|out| endorsement.encode(out)), &[MANUFACTURER])
+}
+
+/// Signed endorsements of so many devices, in the order of their ids.
+pub fn lot_rows(count: usize) -> Vec<Vec<u8>> {
+    let mut rows: Vec<_> = (1..=count).map(endorsement_of).collect();
+    rows.sort();
+    rows.into_iter().map(|(_, row)| row).collect()
+}
+
+fn endorsement_of(number: usize) -> (DeviceId, Vec<u8>) {
+    let mut secret = [0; 32];
+    secret[24..].copy_from_slice(&(number as u64).to_be_bytes());
+    let identity = SoftKey::from_bytes(&secret).expect("a key").public_key();
+    let claim_code = sha256(&secret);
+    let rot = RotClass::Firmware;
+    let endorsement = Endorsement { identity, rot, class: CLASS, claim_code };
+    let bytes = written(|out| endorsement.encode(out));
+    (identity.device_id(&Soft), seal(Kind::Endorsement, &bytes, &[MANUFACTURER]))
+}
+
+pub fn lot() -> Vec<u8> {
+    let rows = lot_rows(3);
+    let rows: Vec<&[u8]> = rows.iter().map(Vec::as_slice).collect();
+    seal(Kind::Lot, &written(|out| lot::encode(&Soft, &rows, out)), &[MANUFACTURER])
 }
 
 /// The inputs of the layer at `place`, told apart by their code.

@@ -6,7 +6,7 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use craton_api::operator::{
     Capability, CapabilityId, CapabilityList, CatalogId, Device, DeviceBoot, DeviceBootAccept,
-    DeviceChange, DeviceClaim, DeviceId, DeviceList, DeviceState,
+    DeviceChange, DeviceClaim, DeviceId, DeviceList, DeviceState, LotClaim, LotClaimed,
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -14,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{InCatalog, Refused};
-use crate::app::{App, ManageDevices, ReadCatalog, boots, capabilities, devices};
+use crate::app::{App, ManageDevices, ReadCatalog, boots, capabilities, devices, lots};
 use crate::http::{Allowed, Asked, Named, Object, Refusal, Wanted};
 
 /// Devices of a page, if none or more are asked for.
@@ -23,6 +23,7 @@ const PAGE_MAX: u32 = 1000;
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(device_list, device_claim))
+        .routes(routes!(lot_claim))
         .routes(routes!(device_show, device_change, device_retire))
         .routes(routes!(device_clear_cloned))
         .routes(routes!(device_boot_show))
@@ -94,6 +95,18 @@ async fn device_claim(
 ) -> Result<(StatusCode, Json<Device>), Refusal> {
     let (device, new) = devices::claim(&app, permit, asked).await?;
     Ok((if new { StatusCode::CREATED } else { StatusCode::OK }, Json(device)))
+}
+
+#[utoipa::path(post, path = "/v1/catalogs/{catalog}/lots", tag = "devices",
+    params(InCatalog), security(("token" = [])), request_body = LotClaim,
+    responses((status = 200, description = "What became of each device; those listed are pending",
+        body = LotClaimed), Refused))]
+async fn lot_claim(
+    State(app): State<App>,
+    Allowed(permit): Allowed<ManageDevices>,
+    Asked(asked): Asked<LotClaim>,
+) -> Result<Json<LotClaimed>, Refusal> {
+    Ok(Json(lots::claim(&app, permit, asked).await?))
 }
 
 #[utoipa::path(get, path = "/v1/catalogs/{catalog}/devices/{device}", tag = "devices",

@@ -73,6 +73,7 @@ const ACCESS: &[(&str, &str, Access)] = &[
     ("post", "C/deployments/{deployment}/revert", From(Contributor)),
     ("get", "C/devices", From(Reader)),
     ("post", "C/devices", From(Contributor)),
+    ("post", "C/lots", From(Contributor)),
     ("get", "C/devices/{device}", From(Reader)),
     ("patch", "C/devices/{device}", From(Contributor)),
     ("delete", "C/devices/{device}", From(Contributor)),

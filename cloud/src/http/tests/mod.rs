@@ -13,5 +13,6 @@ mod failures;
 mod image_sets;
 mod images;
 mod log;
+mod lots;
 mod requests;
 mod trust_store;

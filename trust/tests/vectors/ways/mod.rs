@@ -6,6 +6,7 @@ mod chain;
 mod hybrid;
 mod image;
 mod log;
+mod lot;
 mod quote;
 mod set;
 mod store;
@@ -18,6 +19,7 @@ pub fn all() -> Vec<Vector> {
         addressed::assignments(),
         addressed::capabilities(),
         addressed::endorsements(),
+        lot::lots(),
         bytes::cbor(),
         bytes::slots(),
         bytes::failures(),
