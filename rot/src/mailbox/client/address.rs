@@ -10,6 +10,7 @@ use super::transport::Transport;
 use crate::error::{Error, Result};
 use std::boxed::Box;
 use std::fmt;
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -30,13 +31,18 @@ impl Address {
     /// Opens a stream to it.
     ///
     /// # Errors
-    /// `MailboxUnreachable`.
+    /// `MailboxUnreachable`; `StorageLocked` for a serial line that another process has.
     pub fn connect(&self) -> Result<Box<dyn Transport + Send>> {
         let unreachable = |_| Error::MailboxUnreachable;
         Ok(match self {
             Self::Unix(path) => Box::new(UnixStream::connect(path).map_err(unreachable)?),
             Self::Tcp(address) => Box::new(TcpStream::connect(address).map_err(unreachable)?),
-            Self::Tty(path) => Box::new(Serial::open(path).map_err(unreachable)?),
+            Self::Tty(path) => {
+                Box::new(Serial::open(path).map_err(|error| match error.kind() {
+                    ErrorKind::WouldBlock => Error::StorageLocked,
+                    _ => Error::MailboxUnreachable,
+                })?)
+            }
         })
     }
 }

@@ -20,15 +20,17 @@ pub const BAUD: u32 = 115_200;
 pub struct Serial(File);
 
 impl Serial {
-    /// Opens a terminal device and makes it a raw line.
+    /// Opens a terminal device, for this process alone among those that ask (`flock`), and makes it
+    /// a raw line.
     ///
     /// # Errors
-    /// The system's; `NotATerminal` as it says that.
+    /// The system's; `NotATerminal` as it says that; `WouldBlock` if another has it.
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::NOCTTY | OFlags::NONBLOCK;
         let mut options = OpenOptions::new();
         options.read(true).write(true).custom_flags(flags.bits().cast_signed());
         let file = options.open(path)?;
+        file.try_lock()?;
         let mut how = tcgetattr(&file)?;
         how.make_raw();
         how.set_speed(BAUD)?;
@@ -77,18 +79,35 @@ impl Transport for Serial {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
+    use crate::mailbox::client::Address;
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     use std::vec;
     use std::vec::Vec;
 
-    /// A terminal's other end, and a line opened on it.
-    fn pair() -> (File, Serial) {
+    /// A terminal's other end, and its name.
+    fn terminal() -> (File, std::string::String) {
         let end = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&end).unwrap();
         unlockpt(&end).unwrap();
         let name = ptsname(&end, Vec::new()).unwrap();
-        let line = Serial::open(Path::new(name.to_str().unwrap())).unwrap();
-        (File::from(end), line)
+        (File::from(end), name.into_string().unwrap())
+    }
+
+    /// A terminal's other end, and a line opened on it.
+    fn pair() -> (File, Serial) {
+        let (end, name) = terminal();
+        (end, Serial::open(Path::new(&name)).unwrap())
+    }
+
+    #[test]
+    fn a_serial_line_is_one_clients_at_a_time_storage_locked() {
+        let (_end, name) = terminal();
+        let address: Address = std::format!("tty:{name}").parse().unwrap();
+        let first = address.connect().unwrap();
+        assert_eq!(address.connect().err(), Some(Error::StorageLocked));
+        drop(first);
+        assert!(address.connect().is_ok());
     }
 
     #[test]
