@@ -5,7 +5,8 @@ use crate::home::Home;
 use crate::session::Options;
 use crate::{
     audit, board, boot_approval, catalog, delta, deployment, device, device_group, failure, image,
-    image_set, key, login, product, quickstart, service, symbols, token, trust_store, up,
+    image_set, key, login, manufacture, product, quickstart, service, symbols, token, trust_store,
+    up,
 };
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -76,6 +77,8 @@ enum Command {
     /// Devices that run here, and devices that the service lists
     #[command(subcommand)]
     Device(device::Command),
+    /// Make blank boards devices, one after another, and the list by which all are claimed
+    Manufacture(manufacture::Manufacture),
     /// Virtual boards, whose root of trust is a chip of its own
     #[command(subcommand)]
     Board(board::Command),
@@ -159,6 +162,7 @@ impl Arguments {
             Command::ImageSet(command) => runtime()?.block_on(image_set::run(command, with)),
             Command::Deployment(command) => runtime()?.block_on(deployment::run(command, with)),
             Command::Device(command) => device::run(command, with),
+            Command::Manufacture(command) => manufacture::run(&command, with),
             Command::Board(command) => runtime()?.block_on(board::run(&command, with)),
             Command::BootApproval(command) => boot_approval::run(command, with),
             Command::Failure(command) => runtime()?.block_on(failure::run(command, with)),

@@ -21,6 +21,7 @@ mod image_set;
 mod key;
 mod keys;
 mod login;
+mod manufacture;
 mod operation;
 mod output;
 mod owner;

@@ -15,6 +15,7 @@ use craton_trust::store::{Role, RoleKeysBuilder, SectionKind};
 use craton_trust::suit::{self, Image, ImageType};
 use craton_trust::{ClassId, Digest};
 use serde::Serialize;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// What `image pack` is told.
@@ -56,13 +57,25 @@ pub struct Pack {
 
 /// A name of at most 16 bytes, with zeros behind.
 #[derive(Clone, Copy)]
-pub struct Sixteen([u8; 16]);
+pub struct Sixteen(pub [u8; 16]);
 
-fn sixteen(text: &str) -> Result<Sixteen, String> {
+/// Reads one.
+///
+/// # Errors
+/// For no byte, and for more than 16.
+pub fn sixteen(text: &str) -> Result<Sixteen, String> {
     let mut bytes = [0; 16];
     let room = bytes.get_mut(..text.len()).filter(|room| !room.is_empty());
     room.ok_or("1 to 16 bytes are wanted")?.copy_from_slice(text.as_bytes());
     Ok(Sixteen(bytes))
+}
+
+impl fmt::Display for Sixteen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let end = self.0.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
+        let shown = self.0.get(..end).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        f.write_str(&shown.map_or_else(|| hex(&self.0), str::to_owned))
+    }
 }
 
 /// What a package file says of itself.
@@ -239,11 +252,7 @@ pub fn verify(
 }
 
 fn show_image(file: &Path, id: Option<String>, image: &Image<'_>, out: Output) {
-    let text = |bytes: &[u8; 16]| {
-        let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
-        let shown = bytes.get(..end).and_then(|bytes| std::str::from_utf8(bytes).ok());
-        shown.map_or_else(|| hex(bytes), str::to_owned)
-    };
+    let text = |bytes: &[u8; 16]| Sixteen(*bytes).to_string();
     let shown = Shown {
         file: file.to_owned(),
         id,

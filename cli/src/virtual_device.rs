@@ -4,12 +4,13 @@
 use crate::client::{Call, Client};
 use crate::home::{make_passage, read_secret, write_secret};
 use crate::operation::Operation;
+use crate::output::hex;
 use anyhow::{Context as _, Result};
 use craton_api::operator::{Base64, CatalogId, Device, DeviceClaim, Section};
 use craton_device::folder::ENDORSEMENT_FILE;
 use craton_device::rot::{self, Place, Rot};
 use craton_device::tpm;
-use craton_rot::{Action, Manufacture, Order, RotClass, Start};
+use craton_rot::{Action, Error, Manufacture, Order, RootOfTrust, RotClass, Start};
 use craton_trust::cose::Kind;
 use craton_trust::crypto::{Crypto as _, Signer};
 use craton_trust::endorsement::Endorsement;
@@ -58,9 +59,14 @@ pub fn manufacture(
             place.note(folder)?;
             (Box::new(engine) as Rot, RotClass::Tpm)
         }
-        _ => rot::manufacture(folder, place, &with)?,
+        _ => match rot::manufacture(folder, place, &with) {
+            Err(Error::AlreadyManufactured) => made_before(folder, place, &claim_code)?,
+            made => made?,
+        },
     };
-    advance(&mut rot, manufacturer)?;
+    if rot.status()?.lifecycle == Lifecycle::Blank {
+        advance(&mut *rot, manufacturer, Lifecycle::Module1Complete)?;
+    }
     let endorsement = Endorsement {
         identity: rot.identity(),
         rot: class,
@@ -72,6 +78,30 @@ pub fn manufacture(
     Ok((Made { device: rot.device(), claim_code, endorsement }, class))
 }
 
+/// What this folder made before it was cut: nobody else has its claim code.
+fn made_before(folder: &Path, place: &Place, claim_code: &str) -> Result<(Rot, RotClass)> {
+    let (mut rot, class) = rot::reopen(folder, place)?;
+    if !is_claim_code(&mut *rot, claim_code.as_bytes())? {
+        return Err(Error::AlreadyManufactured.into());
+    }
+    place.note(folder)?;
+    Ok((rot, class))
+}
+
+/// Whether an unowned device has this claim code. Nothing is used up: with the right code what is
+/// refused next is the owner, who is none.
+///
+/// # Errors
+/// Those of [`RootOfTrust::claim`].
+pub fn is_claim_code(rot: &mut dyn RootOfTrust, code: &[u8]) -> Result<bool, Error> {
+    match rot.claim(code, b"") {
+        Err(Error::ClaimCodeWrong) => Ok(false),
+        Err(Error::Trust(_)) => Ok(true),
+        Err(error) => Err(error),
+        Ok(()) => Err(Error::StateUncertain), // nothing is nobody's section
+    }
+}
+
 /// The device's one-time claim code. It is in its file before its digest is in a fuse: a
 /// manufacture that was cut goes on with the same one.
 fn claim_code(folder: &Path) -> Result<String> {
@@ -80,26 +110,39 @@ fn claim_code(folder: &Path) -> Result<String> {
     if file.exists() && !folder.join(ENDORSEMENT_FILE).exists() {
         return Ok(String::from_utf8(read_secret(&file)?)?);
     }
-    let mut code = [0u8; 16];
-    aws_lc_rs::rand::fill(&mut code).context("the system has no randomness")?;
-    let code: String = code.iter().map(|byte| format!("{byte:02x}")).collect();
+    let code = fresh_claim_code()?;
     write_secret(&file, code.as_bytes())?;
     Ok(code)
 }
 
-fn advance(rot: &mut Rot, manufacturer: &dyn Signer) -> Result<()> {
-    let order = Order {
-        device: rot.device(),
-        epoch: rot.status()?.epoch,
-        action: Action::Lifecycle(Lifecycle::Module1Complete),
-    };
+/// A claim code that nobody knows yet.
+///
+/// # Errors
+/// When the system has no randomness.
+pub fn fresh_claim_code() -> Result<String> {
+    let mut code = [0u8; 16];
+    aws_lc_rs::rand::fill(&mut code).context("the system has no randomness")?;
+    Ok(hex(&code))
+}
+
+/// Moves a device's lifecycle by the manufacturer's order; the boot is over.
+///
+/// # Errors
+/// Those of [`RootOfTrust::advance_lifecycle`].
+pub fn advance(rot: &mut dyn RootOfTrust, manufacturer: &dyn Signer, to: Lifecycle) -> Result<()> {
+    let order =
+        Order { device: rot.device(), epoch: rot.status()?.epoch, action: Action::Lifecycle(to) };
     let (mut payload, mut object) = ([0u8; 128], [0u8; 512]);
     let payload = order.encode(&mut payload)?;
     let order = signed::seal(&Soft, Kind::Lifecycle, payload, &[manufacturer], &mut object)?;
     Ok(rot.advance_lifecycle(order)?)
 }
 
-fn endorse(endorsement: &Endorsement, manufacturer: &dyn Signer) -> Result<Vec<u8>> {
+/// Signs an endorsement.
+///
+/// # Errors
+/// The signer's.
+pub fn endorse(endorsement: &Endorsement, manufacturer: &dyn Signer) -> Result<Vec<u8>> {
     let (mut payload, mut object) = ([0u8; 256], [0u8; 512]);
     let payload = endorsement.encode(&mut payload)?;
     let signers = [manufacturer];

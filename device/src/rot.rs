@@ -169,6 +169,22 @@ pub fn manufacture(
     }
 }
 
+/// Opens what a manufacture made that was cut before it could say so. Whose it is the caller asks
+/// before he endorses it, by its claim code; then [`Place::note`] says that it is this folder's.
+///
+/// # Errors
+/// `AlreadyManufactured` for a TPM, whose enrolment nothing has shown; as [`open`].
+pub fn reopen(device: &Path, place: &Place) -> Result<(Rot, RotClass)> {
+    let most = match place {
+        Place::Engine => RotClass::Software,
+        Place::Mailbox(_) => RotClass::Firmware,
+        Place::Tpm(_) => return Err(Error::AlreadyManufactured),
+    };
+    let rot = place.open(device, Start::Normal)?;
+    let class = rot.capabilities().class.min(most);
+    Ok((rot, class))
+}
+
 /// A line whose device folder no other process has: one process speaks to a root of trust.
 struct Locked {
     line: Box<dyn Transport + Send>,

@@ -12,7 +12,7 @@ use crate::cose::{self, Kind, Sign1};
 use crate::crypto::{Crypto, Signer};
 use crate::dice::{self, CHAIN_MAX, Certified, Mode};
 use crate::error::{Error, Result};
-use crate::id::{CatalogId, ComponentId, DeviceId, Digest};
+use crate::id::{CatalogId, ClassId, ComponentId, DeviceId, Digest};
 use crate::key::PublicKey;
 use crate::rollback::Floors;
 use crate::signed::Verified;
@@ -171,6 +171,17 @@ pub fn trust_store_digest(crypto: &impl Crypto, platform: Digest, owner: Option<
         Some(owner) => crypto.sha256(&[&platform.0, &owner.0]),
         None => crypto.sha256(&[&platform.0]),
     }
+}
+
+/// What the certificate of a root of trust's own layer says of its configuration: format 1,
+/// lifecycle, class, zeros.
+#[must_use]
+pub fn layer_configuration(lifecycle: Lifecycle, class: &ClassId) -> [u8; 64] {
+    let mut configuration = [0u8; 64];
+    let lifecycle = (lifecycle as u16).to_be_bytes();
+    let parts = [&[1][..], &lifecycle, &class.0].into_iter().flatten();
+    configuration.iter_mut().zip(parts).for_each(|(place, byte)| *place = *byte);
+    configuration
 }
 
 /// The nonce of a check-in: it binds the token to the catalog, the connection and the request.

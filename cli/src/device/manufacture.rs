@@ -84,7 +84,8 @@ struct Shown {
 /// `DeviceExists`, those of the root of trust and of the keys, and the service's refusals.
 pub async fn manufacture(with: &Manufacture, options: &Options) -> Result<()> {
     let device = with.place.folder(&Home::of_user()?);
-    if rot::is_made(&device) {
+    // One that is not endorsed was cut, and goes on.
+    if rot::is_made(&device) && device.join(ENDORSEMENT_FILE).exists() {
         return Err(CliError::DeviceExists(device).into());
     }
     let session = &mut Session::open(options).await?;

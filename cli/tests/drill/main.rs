@@ -19,6 +19,7 @@ mod outages;
 mod power;
 mod processes;
 mod service;
+mod station;
 
 use device::{Device, Run, device_folder, passage};
 use maker::Maker;

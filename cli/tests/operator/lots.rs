@@ -48,7 +48,7 @@ fn a_lot_is_claimed_and_its_refused_rows_are_told_lot_rows_refused() {
     let claimed = user.json(claim);
     assert_eq!(claimed["rows"][1]["outcome"], "listed");
     assert!(user.does(claim).contains("known"));
-    // The first device again, with a better root of trust than it has.
+    // LotRowsRefused: the first device again, with a better root of trust than it has.
     let told = Endorsement::parse(Signed::parse(&rows[0].1).unwrap().unchecked_payload()).unwrap();
     let better = Endorsement { rot: RotClass::Silicon, ..told };
     rows[0].1 = seal(&key, Kind::Endorsement, better.encode(&mut [0; 256]).unwrap());

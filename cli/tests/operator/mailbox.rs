@@ -47,7 +47,7 @@ impl Place for InMemory {
 }
 
 /// Gives power to a blank board whose mailbox is this socket.
-fn power_on(socket: &Path) {
+pub fn power_on(socket: &Path) {
     let listener = UnixListener::bind(socket).unwrap();
     std::thread::spawn(move || {
         let chip = EngineChip::start(InMemory(MemoryPlatform::new(), Some(FAILURE)), Start::Normal);
@@ -69,6 +69,7 @@ fn a_device_behind_a_mailbox_is_made_claimed_run_updated_and_asked_when_it_stand
     assert!(user.does(&manufacture).contains("software"), "as the engine in memory says");
     user.refused(&manufacture, 6202);
     user.refused("device manufacture --folder @other --rot nowhere", 3712);
+    a_manufacture_that_was_cut_goes_on(&user, &manufacture);
     user.does("device claim --folder @lamp --group Lamp/Development");
     let devices = user.json("device list");
     let id = devices["items"][0]["id"].as_str().unwrap().to_owned();
@@ -125,4 +126,24 @@ fn the_root_of_trusts_own_program_has_a_package_and_a_set_and_is_no_slots_elsewh
     let (id, image) = package.image().unwrap();
     assert_eq!((image.image_type, image.security_version), (ImageType::RootOfTrust, 2));
     assert!(set.members().any(|member| member.image == id), "what arming asks");
+}
+
+/// The chip was made, and the host killed before it could note it; or before it was endorsed.
+fn a_manufacture_that_was_cut_goes_on(user: &User, manufacture: &str) {
+    let file = |name: &str| user.path("lamp").join(name);
+    let endorsed = std::fs::read(file("endorsement.cbor")).unwrap();
+    for lost in [&["endorsement.cbor", "rot.place"][..], &["endorsement.cbor"]] {
+        lost.iter().for_each(|name| std::fs::remove_file(file(name)).unwrap());
+        user.does(manufacture);
+        assert_eq!(std::fs::read(file("endorsement.cbor")).unwrap(), endorsed);
+    }
+    // Without the claim code it is nobody's of this folder: AlreadyManufactured.
+    let kept = std::fs::read(file("claim-code")).unwrap();
+    for lost in ["endorsement.cbor", "rot.place"] {
+        std::fs::remove_file(file(lost)).unwrap();
+    }
+    user.secret("lamp/claim-code", "another code");
+    user.refused(manufacture, 3202);
+    user.secret("lamp/claim-code", std::str::from_utf8(&kept).unwrap());
+    user.does(manufacture);
 }

@@ -5,5 +5,6 @@ mod lots;
 mod mailbox;
 mod production;
 mod refusals;
+mod station;
 mod tpm;
 mod world;

@@ -185,17 +185,13 @@ fn verify(
     Ok(((*evidence::verify(&AwsLc, &known.identity, evidence)?).clone(), None))
 }
 
-/// What the root of trust's certificate says of itself against what others say of it (ATT-5). The
-/// configuration is the engine's: format 1, lifecycle, class, zeros.
+/// What the root of trust's certificate says of itself against what others say of it (ATT-5).
 fn check_layer(authentic: &Authentic, known: &Known) -> Result<(), AttestError> {
     let layer = &authentic.layer;
     if layer.authority != AwsLc.sha512(&[&known.platform.0]) {
         return Err(AttestError::PlatformForeign);
     }
-    let lifecycle = (authentic.claims.lifecycle as u16).to_be_bytes();
-    let mut configuration = [0u8; 64];
-    let parts = [&[1][..], &lifecycle, &known.class.0].into_iter().flatten();
-    configuration.iter_mut().zip(parts).for_each(|(place, byte)| *place = *byte);
+    let configuration = evidence::layer_configuration(authentic.claims.lifecycle, &known.class);
     if layer.configuration[..3] != configuration[..3] {
         return Err(AttestError::LifecycleContradicts);
     }
