@@ -4,7 +4,7 @@
 //! flash, which outlive it. It begins blank: its first owner's manufacture gives it an identity.
 
 use crate::error::CliError;
-use crate::home::{make_passage, write_file};
+use crate::home::{make_passage, read_file, write_file};
 use crate::keys::Unlock;
 use crate::output::Output;
 use crate::session::{Options, Session};
@@ -12,6 +12,7 @@ use crate::up;
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
 use craton_image::package::Package;
+use craton_rot::mailbox::client::{Address, recover};
 use craton_rot::slots::Marks;
 use craton_trust::crypto::Signer;
 use craton_trust::suit::{Abis, Image, ImageType};
@@ -53,7 +54,7 @@ pub enum Command {
         #[command(flatten)]
         unlock: Unlock,
     },
-    /// Sign the built firmware as a package, for `device rot-update`
+    /// Sign the built firmware as a package: for `device rot-update`, or for `board recover`
     Package {
         /// Where the package goes
         out: PathBuf,
@@ -63,8 +64,18 @@ pub enum Command {
         /// Its security version
         #[arg(long, default_value_t = 1)]
         security_version: u64,
+        /// As what a ROM takes over the wire where no slot starts
+        #[arg(long)]
+        recovery: bool,
         #[command(flatten)]
         unlock: Unlock,
+    },
+    /// Send a recovery package to a board whose ROM waits for one
+    Recover {
+        /// Its mailbox: unix:/SOCKET, tcp:127.0.0.1:PORT, tty:/DEVICE
+        mailbox: Address,
+        /// What `board package --recovery` wrote
+        package: PathBuf,
     },
 }
 
@@ -106,7 +117,7 @@ impl Board {
         let layout = layout(firmware)?;
         make_passage(folder)?;
         let program = fs::read(firmware.join("rot.bin"))?;
-        let package = Package::sign(program, &about(1)?, &[publisher])?;
+        let package = Package::sign(program, &about(ImageType::RootOfTrust, 1)?, &[publisher])?;
         let fresh = folder.join("flash.new");
         let bytes = package.to_bytes();
         anyhow::ensure!(
@@ -208,11 +219,11 @@ fn reseed(flash: &Path, layout: &Layout) -> Result<File> {
 }
 
 /// What the firmware says of itself; its digest and size are filled in by the signature.
-fn about(security_version: u64) -> Result<Image<'static>> {
+fn about(image_type: ImageType, security_version: u64) -> Result<Image<'static>> {
     let none = Abis::new(&[])?;
     Ok(Image {
         component: ROOT_OF_TRUST,
-        image_type: ImageType::RootOfTrust,
+        image_type,
         vendor: *b"craton/runtime-1",
         class: crate::virtual_device::VIRTUAL_CLASS,
         sequence: security_version,
@@ -238,21 +249,30 @@ struct Shown {
 /// Does it.
 ///
 /// # Errors
-/// Those of [`Board`]; those of the catalog's keys for a board that is made.
+/// Those of [`Board`]; those of the catalog's keys for a board that is made; the ROM's refusals.
 pub async fn run(command: &Command, options: &Options) -> Result<()> {
     match command {
         Command::Run { folder, firmware, unlock } => {
             run_board((folder, firmware), unlock, options).await
         }
-        Command::Package { out, firmware, security_version, unlock } => {
+        Command::Package { out, firmware, security_version, recovery, unlock } => {
             layout(firmware)?;
+            let image_type = if *recovery { ImageType::Recovery } else { ImageType::RootOfTrust };
             let publisher = Session::open(options).await?.folder().await?;
             let publisher = publisher.key("platform-publisher", unlock)?;
             let program = fs::read(firmware.join("rot.bin"))?;
-            let about = about(*security_version)?;
+            let about = about(image_type, *security_version)?;
             let package = Package::sign(program, &about, &[&publisher])?;
             write_file(out, &package.to_bytes())?;
             Output::new(options.json).done(&format!("written: {}", out.display()));
+            Ok(())
+        }
+        Command::Recover { mailbox, package } => {
+            let package = read_file(package)?;
+            recover(&mut mailbox.connect()?, &package)?;
+            let out = Output::new(options.json);
+            out.done("taken: the recovery program starts");
+            out.next(&["craton device rot-update --name NAME PACKAGE"]);
             Ok(())
         }
     }

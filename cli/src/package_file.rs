@@ -263,6 +263,7 @@ fn show_image(file: &Path, id: Option<String>, image: &Image<'_>, out: Output) {
             ImageType::Application => "application",
             ImageType::RootOfTrust => "root of trust",
             ImageType::Runtime => "runtime",
+            ImageType::Recovery => "recovery of a root of trust",
         },
         vendor: text(&image.vendor),
         class: text(&image.class.0),

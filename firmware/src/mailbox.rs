@@ -27,7 +27,8 @@ static OUT: Buffer<{ map::ANSWER_MAX }> = Buffer(UnsafeCell::new([0; map::ANSWER
 #[entry]
 fn main() -> ! {
     cortex_m::interrupt::disable();
-    let mut line = Line::start();
+    let line = Line::start(map::LINE);
+    line.tick();
     // SAFETY: `main` runs once, and takes each once.
     let (room, out) = unsafe { (&mut *IN.0.get(), &mut *OUT.0.get()) };
     let (mut decoder, mut post) = (Decoder::new(&mut room[..]), Post::new(&mut out[..]));

@@ -1,11 +1,11 @@
-//! The ROM stage: verifies the program in the slot, derives its layer and starts it, or says why
-//! not and halts.
+//! The ROM stage: verifies the program in a slot, derives its layer and starts it, or says why not
+//! and waits for a recovery program (ROT-22).
 //!
 //! What is true of it: the program that starts is the copy in secure code memory that was verified
 //! (ROT-15); it gets its layer and no more (ROT-16), and the device secret is hidden until the next
 //! reset; interrupts are off; a stack that would outgrow the RAM faults instead of overwriting it;
-//! a fault, a panic or a refusal wipes the RAM; the first two leave a record and reset (FAIL-3), a
-//! refusal halts: it would be the same again. A blank chip has no secret, no owner and no
+//! a fault or a panic wipes the RAM, leaves a record and resets (FAIL-3); what is refused resets
+//! nothing: it would be the same again. A blank chip has no secret, no owner and no
 //! identity: there it starts whatever is in the slot, which is how a factory's program gets in
 //! (ROT-17). Which slot it tries first, its marks say (ROT-19); they are believed for nothing else.
 //!
@@ -24,13 +24,15 @@ use craton_firmware::failure;
 use craton_firmware::handover::{self, Handover};
 use craton_firmware::map;
 use craton_firmware::table::Table;
-use craton_firmware::uart::Uart;
+use craton_firmware::uart::{Line, Uart};
 use craton_firmware::watchdog;
 use craton_rot::engine::rom::{self, Runtime};
+use craton_rot::mailbox::recovery;
 use craton_rot::platform::SlotFlash as _;
 use craton_rot::slots::{Marks, Slot};
 use craton_rot::{Error, Result, Start};
 use craton_trust::compact::Compact;
+use craton_trust::suit::ImageType;
 
 /// At a fixed address, by the linker script.
 // SAFETY: that section holds this table and nothing else.
@@ -48,18 +50,45 @@ fn main() -> ! {
     let marks = Slot::BOTH.map(|slot| chip.slot_marks(slot).unwrap_or(Marks::NONE));
     let good = rom::first_good(&marks, |slot, marks| {
         let package = chip.package(slot, marks, code);
-        let token = prepare(&mut chip, package, (slot, marks), asked);
+        let token = prepare(&mut chip, package, Some((slot, marks)), asked);
         token.inspect_err(|error| refuse(&mut uart, of(slot), *error))
     });
-    match good {
-        Ok(Ok(token)) => {
+    let decided = good.unwrap_or_else(|error| {
+        if error == Error::SlotsEmpty {
+            refuse(&mut uart, "", error);
+        }
+        recover(&mut uart, &mut chip, code)
+    });
+    match decided {
+        Ok(token) => {
             uart.line(&["rom: starts the runtime"]);
             start(code, token)
         }
-        Ok(Err(error)) | Err(error @ Error::SlotsEmpty) => refuse(&mut uart, "", error),
-        Err(_) => {} // said of each slot
+        Err(error) => {
+            refuse(&mut uart, "", error);
+            halt()
+        }
     }
-    halt()
+}
+
+/// Waits for a recovery program (ROT-22). No layer was derived: the RAM holds no key meanwhile.
+fn recover(uart: &mut Uart, chip: &mut Chip, code: &mut [u8]) -> Result<u32> {
+    uart.line(&["rom: waits for recovery"]);
+    let line = Line::start(map::LINE + map::SECURE_ALIAS);
+    recovery::wait(
+        code,
+        || loop {
+            match line.receive() {
+                Some(byte) => break byte,
+                None => line.wait(),
+            }
+        },
+        |bytes| bytes.iter().for_each(|byte| line.send(*byte)),
+        |package| {
+            let token = prepare(chip, package, None, Start::Recovery);
+            token.inspect_err(|error| refuse(uart, "wire ", *error))
+        },
+    )
 }
 
 /// Says what was refused: of which slot, or of none.
@@ -84,18 +113,20 @@ const fn of(slot: Slot) -> &'static str {
     }
 }
 
-/// Decides about the package of a slot, and leaves the handover. What it gives is a token: only
-/// with `rom::GO` the program starts. What fails after the decision is final: what memory holds of
-/// a good program is not there when another one is looked at (ROT-18).
+/// Decides about a package, from a slot or from the wire, and leaves the handover. What it gives is
+/// a token: only with `rom::GO` the program starts. What fails after the decision is final: what
+/// memory holds of a good program is not there when another one is looked at (ROT-18).
+#[inline(never)] // so that it is there once
 fn prepare(
     chip: &mut Chip,
     package: &[u8],
-    from: (Slot, &Marks),
+    from: Option<(Slot, &Marks)>,
     asked: Start,
 ) -> Result<Result<u32>> {
-    match rom::select(chip, &Compact, package) {
+    let wanted = if from.is_some() { ImageType::RootOfTrust } else { ImageType::Recovery };
+    match rom::select(chip, &Compact, wanted, package) {
         Ok(runtime) => Ok(enter(chip, &runtime, from, asked)),
-        Err(Error::NotManufactured) => {
+        Err(Error::NotManufactured) if from.is_some() => {
             rom::unverified(package)?; // ROT-17
             Ok(enter_blank(chip, from))
         }
@@ -103,23 +134,24 @@ fn prepare(
     }
 }
 
-#[inline(never)] // so that it is there once
+#[inline(never)] // as above
 fn enter(
     chip: &mut Chip,
     runtime: &Runtime<'_>,
-    (slot, marks): (Slot, &Marks),
+    from: Option<(Slot, &Marks)>,
     asked: Start,
 ) -> Result<u32> {
-    chip.count_start(slot, marks)?;
-    let layer = runtime.layer(chip, &Compact, asked, Some(slot))?;
+    from.map_or(Ok(()), |(slot, marks)| chip.count_start(slot, marks))?;
+    let layer = runtime.layer(chip, &Compact, asked, from.map(|(slot, _)| slot))?;
+    let doubt = from.map_or_else(|| Runtime::doubt_recovery(&layer), |_| 0);
     Handover::Layer(layer).leave()?;
     let elsewhere = black_box(runtime.program()).as_ptr().addr() ^ map::CODE;
-    Ok(runtime.token() ^ chip.doubt_hidden() ^ elsewhere as u32)
+    Ok(runtime.token() ^ chip.doubt_hidden() ^ doubt ^ elsewhere as u32)
 }
 
 #[inline(never)] // as above
-fn enter_blank(chip: &mut Chip, (slot, marks): (Slot, &Marks)) -> Result<u32> {
-    chip.count_start(slot, marks)?;
+fn enter_blank(chip: &mut Chip, from: Option<(Slot, &Marks)>) -> Result<u32> {
+    from.map_or(Ok(()), |(slot, marks)| chip.count_start(slot, marks))?;
     Handover::Blank.leave()?;
     Ok(rom::GO ^ chip.doubt_blank())
 }

@@ -44,7 +44,10 @@ impl Uart {
 }
 
 /// The mailbox's line, both ways.
-pub struct Line(());
+pub struct Line {
+    /// Where this side of the chip sees it.
+    at: usize,
+}
 
 /// Of the non-secure side: set enable, clear pending; the word of interrupts 32 to 63.
 const ENABLE: usize = 0xe000_e104;
@@ -65,25 +68,29 @@ const TIMER_CLEAR: u32 = 1 << 25;
 const BYTE_CLOCKS: u32 = 10 * DIVISION;
 
 impl Line {
-    /// Starts it. Its interrupt is never taken: it ends a wait.
+    /// Starts the line at this address. Its interrupt is never taken: it ends a wait.
     #[must_use]
-    pub fn start() -> Self {
-        write_register(map::LINE + DIVISOR, DIVISION);
-        write_register(map::LINE + CONTROL, SEND | RECEIVE | RECEIVE_INTERRUPT);
+    pub fn start(at: usize) -> Self {
+        write_register(at + DIVISOR, DIVISION);
+        write_register(at + CONTROL, SEND | RECEIVE | RECEIVE_INTERRUPT);
         write_register(ENABLE, LINE_INTERRUPTS);
+        Self { at }
+    }
+
+    /// From here on a wait ends after some time, too.
+    pub fn tick(&self) {
         write_register(TIMER_RELOAD, TIMER_TICKS);
         write_register(TIMER, TIMER_RUNS);
-        Self(())
     }
 
     /// The next byte, if there is one.
-    pub fn receive(&mut self) -> Option<u8> {
-        let full = read_register(map::LINE + STATE) & RECEIVE_FULL != 0;
-        full.then(|| read_register(map::LINE + DATA).to_le_bytes()[0])
+    pub fn receive(&self) -> Option<u8> {
+        let full = read_register(self.at + STATE) & RECEIVE_FULL != 0;
+        full.then(|| read_register(self.at + DATA).to_le_bytes()[0])
     }
 
     /// Whether some time passed since this was true last.
-    pub fn is_time(&mut self) -> bool {
+    pub fn is_time(&self) -> bool {
         let pends = read_register(PENDING) & TIMER_PENDS != 0;
         if pends {
             write_register(PENDING, TIMER_CLEAR);
@@ -93,23 +100,23 @@ impl Line {
 
     /// Waits until the last byte left: first the place before the transmitter, which says so, then
     /// the transmitter, which does not.
-    pub fn drain(&mut self) {
-        let _ = (0..SPINS_MAX).any(|_| read_register(map::LINE + STATE) & SEND_FULL == 0);
+    pub fn drain(&self) {
+        let _ = (0..SPINS_MAX).any(|_| read_register(self.at + STATE) & SEND_FULL == 0);
         cortex_m::asm::delay(BYTE_CLOCKS);
     }
 
     /// Waits until a byte may have come, or some time passed.
-    pub fn wait(&mut self) {
-        write_register(map::LINE + INTERRUPTS, 0b1111);
+    pub fn wait(&self) {
+        write_register(self.at + INTERRUPTS, 0b1111);
         write_register(CLEAR, LINE_INTERRUPTS);
         // A byte between the last look and here has set the interrupt that was just cleared.
-        if read_register(map::LINE + STATE) & RECEIVE_FULL == 0 {
+        if read_register(self.at + STATE) & RECEIVE_FULL == 0 {
             cortex_m::asm::wfi();
         }
     }
 
     /// Sends a byte.
-    pub fn send(&mut self, byte: u8) {
-        send(map::LINE, byte);
+    pub fn send(&self, byte: u8) {
+        send(self.at, byte);
     }
 }

@@ -270,8 +270,8 @@ refusals! {
         "Install a runtime of the component that the device runs";
     /// Signed by the right publisher for something else than a ROM starts.
     RuntimeType = 3509,
-        "the image is not a program of a root of trust",
-        "Install an image of type root of trust; device runtimes are started by the OS";
+        "the image is not of the type that a root of trust starts from there",
+        "Install an image of type root of trust; send one of type recovery over the wire";
     /// What stands where a ROM hands over is not what this program can take over.
     HandoverInvalid = 3508,
         "no stage that this program knows handed over to it",
@@ -304,6 +304,10 @@ refusals! {
     ProgramNotInSet = 3516,
         "on an owned device a program needs a signed image set that it is a member of",
         "Have the owner's catalog admit a set with this program, and pass that set";
+    /// Asked something by the mailbox, a ROM that waits can only say that.
+    RecoveryAwaited = 3517,
+        "no program of the root of trust starts, and its ROM waits for a recovery program",
+        "Send one: craton board recover ADDRESS PACKAGE";
     /// No open challenge.
     NoChallenge = 3601,
         "no capability challenge is open",

@@ -49,6 +49,9 @@ pub enum ImageType {
     Runtime = 9,
     /// An application: EROFS and its verity tree.
     Application = 10,
+    /// What such a ROM takes over a wire: a raw binary. A type of its own, so that no other program
+    /// gets mode Recovery from who holds the wire, and this one starts from no slot.
+    Recovery = 11,
 }
 
 impl ImageType {
@@ -56,7 +59,7 @@ impl ImageType {
     #[must_use]
     pub const fn section(self) -> SectionKind {
         match self {
-            Self::RootOfTrust | Self::Runtime => SectionKind::Platform,
+            Self::RootOfTrust | Self::Runtime | Self::Recovery => SectionKind::Platform,
             Self::Application => SectionKind::Owner,
         }
     }
@@ -296,6 +299,7 @@ fn read_manifest(manifest: &[u8]) -> Result<Image<'_>> {
         8 => ImageType::RootOfTrust,
         9 => ImageType::Runtime,
         10 => ImageType::Application,
+        11 => ImageType::Recovery,
         _ => return Err(Error::ManifestTemplate),
     };
     Ok(Image {

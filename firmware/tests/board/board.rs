@@ -148,7 +148,7 @@ pub fn chip_of(section: &[u8], package: &[u8]) -> MemoryPlatform {
     drop(rot);
     let mut after = chip.clone();
     after.reset();
-    let runtime = rom::select(&after, &Soft, package).unwrap();
+    let runtime = rom::select(&after, &Soft, ImageType::RootOfTrust, package).unwrap();
     let layer = runtime.layer(&mut after, &Soft, Start::Normal, Some(Slot::A)).unwrap();
     let mut rot = Engine::resume(after, Soft, layer).unwrap();
     let (set, images) = (set(&[(APP, 1)]), [measured(APP, 1)]);
@@ -229,7 +229,7 @@ impl Psram {
         self.write(map::slot(slot) + map::SLOT_HEADER_SIZE, package);
     }
 
-    /// Boots it, and returns the lines of its UART until it halts or the runtime runs.
+    /// Boots it, and returns the lines of its UART until it waits or the runtime runs.
     pub fn boot(&self) -> Vec<String> {
         listen(&self.power_on().said)
     }
@@ -341,11 +341,15 @@ pub fn boot(chip: &MemoryPlatform, package: &[u8]) -> Vec<String> {
     Psram::of(chip, package).boot()
 }
 
+/// What a ROM says that starts nothing.
+pub const WAITS: &str = "rom: waits for recovery";
+
 fn listen(lines: &Receiver<String>) -> Vec<String> {
     let mut said = vec![lines.recv_timeout(FIRST_LINE).expect("the board said nothing")];
     loop {
         let starts = said.last().is_some_and(|line| line.starts_with("rom: starts"));
         match lines.recv_timeout(if starts { FIRST_LINE } else { SILENCE }) {
+            Ok(line) if line == WAITS => return said,
             Ok(line) => said.push(line),
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return said,
         }

@@ -20,6 +20,7 @@ mod owners;
 mod panics;
 #[path = "../../../rot/tests/conformance/programs.rs"]
 mod programs;
+mod recovery;
 mod rom;
 mod runtime;
 #[path = "../../../rot/tests/conformance/sealing.rs"]

@@ -16,18 +16,18 @@ use craton_trust::suit::{self, Footer};
 use std::os::unix::net::UnixStream;
 
 /// The root of trust as this security version: each is a program of its own.
-fn package(version: u64) -> Vec<u8> {
+pub fn package(version: u64) -> Vec<u8> {
     package_with(PLATFORM_PUBLISHER, &program(version), |image| image.security_version = version)
 }
 
-fn program(version: u64) -> Vec<u8> {
+pub fn program(version: u64) -> Vec<u8> {
     let mut program = root_of_trust();
     program.push(version as u8);
     program
 }
 
 /// A set with it, of the owner's publisher and catalog.
-fn approved(package: &[u8]) -> Vec<u8> {
+pub fn approved(package: &[u8]) -> Vec<u8> {
     let footer = Footer::parse(package.last_chunk().unwrap(), package.len() as u64).unwrap();
     let envelope = &package[footer.payload_size as usize..][..footer.envelope_size as usize];
     let (id, image) = suit::unchecked_parse(&Soft, envelope).unwrap();
@@ -39,14 +39,14 @@ fn approved(package: &[u8]) -> Vec<u8> {
 }
 
 /// A board, and its root of trust as long as it has power.
-struct Powered<'p> {
-    rot: Mailbox<UnixStream>,
+pub struct Powered<'p> {
+    pub rot: Mailbox<UnixStream>,
     _board: Board,
     psram: &'p Psram,
 }
 
 impl<'p> Powered<'p> {
-    fn on(psram: &'p Psram) -> Self {
+    pub fn on(psram: &'p Psram) -> Self {
         let mut board = psram.power_on();
         let rot = Mailbox::open(board.line(), patience()).unwrap();
         Self { rot, _board: board, psram }
@@ -58,7 +58,7 @@ impl<'p> Powered<'p> {
         Self::on(psram)
     }
 
-    fn boot(&mut self) {
+    pub fn boot(&mut self) {
         let (set, images) = (set(&[(APP, 1)]), [measured(APP, 1)]);
         let next = NextLayer { runtime: measured(RUNTIME, 1), set: Some(&set), images: &images };
         self.rot.boot(&next).unwrap();
@@ -76,7 +76,7 @@ impl<'p> Powered<'p> {
 }
 
 /// An owned board that confirmed version 1 of its program.
-fn board() -> Psram {
+pub fn board() -> Psram {
     let psram = Psram::blank(&package(1));
     let mut board = psram.power_on();
     let mut line = Line::open(board.line(), patience()).unwrap();

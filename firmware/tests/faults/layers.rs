@@ -12,6 +12,7 @@ use craton_rot::{Engine, NextLayer, RootOfTrust as _, Start};
 use craton_trust::assignment::Address;
 use craton_trust::cbor::Reader;
 use craton_trust::soft::Soft;
+use craton_trust::suit::ImageType;
 
 /// The keys of a layer, as they are handed over: what attests, and what seals.
 #[derive(PartialEq, Eq, Debug)]
@@ -74,7 +75,7 @@ pub fn of_other_starts(chip: &MemoryPlatform) -> Vec<(&'static str, Keys)> {
 fn layer(chip: &MemoryPlatform, package: &[u8], start: Start) -> Keys {
     let mut chip = chip.duplicate();
     chip.reset();
-    let runtime = rom::select(&chip, &Soft, package).unwrap();
+    let runtime = rom::select(&chip, &Soft, ImageType::RootOfTrust, package).unwrap();
     let mut bytes = [0; HANDOVER_MAX];
     runtime.layer(&mut chip, &Soft, start, Some(Slot::A)).unwrap().hand_over(&mut bytes).unwrap();
     Keys::of(&bytes)
@@ -84,7 +85,7 @@ fn layer(chip: &MemoryPlatform, package: &[u8], start: Start) -> Keys {
 fn allow_debugging(chip: &mut MemoryPlatform) {
     chip.reset();
     let package = package(|_| ());
-    let runtime = rom::select(chip, &Soft, &package).unwrap();
+    let runtime = rom::select(chip, &Soft, ImageType::RootOfTrust, &package).unwrap();
     let layer = runtime.layer(chip, &Soft, Start::Normal, Some(Slot::A)).unwrap();
     let mut rot = Engine::resume(chip.clone(), Soft, layer).unwrap();
     let (set, images) = (set(&[(APP, 1)]), [measured(APP, 1)]);

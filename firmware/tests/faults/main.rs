@@ -17,7 +17,7 @@ mod trace;
 #[path = "../../../rot/tests/conformance/world.rs"]
 mod world;
 
-use board::{Psram, chip, hello, package};
+use board::{Psram, WAITS, chip, hello, package};
 use lab::{Lab, Outcome, Rom};
 use scenarios::Scenario;
 
@@ -43,7 +43,7 @@ fn starts_under_no_fault(scenario: &Scenario) {
     let good = Psram::of(&chip(), &package(|_| ()));
     let psram = Psram::of(&chip(), &scenario.package);
     let mut lab = Lab::new(&psram, &rom, None).after_boot_of(&good, entry()).unwrap();
-    let says = Outcome::Halted(scenario.says.to_owned());
+    let says = Outcome::Halted(format!("{}\n{WAITS}", scenario.says));
     assert_eq!(lab.boot(None).unwrap(), says);
     let trace = lab::trace(&psram, &rom);
     let line = campaign::run(scenario.name, &trace, &mut lab, &rom, |_, outcome| {

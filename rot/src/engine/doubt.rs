@@ -28,7 +28,7 @@ use craton_trust::crypto::{Crypto, Es256Point, Signature};
 use craton_trust::error::Result as TrustResult;
 use craton_trust::key::LmsPublicKey;
 use craton_trust::store::{Role, RoleKeys, Section, SectionKind};
-use craton_trust::suit::{self, ImageType};
+use craton_trust::suit;
 use craton_trust::{Digest, PublicKey, lms};
 
 /// Algorithms that remember by how much the signatures failed that they verified, and how many of
@@ -137,7 +137,7 @@ pub fn doubts<C: Es256Point>(
         unequal(program.len() as u64, runtime.program().len() as u64),
         difference(&class, &image.class.0),
         difference(&own.component.0, &image.component.0),
-        unequal(image.image_type as u64, ImageType::RootOfTrust as u64),
+        unequal(image.image_type as u64, runtime.wanted() as u64),
         below(image.security_version, own.security_version),
         below(authority.ceiling, image.security_version),
         unequal(image.security_version, runtime.about().security_version),

@@ -23,7 +23,7 @@ use craton_trust::ImageId;
 use craton_trust::crypto::KeyedCrypto;
 use craton_trust::dice::Mode;
 use craton_trust::store::{Section, SectionKind, keeps_images};
-use craton_trust::suit::{self, ENVELOPE_MAX, FOOTER_SIZE, Footer};
+use craton_trust::suit::{self, ENVELOPE_MAX, FOOTER_SIZE, Footer, ImageType};
 
 /// A package that is being written.
 #[derive(Clone, Copy)]
@@ -114,7 +114,8 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         }
         let mut room = [0u8; ENVELOPE_MAX];
         let (payload_size, envelope) = envelope(flash, slot, length, &mut room)?;
-        let image = judge(&self.platform, &self.crypto, &self.state, envelope)?;
+        let wanted = ImageType::RootOfTrust;
+        let image = judge(&self.platform, &self.crypto, &self.state, wanted, envelope)?;
         let digest = flash.slot_sha256(&self.crypto, slot, payload_size)?;
         image.check_payload(&digest, payload_size as u64)?;
         Ok(ImageId(image.digest().0))

@@ -22,7 +22,9 @@ use super::{lifecycle, sections};
 use crate::error::{Error, Result};
 use crate::platform::{Platform, Row};
 use crate::slots::{self, Marks, Slot, Standing};
+use core::hint::black_box;
 use craton_trust::crypto::{Crypto, Es256Point, KeyedCrypto};
+use craton_trust::dice::Mode;
 use craton_trust::evidence::Lifecycle;
 use craton_trust::rollback;
 use craton_trust::store::{Role, Section, SectionKind};
@@ -38,6 +40,7 @@ pub struct Runtime<'p> {
     manifest: Digest,
     genesis: Digest,
     debug_next: bool,
+    wanted: ImageType,
     token: u32,
 }
 
@@ -58,6 +61,17 @@ impl<'p> Runtime<'p> {
     #[must_use]
     pub const fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// The type that it was to be of.
+    pub(super) const fn wanted(&self) -> ImageType {
+        self.wanted
+    }
+
+    /// What speaks against this layer being the one of a recovery program: 0 is nothing (ROT-18).
+    #[must_use]
+    pub fn doubt_recovery(layer: &Layer0) -> u32 {
+        black_box(layer.mode) as u32 ^ Mode::Recovery as u32
     }
 
     /// The digest of the manifest that the signatures are over.
@@ -84,7 +98,10 @@ impl<'p> Runtime<'p> {
         start: Start,
         slot: Option<Slot>,
     ) -> Result<Layer0> {
-        let mode = start.mode(self.debug_next);
+        let mode = match self.wanted {
+            ImageType::Recovery => Mode::Recovery, // ROT-22
+            _ => start.mode(self.debug_next),
+        };
         let about = (Some(self.about), self.digest);
         let mut layer = Layer0::derive(platform, crypto, &self.genesis, about, mode)?;
         layer.slot = slot;
@@ -92,7 +109,9 @@ impl<'p> Runtime<'p> {
     }
 }
 
-/// Verifies `package` (payload, envelope, footer) as the runtime of this chip.
+/// Verifies `package` (payload, envelope, footer) as the runtime of this chip: of the type that is
+/// wanted, which is `RootOfTrust` for what lies in a slot, and `Recovery` for what came over a wire
+/// (ROT-22). Component and floor are the same for both.
 ///
 /// # Errors
 /// `NotManufactured`, `StorageDamaged`, `StorageFailed`; `RuntimeForeign`; `Trust` for the package:
@@ -102,10 +121,11 @@ impl<'p> Runtime<'p> {
 pub fn select<'p>(
     platform: &impl Platform,
     crypto: &impl Es256Point,
+    wanted: ImageType,
     package: &'p [u8],
 ) -> Result<Runtime<'p>> {
     let watched = Watched::new(crypto);
-    let mut runtime = verify(platform, &watched, package)?;
+    let mut runtime = verify(platform, &watched, wanted, package)?;
     // ROT-18; kept as what a memory that nobody wrote to does not hold.
     runtime.token = GO ^ doubts(platform, &watched, package, &runtime)?;
     Ok(runtime)
@@ -115,6 +135,7 @@ pub fn select<'p>(
 fn verify<'p>(
     platform: &impl Platform,
     crypto: &impl Crypto,
+    wanted: ImageType,
     package: &'p [u8],
 ) -> Result<Runtime<'p>> {
     if !lifecycle::is_manufactured(platform)? {
@@ -122,13 +143,13 @@ fn verify<'p>(
     }
     let (_, state) = load_state(platform, crypto)?;
     let (program, envelope) = split(package)?;
-    let image = judge(platform, crypto, &state, envelope)?;
+    let image = judge(platform, crypto, &state, wanted, envelope)?;
     let digest = crypto.sha256(&[program]);
     image.check_payload(&digest, program.len() as u64)?; // IMG-3
     let about = Program { component: image.component, security_version: image.security_version };
     let (genesis, debug_next) = (state.platform.genesis, state.debug_next);
     let manifest = image.digest();
-    Ok(Runtime { program, about, digest, manifest, genesis, debug_next, token: 0 })
+    Ok(Runtime { program, about, digest, manifest, genesis, debug_next, wanted, token: 0 })
 }
 
 /// An envelope that a ROM of this state would go on from: authentic, for here, and for now.
@@ -137,13 +158,14 @@ pub(super) fn judge<'b>(
     platform: &impl Platform,
     crypto: &impl Crypto,
     state: &State,
+    wanted: ImageType,
     envelope: &'b [u8],
 ) -> Result<Verified<Image<'b>>> {
     let (kind, roles) = (SectionKind::Platform, [Role::Publisher]);
     let mut room = [0u8; Section::excerpt_size(1)];
     let authority = sections::load(platform, crypto, kind, &state.platform, &roles, &mut room)?;
     let image = suit::verify(crypto, authority.role(Role::Publisher), envelope)?;
-    admit(platform, state, authority.ceiling, &image)?;
+    admit(platform, state, authority.ceiling, (wanted, &image))?;
     Ok(image)
 }
 
@@ -190,8 +212,13 @@ pub(super) fn split(package: &[u8]) -> Result<(&[u8], &[u8])> {
 }
 
 /// Refuses an authentic image that is not for here, or not for now.
-fn admit(platform: &impl Platform, state: &State, ceiling: u64, image: &Image<'_>) -> Result<()> {
-    if image.image_type != ImageType::RootOfTrust {
+fn admit(
+    platform: &impl Platform,
+    state: &State,
+    ceiling: u64,
+    (wanted, image): (ImageType, &Image<'_>),
+) -> Result<()> {
+    if image.image_type != wanted {
         return Err(Error::RuntimeType);
     }
     let mut class = ClassId([0; 16]);

@@ -93,6 +93,15 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Decoder<B> {
         self.dropped
     }
 
+    /// The payload of the frame that was given last, moved to where the buffer begins.
+    pub fn take_payload(&mut self, length: usize) -> &[u8] {
+        let bytes = self.buffer.as_mut();
+        if let Some(end) = HEAD_SIZE.checked_add(length).filter(|end| *end <= bytes.len()) {
+            bytes.copy_within(HEAD_SIZE..end, 0);
+        }
+        bytes.get(..length).unwrap_or(&[])
+    }
+
     /// Takes the next byte of the stream; gives a frame when it ended with this one.
     pub fn push(&mut self, byte: u8) -> Option<Frame<'_>> {
         match (byte, self.left) {

@@ -21,6 +21,7 @@ pub mod chip;
 pub mod client;
 pub mod frame;
 pub mod post;
+pub mod recovery;
 pub mod serve;
 
 pub use call::{Answer, Call, Operation, Reply};

@@ -12,6 +12,7 @@ use craton_rot::slots::Slot;
 use craton_rot::{Engine, Error, RootOfTrust as _};
 use craton_trust::Error as Refusal;
 use craton_trust::soft::Soft;
+use craton_trust::suit::ImageType;
 
 /// A chip that was manufactured with a hybrid platform.
 fn chip() -> MemoryPlatform {
@@ -32,7 +33,7 @@ fn package(by: &Leaf) -> Vec<u8> {
 #[test]
 fn rot_15_starts_what_both_algorithms_signed() {
     let (chip, package) = (chip(), package(publisher()));
-    let runtime = rom::select(&chip, &Soft, &package).unwrap();
+    let runtime = rom::select(&chip, &Soft, ImageType::RootOfTrust, &package).unwrap();
     assert_eq!(runtime.token(), rom::GO);
 }
 

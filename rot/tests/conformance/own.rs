@@ -63,7 +63,7 @@ fn start_as(chip: &MemoryPlatform, how: Start) -> craton_rot::Result<Engine<Memo
     let layer = rom::first_good(&marks, |slot, marks| {
         let mut package = vec![0; marks.length() as usize];
         chip.slot_read(slot, 0, &mut package)?;
-        let runtime = rom::select(&chip, &Soft, &package)?;
+        let runtime = rom::select(&chip, &Soft, ImageType::RootOfTrust, &package)?;
         marks.start().map_or(Ok(()), |write| chip.slot_mark(slot, write))?;
         runtime.layer(&mut chip, &Soft, how, Some(slot))
     })?;
@@ -408,4 +408,96 @@ fn rot_19_marks_of_any_bits_start_nothing_below_the_floor() {
             assert!(rot.programs().unwrap().security_version >= 3);
         }
     }
+}
+
+/// What a ROM does with a package from the wire.
+fn recover(chip: &MemoryPlatform, package: &[u8]) -> craton_rot::Result<Engine<MemoryPlatform>> {
+    let mut chip = chip.clone();
+    chip.reset();
+    let runtime = rom::select(&chip, &Soft, ImageType::Recovery, package)?;
+    let layer = runtime.layer(&mut chip, &Soft, Start::Normal, None)?;
+    assert_eq!(rom::Runtime::doubt_recovery(&layer), 0);
+    Engine::resume(chip, Soft, layer)
+}
+
+fn recovery_of(by: u8, version: u64, change: impl FnOnce(&mut Image<'_>)) -> Vec<u8> {
+    package_of(by, version, |image| {
+        image.image_type = ImageType::Recovery;
+        change(image);
+    })
+}
+
+fn recovery(version: u64) -> Vec<u8> {
+    recovery_of(PLATFORM_PUBLISHER, version, |_| ())
+}
+
+#[test]
+fn rot_22_a_recovery_program_unseals_and_confirms_nothing_and_installs_a_good_one() {
+    let chip = chip();
+    let mut rot = start(&chip);
+    boot(&mut rot, &[(APP, 1)]);
+    let sealed = super::bench::seal(&mut rot, APP).unwrap();
+    drop(rot);
+    Slot::BOTH.iter().for_each(|slot| chip.clone().slot_erase_marks(*slot).unwrap());
+    assert_eq!(start_as(&chip, Start::Normal).err(), Some(Error::SlotsEmpty));
+    let mut rot = recover(&chip, &recovery(5)).unwrap();
+    let programs = rot.programs().unwrap();
+    assert_eq!((programs.running, programs.floor), (None, 3));
+    assert_eq!(rot.status().unwrap().mode, craton_trust::dice::Mode::Recovery);
+    boot(&mut rot, &[(APP, 1)]);
+    assert_eq!(super::bench::unseal(&rot, APP, &sealed), Err(Error::SealInRecovery));
+    assert_eq!(rot.confirm(), Err(Error::NothingToConfirm));
+    assert_eq!(rot.programs().unwrap().floor, 3, "it is version 5");
+    write(&mut rot, &package(4)).unwrap();
+    assert_eq!(rot.arm_program(None), Err(Error::ProgramNotInSet), "the owner's word counts");
+    rot.arm_program(Some(&approved(&package(4)))).unwrap();
+    let mut rot = start(&chip);
+    assert_eq!(rot.programs().unwrap().security_version, 4);
+    confirm(&mut rot).unwrap();
+    assert_eq!(super::bench::unseal(&rot, APP, &sealed).unwrap(), b"secret");
+}
+
+#[test]
+fn rot_22_the_wire_takes_a_recovery_program_of_this_device_and_no_other() {
+    let chip = chip();
+    let mut changed = recovery(4);
+    changed[0] ^= 1;
+    let refused = [
+        (package(4), Error::RuntimeType),
+        (recovery_of(STRANGER, 4, |_| ()), Error::Trust(Refusal::SignerUnknown)),
+        (recovery_of(PUBLISHER, 4, |_| ()), Error::Trust(Refusal::SignerUnknown)),
+        (recovery(2), Error::Trust(Refusal::RolledBack)),
+        (
+            recovery_of(PLATFORM_PUBLISHER, 4, |image| image.class = ClassId([8; 16])),
+            Error::Trust(Refusal::ClassMismatch),
+        ),
+        (recovery_of(PLATFORM_PUBLISHER, 4, |image| image.component = APP), Error::RuntimeForeign),
+        (changed, Error::Trust(Refusal::PayloadMismatch)),
+    ];
+    for (package, error) in refused {
+        assert_eq!(recover(&chip, &package).err(), Some(error));
+    }
+    assert!(recover(&chip, &recovery(3)).is_ok());
+    let blank = recover(&MemoryPlatform::new(), &recovery(3));
+    assert_eq!(blank.err(), Some(Error::NotManufactured));
+}
+
+#[test]
+fn rot_22_a_recovery_program_starts_from_no_slot() {
+    let chip = chip();
+    let mut rot = start(&chip);
+    assert_eq!(install(&mut rot, &recovery(4)), Err(Error::RuntimeType));
+    chip.install_program(Slot::A, &recovery(4));
+    assert_eq!(start_as(&chip, Start::Normal).err(), Some(Error::RuntimeType));
+}
+
+#[test]
+fn rot_20_a_recovery_program_writes_the_slot_that_would_start_last() {
+    let chip = chip();
+    let mut rot = recover(&chip, &recovery(3)).unwrap();
+    let before = room(&chip, Slot::A);
+    install(&mut rot, &package(4)).unwrap();
+    assert_eq!(room(&chip, Slot::A), before, "what is confirmed stays");
+    install(&mut recover(&chip, &recovery(3)).unwrap(), &package(5)).unwrap();
+    assert_eq!(start(&chip).programs().unwrap().security_version, 5);
 }

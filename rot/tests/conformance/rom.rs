@@ -65,14 +65,14 @@ fn chip() -> MemoryPlatform {
 }
 
 pub fn refusal(chip: &MemoryPlatform, package: &[u8]) -> Option<Error> {
-    rom::select(chip, &Soft, package).err()
+    rom::select(chip, &Soft, ImageType::RootOfTrust, package).err()
 }
 
 #[test]
 fn rot_15_starts_the_signed_program_and_says_what_it_is() {
     let package = package(|_| ());
     let chip = chip();
-    let runtime = rom::select(&chip, &Soft, &package).unwrap();
+    let runtime = rom::select(&chip, &Soft, ImageType::RootOfTrust, &package).unwrap();
     assert_eq!(runtime.program(), PROGRAM);
     assert_eq!(runtime.digest(), Soft.sha256(&[PROGRAM]));
     assert_eq!(runtime.about(), Program { component: FIRMWARE, security_version: 3 });
@@ -200,7 +200,7 @@ fn rot_4_the_floor_of_the_own_program_rises_with_the_confirm_and_not_with_the_st
     let newer = package(|image| image.security_version = 5);
     let mut after = chip.clone();
     after.reset();
-    let runtime = rom::select(&after, &Soft, &newer).unwrap();
+    let runtime = rom::select(&after, &Soft, ImageType::RootOfTrust, &newer).unwrap();
     let layer = runtime.layer(&mut after, &Soft, Start::Normal, Some(Slot::A)).unwrap();
     let mut rot = Engine::resume(after, Soft, layer).unwrap();
     boot(&mut rot, &[(APP, 1)]);
@@ -229,7 +229,7 @@ fn handed_over(chip: &MemoryPlatform, start: Start) -> Vec<u8> {
     let mut chip = chip.clone();
     chip.reset();
     let package = package(|_| ());
-    let runtime = rom::select(&chip, &Soft, &package).unwrap();
+    let runtime = rom::select(&chip, &Soft, ImageType::RootOfTrust, &package).unwrap();
     let layer = runtime.layer(&mut chip, &Soft, start, Some(Slot::A)).unwrap();
     let mut room = [0; HANDOVER_MAX];
     let length = layer.hand_over(&mut room).unwrap();

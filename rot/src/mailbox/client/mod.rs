@@ -8,11 +8,13 @@ extern crate std;
 
 mod address;
 mod line;
+mod recover;
 pub mod serial;
 mod transport;
 
 pub use address::Address;
 pub use line::{About, Line, Patience};
+pub use recover::recover;
 pub use transport::Transport;
 
 use super::call::{Numbers, Operation};
