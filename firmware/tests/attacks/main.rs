@@ -4,7 +4,10 @@
 #[allow(dead_code)] // the boots' helpers, of which the attacks use some
 #[path = "../board/board.rs"]
 mod board;
+#[path = "../faults/dice.rs"]
+mod dice;
 mod failures;
+mod frames;
 #[allow(dead_code)] // as above
 #[path = "../faults/gdb.rs"]
 mod gdb;

@@ -316,6 +316,11 @@ impl Board {
         [(); N].map(|()| self.said.recv_timeout(FIRST_LINE).expect("the board said nothing"))
     }
 
+    /// Whether its ROM said nothing since it was last heard.
+    pub fn is_silent(&self) -> bool {
+        self.said.try_recv().is_err()
+    }
+
     /// Another connection to it; there is one at a time.
     pub fn connect(&self) -> UnixStream {
         UnixStream::connect(&self.line).unwrap()

@@ -15,6 +15,7 @@ use craton_trust::assignment::Address;
 use craton_trust::{ComponentId, Digest};
 use object::elf::SHF_ALLOC;
 use object::{Object as _, ObjectSection as _, SectionFlags, SectionKind};
+use std::time::Instant;
 
 /// Promises of `spec/promises.toml`, in instructions.
 const SELECT_MAX: u64 = 19_000_000;
@@ -144,6 +145,25 @@ fn live(board: &mut Board, said: impl Fn(&Board, &str)) {
     let address = Address { catalog: catalog(false), device: rot.device(), epoch: 1, request };
     rot.accept_reply(&reply(address, 5, Some(7)), &request).unwrap();
     said("a reply");
+}
+
+/// A figure of the clock, which no test holds: it is the emulator's.
+#[test]
+fn a_token_through_the_mailbox_takes_its_time() {
+    const TOKENS: u32 = 20;
+    let psram = Psram::of(&chip(), &package_with(PLATFORM_PUBLISHER, &root_of_trust(), |_| ()));
+    let mut board = psram.power_on();
+    let mut rot = Mailbox::of(Line::open(board.line(), patience()).unwrap()).unwrap();
+    let (set, images) = (set(&[(APP, 1)]), [measured(APP, 1)]);
+    rot.boot(&NextLayer { runtime: measured(RUNTIME, 1), set: Some(&set), images: &images })
+        .unwrap();
+    let begun = Instant::now();
+    for _ in 0..TOKENS {
+        report(&mut rot).unwrap();
+    }
+    let rate = f64::from(TOKENS) / begun.elapsed().as_secs_f64();
+    assert!(board.is_silent(), "it was reset");
+    println!("figure: {rate:.1} evidence tokens a second through the mailbox");
 }
 
 /// What the watchdog waits for, in instructions, if the chip does one in each clock of its 20 MHz.

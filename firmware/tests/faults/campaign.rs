@@ -1,6 +1,7 @@
 //! Every fault of a boot, or a sample of them, and the line of the table that tells what became of
 //! them.
 
+use super::dice::Dice;
 use super::lab::{Fault, Lab, Outcome, Rom};
 use super::trace::{Trace, Way};
 use std::collections::BTreeMap;
@@ -141,16 +142,4 @@ fn skips(trace: &Trace, at: u32, left_out: &mut usize) -> Vec<Fault> {
         }
     }
     faults
-}
-
-/// Numbers that look random and are the same in every run: xorshift64*.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % limit
-    }
 }

@@ -8,6 +8,7 @@
 #[path = "../board/board.rs"]
 mod board;
 mod campaign;
+mod dice;
 mod gdb;
 mod lab;
 mod layers;
