@@ -1,6 +1,7 @@
-//! The drills with no point left out: a power cut at every write of `cli/tests/drill`, and every
-//! instruction of the ROM skipped in `firmware/tests/faults`, not some. Before them, whether time
-//! tells a secret: statistics that want a quiet machine.
+//! The drills with no point left out: a power cut at every write of `cli/tests/drill`, every
+//! instruction of the ROM skipped in `firmware/tests/faults`, and ten million frames to the running
+//! firmware, not some. Before them, whether time tells a secret: statistics that want a quiet
+//! machine.
 
 use crate::{needs, step};
 use anyhow::{Context, Result, bail};
@@ -12,15 +13,19 @@ const DRILLS: &str =
     "cargo test --release -p craton-cli --test drill -- --nocapture --test-threads=4";
 const TIMING: &str = "cargo run --release -p craton-trust --example timing";
 const FAULTS: &str = "cargo test --release --locked --test faults -- --nocapture --test-threads=2";
+const FRAMES: &str =
+    "cargo test --release --locked --test attacks -- --nocapture mbx_3_no_frame_stops";
 
 pub fn run(root: &Path) -> Result<()> {
     step::run(root, "soak: timing", TIMING)?;
     all(root, DRILLS)?;
     if !needs::present("qemu-system-arm") {
-        println!("xtask: NOT TRIED: faults in the ROM: install qemu-system-arm");
+        println!("xtask: NOT TRIED: faults in the ROM, frames to it: install qemu-system-arm");
         return Ok(());
     }
-    all(&root.join("firmware"), FAULTS)
+    let firmware = root.join("firmware");
+    all(&firmware, FAULTS)?;
+    all(&firmware, FRAMES)
 }
 
 fn all(folder: &Path, line: &str) -> Result<()> {
