@@ -5,13 +5,24 @@ use anyhow::{Result, ensure};
 use std::path::Path;
 
 const TARGET: &str = "thumbv8m.main-none-eabi";
-const STEPS: [(&str, &str); 4] = [
+const STEPS: [(&str, &str); 6] = [
     ("firmware: format", "cargo fmt -- --check"),
     ("firmware: clippy", "cargo clippy --release --locked --all-targets -- -D warnings"),
     (
         "firmware: clippy of its programs",
         "cargo clippy --release --locked --features chip --target thumbv8m.main-none-eabi \
             -- -D warnings",
+    ),
+    (
+        "firmware: clippy for an RP2350",
+        "cargo clippy --release --locked --features rp2350 --target thumbv8m.main-none-eabi \
+            -- -D warnings",
+    ),
+    // In a folder of its own: the tests boot what lies in the other one.
+    (
+        "firmware: links for an RP2350",
+        "cargo build --release --locked --features rp2350 --target thumbv8m.main-none-eabi \
+            --target-dir target/rp2350 --bin rom --bin runtime --bin mailbox",
     ),
     ("firmware: tests", "cargo test --release --locked"),
 ];
