@@ -179,7 +179,7 @@ fn signed(registers: &Registers, publisher: &dyn Signer) -> Result<Vec<u8>> {
 fn opens(selection: Selection) -> String {
     let registers: Vec<String> = selection.registers().map(|it| it.to_string()).collect();
     match registers.as_slice() {
-        [] => "opens the device to every boot of its machine".into(),
+        [] => "opens every device that goes by this key to every boot".into(),
         _ => format!("opens the device to a boot with these registers {}", registers.join(",")),
     }
 }

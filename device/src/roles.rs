@@ -81,6 +81,9 @@ pub enum AuthQuestion {
     RefusedSuccessor,
     /// The trial held: raise the floors to what was booted.
     Confirm,
+    /// A boot of a confirmed set began: as `Confirm`, unless the root of trust's own program is on
+    /// trial, which holds only once it checked in.
+    ConfirmAgain,
 }
 
 /// The status that a check-in reports.
@@ -112,8 +115,8 @@ pub enum AuthAnswer {
     ChipFailure(Option<Vec<u8>>),
     /// To `RefusedSuccessor`.
     RefusedSuccessor(Option<Refusal>),
-    /// To `Confirm`.
-    Confirmed,
+    /// To `Confirm` and `ConfirmAgain`: whether it was done.
+    Confirmed(bool),
 }
 
 /// A check-in that the service answered, verified.

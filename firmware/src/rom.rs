@@ -123,12 +123,15 @@ fn prepare(
     from: Option<(Slot, &Marks)>,
     asked: Start,
 ) -> Result<Result<u32>> {
+    // Before the decision: a trial whose start cannot be counted is refused like any other, and the
+    // next slot is looked at.
+    from.map_or(Ok(()), |(slot, marks)| chip.count_start(slot, marks))?;
     let wanted = if from.is_some() { ImageType::RootOfTrust } else { ImageType::Recovery };
     match rom::select(chip, &Compact, wanted, package) {
         Ok(runtime) => Ok(enter(chip, &runtime, from, asked)),
         Err(Error::NotManufactured) if from.is_some() => {
             rom::unverified(package)?; // ROT-17
-            Ok(enter_blank(chip, from))
+            Ok(enter_blank(chip))
         }
         Err(error) => Err(error),
     }
@@ -141,7 +144,6 @@ fn enter(
     from: Option<(Slot, &Marks)>,
     asked: Start,
 ) -> Result<u32> {
-    from.map_or(Ok(()), |(slot, marks)| chip.count_start(slot, marks))?;
     let layer = runtime.layer(chip, &Compact, asked, from.map(|(slot, _)| slot))?;
     let doubt = from.map_or_else(|| Runtime::doubt_recovery(&layer), |_| 0);
     Handover::Layer(layer).leave()?;
@@ -150,8 +152,7 @@ fn enter(
 }
 
 #[inline(never)] // as above
-fn enter_blank(chip: &mut Chip, from: Option<(Slot, &Marks)>) -> Result<u32> {
-    from.map_or(Ok(()), |(slot, marks)| chip.count_start(slot, marks))?;
+fn enter_blank(chip: &Chip) -> Result<u32> {
     Handover::Blank.leave()?;
     Ok(rom::GO ^ chip.doubt_blank())
 }
@@ -169,15 +170,17 @@ fn start(program: &[u8], token: u32) -> ! {
     // SAFETY: the program was signed for this place, or the chip is blank: it begins with its
     // vector table, and is aligned as `map::CODE` is. Nothing of this stage is used again.
     unsafe {
-        (*cortex_m::peripheral::SCB::PTR).vtor.write(table.expose_provenance() as u32);
-        cortex_m::asm::dsb();
-        cortex_m::asm::isb();
-        cortex_m::register::msplim::write(0);
         // ROT-16: what this stage left in its RAM goes before the program comes: copies of keys
         // that no destructor reaches. From here on there is no stack.
         core::arch::asm!(
+            // A doubted address faults here, while the vector table is still this stage's: its
+            // handler wipes the RAM (FAIL-3).
             "ldr r2, [r4]",
             "ldr r3, [r4, #4]",
+            "str r4, [r8]",
+            "dsb",
+            "isb",
+            "msr msplim, r5",
             ".global rom_wipe",
             "rom_wipe:",
             "str r5, [r0], #4",
@@ -193,11 +196,15 @@ fn start(program: &[u8], token: u32) -> ! {
             in("r0") map::RAM_FIRST,
             in("r1") map::HANDOVER,
             in("r4") table,
+            in("r8") VTOR,
             in("r5") 0,
             options(noreturn)
         )
     }
 }
+
+/// Where the address of the vector table is set.
+const VTOR: usize = 0xe000_ed08;
 
 /// From here on a stack below the last static is a fault.
 fn limit_stack() {

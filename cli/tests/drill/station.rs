@@ -22,7 +22,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 const CLASS: &str = "craton/virtual-1";
@@ -111,10 +111,12 @@ impl Powered {
         (mailbox.device(), status.lifecycle, status.owner.is_some())
     }
 
-    /// A process that was just started, and has no reply yet.
-    fn kill_at(&self, reply: usize, pid: u32) {
+    /// Starts a process that gets no reply before it is known whom to kill.
+    fn kill_at(&self, reply: usize, mut process: Command) -> Child {
         let mut killer = self.killer.lock().unwrap();
-        (killer.at, killer.pid) = (Some(reply), Some(pid));
+        let child = process.spawn().unwrap();
+        (killer.at, killer.pid) = (Some(reply), Some(child.id()));
+        child
     }
 }
 
@@ -272,8 +274,7 @@ fn a_station_killed_at_any_reply_of_the_board_makes_one_device_of_one_board() {
         reply += 1;
         let station = Station::begun(false);
         let board = Powered::blank(station.folder.path());
-        let mut child = station.command(&board).spawn().unwrap();
-        board.kill_at(reply, child.id());
+        let mut child = board.kill_at(reply, station.command(&board));
         if child.wait().unwrap().success() {
             break;
         }
@@ -346,8 +347,7 @@ fn a_board_of_another_station_class_or_platform_is_left_as_it_is_board_foreign_b
 fn a_board_that_is_not_what_was_written_is_in_no_list_self_test_failed() {
     let station = Station::begun(false);
     let board = Powered::blank(station.folder.path());
-    let mut child = station.command(&board).spawn().unwrap();
-    board.kill_at(6, child.id());
+    let mut child = board.kill_at(6, station.command(&board));
     assert!(!child.wait().unwrap().success());
     board.killer.lock().unwrap().at = None;
     board.chip.stick_random(7);

@@ -71,7 +71,14 @@ impl Auth {
             AuthQuestion::RefusedSuccessor => Ok(AuthAnswer::RefusedSuccessor(self.refused.take())),
             AuthQuestion::Confirm => {
                 self.rot.confirm()?;
-                Ok(AuthAnswer::Confirmed)
+                Ok(AuthAnswer::Confirmed(true))
+            }
+            AuthQuestion::ConfirmAgain => {
+                let waits = self.rot.programs().is_ok_and(|programs| programs.is_unconfirmed());
+                if !waits {
+                    self.rot.confirm()?;
+                }
+                Ok(AuthAnswer::Confirmed(!waits))
             }
         }
     }

@@ -94,7 +94,8 @@ pub fn boot(
         };
         let installed = installed.map(|(installed, _)| installed);
         let (apps, started) = start_apps(device, installed.as_ref(), boot, events)?;
-        let slots = finish(&file, slots, (run, believed.debug), &mut auth)?;
+        let slots =
+            finish(&file, slots, (run, believed.debug), &mut auth, &AuthQuestion::ConfirmAgain)?;
         sweep(&device.folder, &slots);
         let booted = Booted { slots, run, believed, boot, auth, apps, started };
         return Ok((booted, refused));
@@ -194,6 +195,7 @@ pub fn finish(
     slots: Slots,
     (run, debug): (Option<Run>, bool),
     auth: &mut Role,
+    question: &AuthQuestion,
 ) -> Result<Slots, MonitorError> {
     let confirmed = run.is_some_and(|run| !run.trial);
     if !confirmed || debug {
@@ -201,8 +203,8 @@ pub fn finish(
     }
     // Asked for at every boot: a first set replaces none, so that no slot tells of its confirm.
     // Where there is nothing to raise the root of trust writes nothing.
-    auth.ask::<_, AuthAnswer>(&AuthQuestion::Confirm, STEP_WITHIN)?;
-    if !slots.unfinished() {
+    let done = auth.ask(question, STEP_WITHIN)?;
+    if matches!(done, AuthAnswer::Confirmed(false)) || !slots.unfinished() {
         return Ok(slots);
     }
     let finished = slots.finish();

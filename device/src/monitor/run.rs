@@ -275,7 +275,8 @@ impl<'d> Session<'d> {
         }
         self.status.trial = false;
         let (slots, run) = (self.booted.slots, self.booted.run);
-        self.booted.slots = boot::finish(&self.file, slots, (run, false), &mut self.booted.auth)?;
+        let (file, auth) = (&self.file, &mut self.booted.auth);
+        self.booted.slots = boot::finish(file, slots, (run, false), auth, &AuthQuestion::Confirm)?;
         boot::sweep(&self.device.folder, &self.booted.slots);
         // The service hears of it at once.
         self.next_check_in = Instant::now();

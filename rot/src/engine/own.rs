@@ -92,6 +92,9 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     }
 
     pub(super) fn arm_install(&mut self, set: Option<&[u8]>) -> Result<()> {
+        if matches!(self.phase, Phase::Over) {
+            return Err(Error::ResetNeeded); // who owns the chip may have changed
+        }
         self.flash()?;
         let whole = self.install.filter(|install| install.written == install.length);
         let Install { slot, length, .. } = whole.ok_or(Error::ProgramNotBegun)?;
@@ -119,6 +122,20 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         let digest = flash.slot_sha256(&self.crypto, slot, payload_size)?;
         image.check_payload(&digest, payload_size as u64)?;
         Ok(ImageId(image.digest().0))
+    }
+
+    /// A chip gets an owner with the program that runs on it and no other to come: one that was
+    /// armed before has none of his approvals.
+    pub(super) fn settle_programs(&mut self) -> Result<()> {
+        let (Some(running), Ok(flash)) = (self.layer.slot, self.flash_mut()) else { return Ok(()) };
+        if flash.slot_marks(running)?.standing() != Standing::Confirmed {
+            return Err(Error::ProgramOnTrial);
+        }
+        let other = running.other();
+        match flash.slot_marks(other)?.standing() {
+            Standing::Empty | Standing::Confirmed => Ok(()),
+            _ => flash.slot_mark(other, Marks::give_up()),
+        }
     }
 
     /// The owner's two approvals, where there is an owner.

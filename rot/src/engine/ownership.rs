@@ -75,6 +75,7 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
             floors.raise(runtime, next.floors.of(runtime))?;
         }
         next.floors = floors;
+        self.settle_programs()?;
         self.begin_epoch(next)
     }
 

@@ -63,8 +63,8 @@ fn start_as(chip: &MemoryPlatform, how: Start) -> craton_rot::Result<Engine<Memo
     let layer = rom::first_good(&marks, |slot, marks| {
         let mut package = vec![0; marks.length() as usize];
         chip.slot_read(slot, 0, &mut package)?;
-        let runtime = rom::select(&chip, &Soft, ImageType::RootOfTrust, &package)?;
         marks.start().map_or(Ok(()), |write| chip.slot_mark(slot, write))?;
+        let runtime = rom::select(&chip, &Soft, ImageType::RootOfTrust, &package)?;
         runtime.layer(&mut chip, &Soft, how, Some(slot))
     })?;
     Engine::resume(chip, Soft, layer)
@@ -216,6 +216,27 @@ fn rot_20_an_unowned_chip_takes_and_confirms_a_program_of_its_publisher() {
     rot.confirm().unwrap();
     let programs = start(&bench.0).programs().unwrap();
     assert_eq!((programs.running, programs.floor), (Some(Slot::B), 4));
+}
+
+#[test]
+fn rot_20_what_was_armed_before_an_owner_came_does_not_run_on_his_chip() {
+    let mut bench = InMemory::default();
+    drop(unowned(&mut bench));
+    bench.0.install_program(Slot::A, &package(3));
+    let (mut rot, other) = (start(&bench.0), package(4));
+    write(&mut rot, &other).unwrap();
+    rot.arm_program(None).unwrap();
+    let mut trial = start(&bench.0);
+    assert_eq!(trial.claim(CODE, &owner_section(false)), Err(Error::ProgramOnTrial));
+    assert!(trial.status().unwrap().owner.is_none(), "a refusal changes nothing");
+    (0..STARTS).for_each(|_| drop(start(&bench.0)));
+    let mut rot = start(&bench.0);
+    write(&mut rot, &other).unwrap();
+    rot.arm_program(None).unwrap();
+    rot.claim(CODE, &owner_section(false)).unwrap();
+    assert_eq!(rot.arm_program(None), Err(Error::ResetNeeded));
+    let programs = start(&bench.0).programs().unwrap();
+    assert_eq!((programs.running, programs.security_version), (Some(Slot::A), 3));
 }
 
 #[test]
