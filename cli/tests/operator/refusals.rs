@@ -107,7 +107,9 @@ fn a_device_that_is_not_there_or_there_already_is_told() {
     user.refused("device run --folder @none --service 127.0.0.1:1", 6203);
     user.refused(&format!("device status {name}"), 6201);
     std::fs::create_dir(user.path("made")).unwrap();
-    std::fs::write(user.path("made/rot.bin"), "").unwrap();
+    for file in ["rot.bin", "endorsement.cbor"] {
+        std::fs::write(user.path("made").join(file), "").unwrap();
+    }
     user.refused("device manufacture --folder @made", 6202);
 }
 
