@@ -177,7 +177,7 @@ pub fn manifests() -> Vec<Vector> {
                 pairs.insert(5, (Number(20), Bytes(Vec::new())));
             })
         }),
-        bad("type-unknown", "image type 11", signed(|p| *p.facts.item(0) = Number(11))),
+        bad("type-unknown", "image type 12", signed(|p| *p.facts.item(0) = Number(12))),
         bad("fact-added", "ten facts", signed(|p| p.facts.items().push(Null))),
         bad("name-too-long", "65 bytes", {
             let name = Text("n".repeat(65));
