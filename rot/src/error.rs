@@ -290,8 +290,8 @@ refusals! {
         "Build a smaller program";
     /// The fallback of a trial is not overwritten.
     ProgramOnTrial = 3513,
-        "the running program is on trial, and the other slot holds what it falls back to",
-        "Confirm it, or restart until it fell back; then install";
+        "a program of the root of trust is on trial, and what it falls back to is needed",
+        "Confirm it, or restart until it fell back; then ask again";
     /// Nothing to write to, or not all of it is there.
     ProgramNotBegun = 3514,
         "no package was begun since the reset, or it is not whole",

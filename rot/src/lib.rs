@@ -178,8 +178,8 @@ pub trait RootOfTrust {
     /// section. A boot under way is over.
     ///
     /// # Errors
-    /// `AlreadyOwned`, `ClaimCodeWrong`, `ClaimCodeUsed`, `DevelopmentRoot`; `Trust`;
-    /// `StorageFailed`.
+    /// `AlreadyOwned`, `ClaimCodeWrong`, `ClaimCodeUsed`, `DevelopmentRoot`; `ProgramOnTrial`
+    /// (ROT-20); `Trust`; `StorageFailed`, after which an armed program is given up.
     fn claim(&mut self, code: &[u8], owner: &[u8]) -> Result<()>;
 
     /// Replaces a section of either kind by its signed successor. `sets` are the signed image sets
@@ -194,7 +194,8 @@ pub trait RootOfTrust {
     /// root. With `next_owner` the device goes to that owner. A boot under way is over.
     ///
     /// # Errors
-    /// `OrderMismatch`, `DevelopmentRoot`; `Trust`; `StorageFailed`.
+    /// `OrderMismatch`, `DevelopmentRoot`; for a next owner `ProgramOnTrial` (ROT-20); `Trust`;
+    /// `StorageFailed`, after which an armed program is given up.
     fn new_epoch(&mut self, order: &[u8], next_owner: Option<&[u8]>) -> Result<()>;
 
     /// Opens a challenge for a capability; an open one before it is void, and so is this one once

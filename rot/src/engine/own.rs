@@ -3,7 +3,8 @@
 //! Rule ROT-20: only the slot that does not run is written, and not while it is what a trial falls
 //! back to. It is armed only if the ROM would start it, which is found out from what lies in flash;
 //! and on an owned chip only as a member of a set that the owner's publisher and catalog signed. So
-//! the platform's publisher alone puts no program on a chip that somebody owns.
+//! the platform's publisher alone puts no program on a chip that somebody owns. A chip gets an
+//! owner with the program that runs on it: what was armed for it before has none of his approvals.
 //!
 //! Rule ROT-21: a confirm marks the slot of the program that runs, then raises the floor, then
 //! gives the other slot up if its program is below. Each is one write, and the next confirm does
@@ -124,18 +125,21 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         Ok(ImageId(image.digest().0))
     }
 
-    /// A chip gets an owner with the program that runs on it and no other to come: one that was
-    /// armed before has none of his approvals.
+    /// ROT-20, before an owner comes: before the write that commits, so that no cut leaves him with
+    /// what was armed. A program that nobody confirmed is refused where it runs, and given up
+    /// beside one that was; under a recovery program it would be all that there is.
     pub(super) fn settle_programs(&mut self) -> Result<()> {
-        let (Some(running), Ok(flash)) = (self.layer.slot, self.flash_mut()) else { return Ok(()) };
-        if flash.slot_marks(running)?.standing() != Standing::Confirmed {
-            return Err(Error::ProgramOnTrial);
+        let running = self.layer.slot;
+        let Ok(flash) = self.flash_mut() else { return Ok(()) };
+        let mut armed = None;
+        for slot in Slot::BOTH {
+            match flash.slot_marks(slot)?.standing() {
+                Standing::Empty | Standing::Confirmed => {}
+                _ if running == Some(slot.other()) => armed = Some(slot),
+                _ => return Err(Error::ProgramOnTrial),
+            }
         }
-        let other = running.other();
-        match flash.slot_marks(other)?.standing() {
-            Standing::Empty | Standing::Confirmed => Ok(()),
-            _ => flash.slot_mark(other, Marks::give_up()),
-        }
+        armed.map_or(Ok(()), |slot| flash.slot_mark(slot, Marks::give_up()))
     }
 
     /// The owner's two approvals, where there is an owner.

@@ -240,6 +240,24 @@ fn rot_20_what_was_armed_before_an_owner_came_does_not_run_on_his_chip() {
 }
 
 #[test]
+fn rot_20_what_a_recovery_program_armed_is_confirmed_before_an_owner_comes() {
+    let mut bench = InMemory::default();
+    drop(unowned(&mut bench));
+    bench.0.install_program(Slot::A, &package(3));
+    drop(start(&bench.0));
+    Slot::BOTH.iter().for_each(|slot| bench.0.clone().slot_erase_marks(*slot).unwrap());
+    let mut rot = recover(&bench.0, &recovery(5)).unwrap();
+    write(&mut rot, &package(4)).unwrap();
+    rot.arm_program(None).unwrap();
+    assert_eq!(rot.claim(CODE, &owner_section(false)), Err(Error::ProgramOnTrial));
+    let mut rot = start(&bench.0);
+    boot_bare(&mut rot).unwrap();
+    rot.confirm().unwrap();
+    rot.claim(CODE, &owner_section(false)).unwrap();
+    assert_eq!(start(&bench.0).programs().unwrap().security_version, 4);
+}
+
+#[test]
 fn rot_20_pieces_come_in_order_and_the_whole_package_before_it_is_armed() {
     let chip = chip();
     let (mut rot, package) = (start(&chip), package(4));
