@@ -85,7 +85,7 @@ pub struct Measured {
 /// Which registers a boot is approved by.
 #[derive(clap::Args)]
 pub struct Chosen {
-    /// Which registers have to be as they are now, of 0 to 23; `none` lets every boot in
+    /// Which registers have to be as they are now, of 0 to 23; `none` stands for any boot
     #[arg(long, value_name = "LIST", default_value = "0,2,4,7", value_parser = selection)]
     registers: Selection,
 }
@@ -179,7 +179,7 @@ fn signed(registers: &Registers, publisher: &dyn Signer) -> Result<Vec<u8>> {
 fn opens(selection: Selection) -> String {
     let registers: Vec<String> = selection.registers().map(|it| it.to_string()).collect();
     match registers.as_slice() {
-        [] => "opens every device that goes by this key to every boot".into(),
+        [] => "opens to every boot what was made with --registers none".into(),
         _ => format!("opens the device to a boot with these registers {}", registers.join(",")),
     }
 }

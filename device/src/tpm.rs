@@ -134,11 +134,12 @@ pub fn approvals(device: &Path) -> Result<Vec<BootApproval>> {
 /// Keeps an approval for the device's next starts.
 ///
 /// # Errors
-/// Those of its encoding; `ApprovalForeign` beside approvals of another key, `ApprovalsTooMany`,
-/// `StorageFailed`.
+/// Those of its encoding; `ApprovalForeign` beside approvals of another key or kind,
+/// `ApprovalsTooMany`, `StorageFailed`.
 pub fn approve(device: &Path, approval: &[u8]) -> Result<PathBuf> {
     let read = BootApproval::parse(approval)?;
-    if approvals(device)?.iter().any(|kept| kept.by != read.by) {
+    let opens = read.opens(&Soft);
+    if approvals(device)?.iter().any(|kept| kept.opens(&Soft) != opens) {
         return Err(Error::ApprovalForeign);
     }
     let folder = device.join(APPROVALS);

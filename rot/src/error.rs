@@ -138,8 +138,8 @@ refusals! {
         "Write device:/dev/tpmrm0, or an emulator's unix:/path/of/the/socket or tcp:127.0.0.1:PORT";
     /// By another key than those that the device has.
     ApprovalForeign = 3157,
-        "the boot approval is by another key than the one whose approvals open this device",
-        "Have it signed by the platform publisher's key that the device was made with";
+        "the boot approval is by another key than those of this device, or of the other kind",
+        "Have it signed by the key that the device was made with, of registers if it goes by them";
     /// The folder is full.
     ApprovalsTooMany = 3158,
         "the device keeps as many boot approvals as it reads at a start",

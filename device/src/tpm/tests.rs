@@ -116,7 +116,10 @@ fn another_boot_opens_the_device_once_its_approval_is_there() {
     fs::write(first, b"damaged").unwrap();
     assert_eq!(rot::open(device, Start::Normal).unwrap().device(), made);
     let by_stranger = emulator.approval(9, 0x95);
-    assert_eq!(approve(device, &by_stranger).err(), Some(Error::ApprovalForeign));
+    let of_any_boot = emulator.approval(PLATFORM_PUBLISHER, 0);
+    for foreign in [by_stranger, of_any_boot] {
+        assert_eq!(approve(device, &foreign).err(), Some(Error::ApprovalForeign));
+    }
     let cut = approve(device, &next[..next.len() - 1]).err();
     assert!(matches!(cut, Some(Error::Trust(_))));
 }

@@ -1,10 +1,11 @@
 //! The commands that we send (TPM 2.0 Library, part 3), one function each.
 
+use super::policy::{self, BootApproval};
 use super::template::{self, Name, SHA256};
 use super::transport::Transport;
 use super::wire::{Refusal, Response, Right, Structure, command, response};
 use crate::error::{Error, Result};
-use craton_trust::crypto::{Crypto, Signature};
+use craton_trust::crypto::{Crypto as _, Signature};
 use craton_trust::quote::{ATTEST_MAX, Fields, Selection};
 use craton_trust::quoted::Registers;
 use craton_trust::{Digest, PublicKey};
@@ -255,21 +256,23 @@ impl Tpm {
     pub fn policy_authorize(
         &mut self,
         session: u32,
-        by: &PublicKey,
+        approval: &BootApproval,
         approved: &Digest,
-        message: &Digest,
-        signed: &Signature,
     ) -> Result<()> {
-        let area = template::verifying_key(by);
+        let soft = &craton_trust::soft::Soft;
+        let reference = policy::reference(approval.selection);
+        // The message that TPM2_PolicyAuthorize means.
+        let message = soft.sha256(&[&approved.0, reference]);
+        let area = template::verifying_key(&approval.by);
         let parameters = Structure::default().sized(&[]).sized(&area).u32(OWNER);
         let answer = self.ask(0x167, &[], &[], &parameters.0, true)?.map_err(refused)?;
         let key = answer.handle.ok_or(Error::TpmResponseBroken)?;
-        let ticket = self.verify(key, message, signed);
+        let ticket = self.verify(key, &message, &approval.signature);
         self.flush(key)?;
-        let parameters = Structure::default().sized(&approved.0).sized(super::policy::REFERENCE);
-        let name = template::name(&craton_trust::soft::Soft, &area);
+        let parameters = Structure::default().sized(&approved.0).sized(reference);
+        let name = template::name(soft, &area);
         let parameters = parameters.sized(&name).raw(&ticket?);
-        self.run(super::policy::POLICY_AUTHORIZE, &[session], &[], parameters).map(drop)
+        self.run(policy::POLICY_AUTHORIZE, &[session], &[], parameters).map(drop)
     }
 
     /// TPM2_VerifySignature: the ticket.
@@ -333,7 +336,7 @@ impl Tpm {
     /// Also `TpmResponseBroken` for an index above [`READABLE_MAX`].
     pub fn read_index(&mut self, index: u32) -> Result<Option<Vec<u8>>> {
         let Some(area) = self.public_of(index)? else { return Ok(None) };
-        let size = template::size_of_index(&area)?;
+        let (_, size) = template::policy_and_size(&area)?;
         if size > READABLE_MAX {
             return Err(Error::TpmResponseBroken);
         }
@@ -403,10 +406,4 @@ fn refused(_: Refusal) -> Error {
 
 fn broken(_: craton_trust::Error) -> Error {
     Error::TpmResponseBroken
-}
-
-/// The message digest that TPM2_PolicyAuthorize means: of policy and reference.
-#[must_use]
-pub fn approved_message(crypto: &impl Crypto, policy: &Digest) -> Digest {
-    crypto.sha256(&[&policy.0, super::policy::REFERENCE])
 }

@@ -10,13 +10,14 @@
 //! secrets, and with them the device secret that the identity is made of. An identity in the
 //! endorsement hierarchy alone would survive, and could be manufactured a second time, with floors,
 //! counters and lifecycle of a blank device. An identity must not outlive its state. For the same
-//! reason nobody compares attributes or policy of the indices: who puts others in their place does
-//! not know the device secret, and what he makes is another device.
+//! reason nothing is believed for attributes or policy of the indices: who puts others in their
+//! place does not know the device secret, and what he makes is another device. What they say only
+//! keeps two makings apart, which a chip's file and its counter are marked for.
 
 use super::command::Tpm;
 use super::enrol::Enclosed;
 use super::keys::Keys;
-use super::policy::{BootApproval, approved_by, of_registers};
+use super::policy::{BootApproval, of_registers};
 use super::state::{Bound, Ground, RECORD_OVERHEAD, Secrets};
 use super::template;
 use super::transport::Transport;
@@ -26,8 +27,7 @@ use crate::error::{Error, Result};
 use crate::platform::file::{environment, make_whole, open_locked};
 use crate::platform::{FUSES_SIZE, Platform, Row, SECTOR_SIZE, SECTORS, Sector, Vault};
 use crate::secret::Secret;
-use craton_trust::crypto::KeyedCrypto;
-use craton_trust::crypto::Signature;
+use craton_trust::crypto::{Crypto as _, KeyedCrypto, Signature};
 use craton_trust::quote::Selection;
 use craton_trust::quoted::SignedQuote;
 use craton_trust::soft::Soft;
@@ -53,6 +53,10 @@ const RECORD_SIZE: usize = BODY_SIZE + RECORD_OVERHEAD;
 const RECORD_PLACES: [u64; 2] = [0, (RECORD_SIZE as u64).next_multiple_of(4096)];
 /// Bytes of the file.
 pub const FILE_SIZE: u64 = 2 * RECORD_PLACES[1];
+/// What tells one making from another: by chance, in the last bytes of the file.
+const MAKING_SIZE: usize = 32;
+const MAKING_PLACE: u64 = FILE_SIZE - MAKING_SIZE as u64;
+const _: () = assert!(RECORD_PLACES[1] + RECORD_SIZE as u64 <= MAKING_PLACE);
 
 /// What a back-end in a TPM cannot do. Its program runs in the host that it speaks for.
 pub const LIMITS: &[Limit] = &[
@@ -121,14 +125,17 @@ impl TpmPlatform {
         approvals: &[BootApproval],
         platform_section: &[u8],
     ) -> Result<Self> {
-        let by = approver(approvals, platform_section)?;
+        let policy = opened_by(approvals, platform_section)?;
         let mut tpm = Tpm::new(transport)?;
         let file = match open_locked(path, FILE_SIZE) {
             Err(Error::StorageMissing) => {
                 if tpm.public_of(COUNTER)?.is_some() {
                     return Err(Error::TpmOccupied);
                 }
-                make_whole(path, &std::vec![0; FILE_SIZE as usize])?;
+                let mut blank = std::vec![0; FILE_SIZE as usize];
+                let making = blank.last_chunk_mut::<MAKING_SIZE>().ok_or(Error::StorageFailed)?;
+                getrandom::fill(making).map_err(|_| Error::RandomFailed)?;
+                make_whole(path, &blank)?;
                 open_locked(path, FILE_SIZE)?
             }
             opened => opened?,
@@ -136,8 +143,7 @@ impl TpmPlatform {
         let mut made = Self::of(tpm, file, approvals);
         let chip = made.chip.get_mut();
         if chip.is_blank()? {
-            // Its file exists since the TPM was free: what is there now, a cut making left.
-            chip.define(&by)?;
+            chip.define(&policy)?;
             chip.make(approvals)?;
         }
         Ok(made)
@@ -199,15 +205,17 @@ impl TpmPlatform {
     }
 }
 
-/// The one key whose approvals open the state: of the platform's publisher, who need be one only.
-fn approver(approvals: &[BootApproval], platform_section: &[u8]) -> Result<PublicKey> {
+/// What opens the state: approvals of one kind by one key, of the platform's publisher, who need be
+/// one only.
+fn opened_by(approvals: &[BootApproval], platform_section: &[u8]) -> Result<Digest> {
     let section = Section::parse(Signed::parse(platform_section)?.unchecked_payload())?;
     let publisher = section.role(Role::Publisher);
-    let by = approvals.first().ok_or(Error::BootNotApproved)?.by;
+    let first = approvals.first().ok_or(Error::BootNotApproved)?;
+    let policy = first.opens(&Soft);
     let right = publisher.threshold == 1
-        && publisher.contains(&by)
-        && approvals.iter().all(|approval| approval.by == by);
-    if right { Ok(by) } else { Err(Error::BootNotApproved) }
+        && publisher.contains(&first.by)
+        && approvals.iter().all(|approval| approval.opens(&Soft) == policy);
+    if right { Ok(policy) } else { Err(Error::BootNotApproved) }
 }
 
 impl Chip {
@@ -230,37 +238,51 @@ impl Chip {
         Bound::first(self, &secrets, &blank) // the write that commits
     }
 
-    fn define(&mut self, by: &PublicKey) -> Result<()> {
-        let policy = approved_by(&Soft, by).0;
+    /// The counter comes first and says whose it is: indices that another making left, or that are
+    /// a chip's in use, are not this one's to take away.
+    fn define(&mut self, policy: &Digest) -> Result<()> {
+        let mut making = [0; MAKING_SIZE];
+        self.file.read_exact_at(&mut making, MAKING_PLACE).map_err(environment)?;
+        let own = Soft.sha256(&[b"craton/1/tpm-making", &making]);
+        match self.tpm.public_of(COUNTER)? {
+            None => self.tpm.define(&template::counter(COUNTER, &own))?,
+            Some(area) if template::policy_and_size(&area)?.0 == own.0 => {}
+            Some(_) => return Err(Error::TpmOccupied),
+        }
         for index in SECRETS {
             self.tpm.undefine(index)?;
-            self.tpm.define(&template::secret(index, &policy))?;
+            self.tpm.define(&template::secret(index, &policy.0))?;
         }
-        self.tpm.undefine(COUNTER)?;
-        self.tpm.define(&template::counter(COUNTER))
+        Ok(())
     }
 
-    /// A policy session that entitles to a secret once: by an approval of this boot (TPM-2).
+    /// A policy session that entitles to a secret once: by an approval of this boot (TPM-2). One
+    /// that the secrets are not for, the TPM refuses: it is tried where there is no other.
     fn approved(&mut self, approvals: &[BootApproval]) -> Result<u32> {
+        let [first, _] = SECRETS;
+        let area = self.tpm.public_of(first)?.ok_or(Error::NotManufactured)?;
+        let (policy, _) = template::policy_and_size(&area)?;
+        let mut chosen = None;
         for approval in approvals {
             let registers = self.tpm.registers(approval.selection)?;
-            if approval.covers(&Soft, &registers) {
-                return self.authorize(approval, &of_registers(&Soft, &registers));
+            let opens = approval.opens(&Soft).0 == policy;
+            if (opens || chosen.is_none()) && approval.covers(&Soft, &registers) {
+                chosen = Some((approval, of_registers(&Soft, &registers)));
+                if opens {
+                    break;
+                }
             }
         }
-        Err(Error::BootNotApproved)
+        let (approval, registers) = chosen.ok_or(Error::BootNotApproved)?;
+        self.authorize(approval, &registers)
     }
 
     fn authorize(&mut self, approval: &BootApproval, policy: &Digest) -> Result<u32> {
         let session = self.tpm.start_policy()?;
-        let message = super::command::approved_message(&Soft, policy);
         let empty = approval.selection == Selection(0);
         let pcr =
             if empty { Ok(()) } else { self.tpm.policy_registers(session, approval.selection) };
-        let done = pcr.and_then(|()| {
-            let (by, signature) = (&approval.by, &approval.signature);
-            self.tpm.policy_authorize(session, by, policy, &message, signature)
-        });
+        let done = pcr.and_then(|()| self.tpm.policy_authorize(session, approval, policy));
         match done {
             Ok(()) => Ok(session),
             Err(error) => {

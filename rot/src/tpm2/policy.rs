@@ -3,8 +3,10 @@
 //! Rule TPM-2: the secrets under which the state is kept open to a boot that the platform's
 //! publisher approved, and to no other. The policy of an index never changes; what it stands for is
 //! a [`BootApproval`], so that data survives an update: the publisher of the next release approves
-//! the registers that it leaves. Who approves nothing but the empty set of registers says that any
-//! program on that machine may open the state.
+//! the registers that it leaves. Who approves the empty set of registers says that any program may
+//! open the state. An approval names no device: were the two kinds one, an approval of any boot for
+//! one device would open all that go by that key. So a device takes one kind, which it is made
+//! with.
 //!
 //! Why the platform's publisher: he signs what may run as the runtime, and an approval says what
 //! may run below it. An owner's key would not do, because owners change and the device secret
@@ -27,8 +29,10 @@ use craton_trust::{Digest, PublicKey};
 
 /// Policy digests begin with nothing.
 pub const EMPTY: Digest = Digest([0; 32]);
-/// What a publisher's approval is for.
-pub const REFERENCE: &[u8] = b"craton/1/tpm-state";
+/// What a publisher's approval of registers is for.
+const REFERENCE: &[u8] = b"craton/1/tpm-state";
+/// What one of any boot is for.
+const REFERENCE_ANY: &[u8] = b"craton/1/tpm-state/any";
 
 pub const POLICY_PCR: u32 = 0x17f;
 pub const POLICY_COMMAND_CODE: u32 = 0x16c;
@@ -44,12 +48,18 @@ pub fn quotes_only(crypto: &impl Crypto) -> Digest {
     extended(crypto, &EMPTY, POLICY_COMMAND_CODE, &[&QUOTE.to_be_bytes()])
 }
 
-/// The policy of a secret: whatever the approver signed.
+/// What an approval of these registers refers to.
 #[must_use]
-pub fn approved_by(crypto: &impl Crypto, approver: &PublicKey) -> Digest {
+pub const fn reference(selection: Selection) -> &'static [u8] {
+    if selection.0 == 0 { REFERENCE_ANY } else { REFERENCE }
+}
+
+/// The policy of a secret: whatever the approver signed, of the kind that this selection is of.
+#[must_use]
+pub fn approved_by(crypto: &impl Crypto, approver: &PublicKey, selection: Selection) -> Digest {
     let by: Name = name(crypto, &verifying_key(approver));
     let named = extended(crypto, &EMPTY, POLICY_AUTHORIZE, &[&by]);
-    crypto.sha256(&[&named.0, REFERENCE])
+    crypto.sha256(&[&named.0, reference(selection)])
 }
 
 /// The policy of a boot that left these registers.
@@ -78,7 +88,7 @@ pub struct BootApproval {
     pub by: PublicKey,
     /// Which registers; their values are in what was signed.
     pub selection: Selection,
-    /// Over the policy's digest and [`REFERENCE`].
+    /// Over the policy's digest and [`reference`].
     pub signature: Signature,
 }
 
@@ -89,15 +99,21 @@ impl BootApproval {
     /// The signer's.
     pub fn sign(crypto: &impl Crypto, signer: &dyn Signer, registers: &Registers) -> Result<Self> {
         let policy = of_registers(crypto, registers);
-        let signature = signer.sign(&[&policy.0, REFERENCE])?;
+        let signature = signer.sign(&[&policy.0, reference(registers.selection)])?;
         Ok(Self { by: signer.public_key(), selection: registers.selection, signature })
+    }
+
+    /// The policy of the secrets that this opens.
+    #[must_use]
+    pub fn opens(&self, crypto: &impl Crypto) -> Digest {
+        approved_by(crypto, &self.by, self.selection)
     }
 
     /// Whether this approves what left these registers.
     #[must_use]
     pub fn covers(&self, crypto: &impl Crypto, registers: &Registers) -> bool {
         let policy = of_registers(crypto, registers);
-        let message: [&[u8]; 2] = [&policy.0, REFERENCE];
+        let message = [&policy.0[..], reference(self.selection)];
         registers.selection == self.selection
             && crypto.es256_verify(&self.by, &message, &self.signature).is_ok()
     }

@@ -2,9 +2,9 @@
 
 use super::wire::Structure;
 use crate::error::{Error, Result};
-use craton_trust::PublicKey;
 use craton_trust::crypto::Crypto;
 use craton_trust::quote::Fields;
+use craton_trust::{Digest, PublicKey};
 use std::vec::Vec;
 
 /// A TPM's name of an object or index: what a policy or a credential means by it.
@@ -136,10 +136,11 @@ fn index(handle: u32, attributes: u32, policy: &[u8], size: u16) -> Vec<u8> {
     area.sized(policy).u16(size).0
 }
 
-/// A counter, which anybody with the TPM may raise and nobody can set back.
+/// A counter, which anybody with the TPM may raise and nobody can set back. Nothing goes by its
+/// policy, in which it says whose it is.
 #[must_use]
-pub fn counter(handle: u32) -> Vec<u8> {
-    index(handle, AUTH_READ | AUTH_WRITE | COUNTER, &[], 8)
+pub fn counter(handle: u32, owner: &Digest) -> Vec<u8> {
+    index(handle, AUTH_READ | AUTH_WRITE | COUNTER, &owner.0, 8)
 }
 
 /// A secret, which only its policy lets read or overwrite.
@@ -148,17 +149,17 @@ pub fn secret(handle: u32, policy: &[u8; 32]) -> Vec<u8> {
     index(handle, POLICY_READ | POLICY_WRITE, policy, 32)
 }
 
-/// How many bytes an index of this public area has.
+/// The policy of an index of this public area, and how many bytes it has.
 ///
 /// # Errors
 /// `TpmResponseBroken` for another form.
-pub fn size_of_index(area: &[u8]) -> Result<usize> {
-    let read = |fields: &mut Fields<'_>| -> craton_trust::error::Result<usize> {
+pub fn policy_and_size(area: &[u8]) -> Result<(&[u8], usize)> {
+    let mut fields = Fields::new(area);
+    let mut read = || -> craton_trust::error::Result<_> {
         fields.take(10)?;
-        fields.sized(64)?;
-        fields.u16().map(usize::from)
+        Ok((fields.sized(64)?, usize::from(fields.u16()?)))
     };
-    read(&mut Fields::new(area)).map_err(|_| Error::TpmResponseBroken)
+    read().map_err(|_| Error::TpmResponseBroken)
 }
 
 /// Whether an index of this public area was written.

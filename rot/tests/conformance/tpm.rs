@@ -5,7 +5,7 @@ use super::world::*;
 use craton_rot::secret::Secret;
 use craton_rot::tpm2::command::Tpm;
 use craton_rot::tpm2::enrol::{Enclosed, enclose};
-use craton_rot::tpm2::platform::{COUNTER, SECRETS};
+use craton_rot::tpm2::platform::{COUNTER, FILE_SIZE, SECRETS};
 use craton_rot::tpm2::policy::quotes_only;
 use craton_rot::tpm2::wire::{Right, Structure, command};
 use craton_rot::tpm2::{BootApproval, TpmPlatform, template};
@@ -15,6 +15,8 @@ use craton_trust::quote::Selection;
 use craton_trust::quoted::Registers;
 use craton_trust::soft::Soft;
 use craton_trust::{Digest, PublicKey, evidence, quoted};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 type InTpmRot = Engine<TpmPlatform>;
@@ -114,6 +116,48 @@ fn tpm_2_a_strangers_approval_opens_nothing_tpm_refused() {
 }
 
 #[test]
+fn tpm_2_an_approval_of_any_boot_opens_what_was_made_with_one_and_nothing_else() {
+    let any = BootApproval::sign(&Soft, &key(PLATFORM_PUBLISHER), &Registers::none()).unwrap();
+    let bench = &mut InTpm::new();
+    drop(running(bench));
+    assert_eq!(open_with(bench, &[any]).err(), Some(Error::TpmRefused));
+    let by_stranger = BootApproval::sign(&Soft, &key(STRANGER), &registers(bench)).unwrap();
+    let [own] = approvals();
+    assert!(open_with(bench, &[any, by_stranger, own]).is_ok(), "the one that it is made for");
+    extend(bench, 4);
+    assert_eq!(open_with(bench, &[any, own]).err(), Some(Error::TpmRefused));
+
+    let bench = &mut InTpm::new();
+    let (section, file) = (platform_section(false), bench.0.file());
+    let make = |with: &[BootApproval]| {
+        Engine::create_in_tpm(bench.way(), &file, with, Soft, &manufacture(&section))
+    };
+    assert_eq!(make(&[any, own]).err(), Some(Error::BootNotApproved), "one kind");
+    let device = make(&[any]).unwrap().device();
+    extend(bench, 4);
+    assert_eq!(open_with(bench, &[any]).unwrap().device(), device);
+    let boot = BootApproval::sign(&Soft, &key(PLATFORM_PUBLISHER), &registers(bench)).unwrap();
+    assert_eq!(open_with(bench, &[boot]).err(), Some(Error::TpmRefused));
+}
+
+#[test]
+fn tpm_4_a_making_that_was_cut_takes_no_other_chip_away_tpm_occupied() {
+    let bench = &mut InTpm::new();
+    let (section, folder) = (platform_section(false), tempfile::tempdir().unwrap());
+    let cut = folder.path().join("cut");
+    let make = |bench: &InTpm| {
+        Engine::create_in_tpm(bench.way(), &cut, &approvals(), Soft, &manufacture(&section))
+    };
+    std::fs::write(&cut, vec![0; FILE_SIZE as usize]).unwrap();
+    std::fs::set_permissions(&cut, Permissions::from_mode(0o600)).unwrap();
+    let device = create(bench, &manufacture(&section)).unwrap().device();
+    assert_eq!(make(bench).err(), Some(Error::TpmOccupied));
+    assert_eq!(open(bench).unwrap().device(), device);
+    TpmPlatform::discard(bench.way()).unwrap();
+    assert!(make(bench).is_ok(), "it goes on once the TPM is free");
+}
+
+#[test]
 fn tpm_2_no_authorization_value_reads_or_overwrites_a_secret() {
     let bench = &mut InTpm::new();
     drop(running(bench));
@@ -190,9 +234,7 @@ fn rot_10_an_erase_takes_old_disks_along() {
         let session = tpm.start_policy().unwrap();
         tpm.policy_registers(session, approval.selection).unwrap();
         let policy = craton_rot::tpm2::policy::of_registers(&Soft, &registers_of_zero());
-        let message = craton_rot::tpm2::command::approved_message(&Soft, &policy);
-        let (by, signature) = (&approval.by, &approval.signature);
-        tpm.policy_authorize(session, by, &policy, &message, signature).unwrap();
+        tpm.policy_authorize(session, &approval, &policy).unwrap();
         let mut secret = [1; 32];
         tpm.read_secret(index, session, &mut secret).unwrap();
         secret
@@ -253,7 +295,7 @@ fn tpm2_tools_read_indices_and_keys_as_we_meant_them() {
     for index in SECRETS {
         let secret = tool(bench, "tpm2_nvreadpublic", &[&format!("0x{index:x}")]);
         assert!(secret.contains("policywrite|policyread|no_da|written"), "{secret}");
-        let policy = craton_rot::tpm2::policy::approved_by(&Soft, &approvals()[0].by);
+        let policy = approvals()[0].opens(&Soft);
         let policy: String = policy.0.iter().map(|byte| format!("{byte:02X}")).collect();
         assert!(secret.contains(&policy), "{secret}");
     }
