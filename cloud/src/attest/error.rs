@@ -82,6 +82,12 @@ pub enum AttestError {
     /// The certificate is not the device's newest.
     #[error("E4110: the certificate was replaced by a later check-in. Use the newest one")]
     CertificateReplaced,
+    /// A TPM's quote leaves out what its firmware measured.
+    #[error(
+        "E4119: the quote leaves out some of the registers 0 to 7, which say what the machine \
+         booted. Update the device's runtime; if that does not help, take it out of service"
+    )]
+    RegistersMissing,
     /// Another check-in was answered on this connection.
     #[error("E4118: this connection has had its check-in. Connect anew for another one")]
     ConnectionUsed,
@@ -110,6 +116,7 @@ impl AttestError {
             Self::CertificateMissing => 4109,
             Self::CertificateReplaced => 4110,
             Self::ConnectionUsed => 4118,
+            Self::RegistersMissing => 4119,
         }
     }
 }

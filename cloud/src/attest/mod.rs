@@ -31,6 +31,11 @@ use craton_trust::evidence::{self, Authentic, IMAGE_SET, Lifecycle, Purpose, che
 use craton_trust::quoted::{self, Registers};
 use craton_trust::{CatalogId, ClassId, ComponentId, DeviceId, Digest, PublicKey, SetId};
 
+/// The registers that tell of firmware, its drivers, loader and secure boot (PC Client Platform
+/// Firmware Profile, §3.3.4). The host chooses what is quoted: one that leaves them out would have
+/// a baseline from which nothing differs.
+const BOOT_REGISTERS: u32 = 0xff;
+
 /// What the service knows of a device before it checks in.
 #[derive(Clone, Copy, Debug)]
 pub struct Known {
@@ -149,6 +154,9 @@ pub fn appraise(
     references: &impl References,
 ) -> Result<Appraised, AttestError> {
     let (authentic, registers) = verify(known, evidence)?;
+    if registers.is_some_and(|shown| shown.selection.0 & BOOT_REGISTERS != BOOT_REGISTERS) {
+        return Err(AttestError::RegistersMissing); // ATT-8
+    }
     let claims = &authentic.claims;
     let nonce = check_in_nonce(&AwsLc, &known.catalog, &asked.freshness, &asked.request);
     claims.check(&nonce, Purpose::CheckIn, &known.catalog)?;

@@ -1,5 +1,6 @@
 //! One refusal each: what the service does not believe.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::*;
@@ -158,11 +159,16 @@ fn device() -> Device {
 
 /// The evidence that a TPM with this identity gives.
 fn quote(device: &Device) -> Vec<u8> {
+    quote_of(device, 0..8)
+}
+
+/// The same with these of its registers.
+fn quote_of(device: &Device, shown: Range<u8>) -> Vec<u8> {
     let Inputs { code, configuration, authority, .. } = device.inputs;
     let (mode, subject) = (device.claims.mode, device.identity.public_key());
     let layer = Certified { code, configuration, authority, mode, subject };
     let mut registers = Registers::none();
-    registers.push(7, Digest([7; 32])).unwrap();
+    shown.for_each(|register| registers.push(register, Digest([7; 32])).unwrap());
     let quote = |qualifying: &Digest| {
         let head = [&[0xff, 0x54, 0x43, 0x47, 0x80, 0x18, 0, 34][..], &[7; 34], &[0, 32]].concat();
         let (clock, selection) = ([0; 25], registers.selection.encode());
@@ -322,9 +328,20 @@ fn att_7_a_tpm_is_believed_by_its_quotes_and_nobody_else_by_one() {
     let appraised = by(&device, &quote).unwrap();
     assert_eq!((appraised.counters(), appraised.client_key()), ((3, 1), PublicKey([6; 64])));
     let shown = appraised.registers().unwrap().iter().collect::<Vec<_>>();
-    assert_eq!(shown, [(7, &Digest([7; 32]))]);
+    assert_eq!(shown, [0, 1, 2, 3, 4, 5, 6, 7].map(|register| (register, &Digest([7; 32]))));
     // Who had the TPM's key sign a certificate for a key of his own would be believed by this.
     assert!(by(&device, &token).is_err());
+}
+
+#[test]
+fn att_8_refuses_a_quote_without_what_the_firmware_measured_as_registers_missing() {
+    let mut device = device();
+    device.known.rot = RotClass::Tpm;
+    let by = |shown| appraise(&device.known, &device.asked, &quote_of(&device, shown), &Published);
+    for shown in [0..0, 0..7, 1..8, 8..24] {
+        assert_eq!(by(shown).unwrap_err(), AttestError::RegistersMissing);
+    }
+    assert!(by(0..24).is_ok());
 }
 
 #[test]
