@@ -268,9 +268,6 @@ impl Chip {
             let opens = approval.opens(&Soft).0 == policy;
             if (opens || chosen.is_none()) && approval.covers(&Soft, &registers) {
                 chosen = Some((approval, of_registers(&Soft, &registers)));
-                if opens {
-                    break;
-                }
             }
         }
         let (approval, registers) = chosen.ok_or(Error::BootNotApproved)?;
