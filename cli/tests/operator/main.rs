@@ -1,5 +1,6 @@
 //! The operator's commands, as people type them: the real program against a real service.
 
+mod board;
 mod development;
 mod lots;
 mod mailbox;

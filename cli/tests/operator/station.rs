@@ -1,8 +1,8 @@
 //! A station, from the service that it begins with to devices that check in.
 
+use super::board::{Powered, firmware};
 use super::mailbox::power_on;
 use super::world::{Running, Service, User, until};
-use std::process::{Child, Stdio};
 
 /// Two boards become devices, all that the station made is claimed at once, and one of them is put
 /// to use: its own evidence, of a closed lifecycle, names the catalog.
@@ -52,37 +52,15 @@ fn what_a_station_made_is_claimed_at_once_and_checks_in() {
     drop(running);
 }
 
-struct Powered(Child);
-
-impl Drop for Powered {
-    fn drop(&mut self) {
-        // SIGTERM: it takes its board with it.
-        let told = std::process::Command::new("kill").arg(self.0.id().to_string()).status();
-        if told.is_err() {
-            let _ = self.0.kill();
-        }
-        let _ = self.0.wait();
-    }
-}
-
 /// The same on a chip, of a development root.
 #[test]
 fn a_station_makes_a_virtual_board_a_device() {
-    let Ok(firmware) = std::env::var("CRATON_FIRMWARE") else {
-        println!("NOT CHECKED: CRATON_FIRMWARE names no built firmware: cargo xtask test");
-        return;
-    };
+    let Some(firmware) = firmware() else { return };
     let user = User::new();
     let _service = Service::start(&user);
     user.does("login --data @service");
     user.does("catalog create shed --dev");
-    let run = format!("board run @board --firmware {firmware}");
-    let board = Powered(user.command(&run).stdout(Stdio::null()).spawn().unwrap());
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while !user.path("board/mailbox").exists() {
-        assert!(std::time::Instant::now() < until, "the board's mailbox did not come");
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
+    let board = Powered::on(&user, &firmware);
     let mailbox = user.path("board/mailbox").display().to_string();
     let station = format!("manufacture @station --rot unix:{mailbox}");
     let made = user.json(&station);

@@ -210,6 +210,22 @@ impl Service {
     }
 }
 
+impl Service {
+    /// It answers nobody until it goes on.
+    pub fn stand(&self) {
+        self.signal("-STOP");
+    }
+
+    pub fn go_on(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let told = Command::new("kill").arg(signal).arg(self.child.id().to_string()).status();
+        assert!(told.unwrap().success());
+    }
+}
+
 impl Drop for Service {
     fn drop(&mut self) {
         let _ = self.child.kill();
