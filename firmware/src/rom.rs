@@ -145,6 +145,7 @@ fn enter(
     asked: Start,
 ) -> Result<u32> {
     let layer = runtime.layer(chip, &Compact, asked, from.map(|(slot, _)| slot))?;
+    failure::runs(&runtime.digest()); // before its first instruction: that may be what fails
     let doubt = from.map_or_else(|| Runtime::doubt_recovery(&layer), |_| 0);
     Handover::Layer(layer).leave()?;
     let elsewhere = black_box(runtime.program()).as_ptr().addr() ^ map::CODE;

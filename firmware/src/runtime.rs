@@ -91,10 +91,7 @@ impl Device {
         let seeded = chip.seed(board_hmac);
         match Handover::take()? {
             Handover::Layer(layer) => {
-                if let Some((component, digest)) = layer.program() {
-                    self.component = Some(component);
-                    failure::runs(&digest);
-                }
+                self.component = layer.component();
                 seeded?;
                 chip.hidden();
                 self.resume(chip, layer)?;

@@ -131,9 +131,21 @@ fn fail_3_failures_in_a_row_are_counted_start_recovery_and_end() {
 
 #[test]
 fn fail_3_a_failure_is_told_once_and_names_the_program() {
+    let at = entry(PROGRAM_MAILBOX);
+    tells_once(Stage::Mailbox, at, at - map::NON_SECURE_CODE as u32);
+}
+
+/// Power left something in RAM that names no program: it is the ROM that says which one runs.
+#[test]
+fn fail_3_a_failure_at_the_first_instruction_names_the_program() {
+    let at = entry(PROGRAM_RUNTIME);
+    tells_once(Stage::Runtime, at, at - map::CODE as u32);
+}
+
+/// The chip fails at an instruction, twice, and tells of it.
+fn tells_once(stage: Stage, at: u32, pc: u32) {
     let psram = whole();
     let mut probe = Probe::power_on(&psram);
-    let at = entry(PROGRAM_MAILBOX);
     for _ in 0..2 {
         probe.come(at);
         probe.break_at(at);
@@ -144,7 +156,7 @@ fn fail_3_a_failure_is_told_once_and_names_the_program() {
     let told = rot.take_failure().unwrap().unwrap();
     let digest = Soft.sha256(&[&root_of_trust()]);
     assert_eq!((told.component, &told.program.unwrap()[..]), (Some(FIRMWARE), &digest.0[..16]));
-    assert_eq!((told.resets, told.pc), (2, Some(at - map::NON_SECURE_CODE as u32)));
+    assert_eq!((told.stage, told.resets, told.pc), (stage, 2, Some(pc)));
     assert_eq!(ChipFailure { component: None, program: None, ..told }, left);
     assert_eq!(rot.take_failure(), Ok(None));
 }

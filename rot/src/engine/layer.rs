@@ -71,10 +71,10 @@ impl Layer0 {
         Ok(Certified { code, configuration, authority, mode: self.mode, subject: self.identity })
     }
 
-    /// The program of this layer, if a ROM verified it: its component, and its SHA-256.
+    /// The component of the program of this layer, if a ROM verified it.
     #[must_use]
-    pub fn program(&self) -> Option<(ComponentId, Digest)> {
-        self.program.as_ref().map(|program| (program.component, self.implementation))
+    pub fn component(&self) -> Option<ComponentId> {
+        self.program.as_ref().map(|program| program.component)
     }
 
     /// The certificate; nothing where the chip keeps the identity.
