@@ -16,6 +16,7 @@ use anyhow::Result;
 use clap::{Subcommand, ValueEnum};
 use craton_api::operator::{TrustStore, TrustStoreSection};
 use craton_trust::cose::Kind;
+use craton_trust::key::KEY_ID_SIZE;
 use craton_trust::soft::Soft;
 use craton_trust::store::{
     KeptSection, Role, RoleKeys, RoleKeysBuilder, Section, SectionBuilder, SectionKind,
@@ -156,10 +157,15 @@ fn rows(section: &Section<'_>) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     for (name, role) in ROLES {
         let keys = section.role(role);
-        let of = format!("{} of {}", keys.threshold, keys.keys().len());
-        for key in keys.keys() {
-            let (id, ceiling) = (short(hex(&key.key_id(&Soft))), section.ceiling.to_string());
-            rows.push(vec![about.clone(), name.to_owned(), of.clone(), id, ceiling]);
+        let of = |threshold: u8, count: usize| format!("{threshold} of {count}");
+        let es256 = of(keys.threshold, keys.keys().len());
+        let lms = of(keys.lms_threshold(), keys.lms_keys().len());
+        let ids = keys.keys().map(|key| (es256.clone(), short(hex(&key.key_id(&Soft)))));
+        let lms_id = |id: [u8; KEY_ID_SIZE]| format!("{} LMS", short(hex(&id)));
+        let lms_ids = keys.lms_keys().map(|key| (lms.clone(), lms_id(key.key_id(&Soft))));
+        for (of, id) in ids.chain(lms_ids) {
+            let ceiling = section.ceiling.to_string();
+            rows.push(vec![about.clone(), name.to_owned(), of, id, ceiling]);
         }
     }
     rows
@@ -223,6 +229,7 @@ fn changed(old: &SectionBuilder, with: &Propose) -> Result<SectionBuilder> {
         let old = next.role(*role);
         let mut kept = RoleKeysBuilder::new(old.threshold);
         old.keys().filter(|it| *it != key).try_for_each(|it| kept.push(it))?;
+        old.lms_keys().try_for_each(|it| kept.push_lms(it))?;
         if kept.role_keys().is_empty() {
             kept.threshold = 0;
         }
@@ -329,6 +336,8 @@ mod tests {
     use super::*;
     use crate::keys::generate;
     use craton_trust::crypto::Signer as _;
+    use craton_trust::key::LmsPublicKey;
+    use craton_trust::lms;
     use craton_trust::soft::SoftKey;
     use craton_trust::store::accept_successor;
 
@@ -375,6 +384,29 @@ mod tests {
         let twice = with(|it| it.add = vec![(Role::Publisher, key_hex(&publisher))]);
         assert!(changed(&old, &twice).is_err());
         assert_eq!(changed(&old, &with(|it| it.ceiling = Some(11))).unwrap().ceiling, 11);
+    }
+
+    #[test]
+    fn the_lms_keys_of_a_hybrid_role_are_shown_and_stay() {
+        let [root, publisher, next] = [(); 3].map(|()| generate().unwrap());
+        let lms = LmsPublicKey { id: [5; 16], root: [6; lms::ROOT_SIZE] };
+        let hybrid = |keys: &[&SoftKey]| {
+            let mut role = RoleKeysBuilder::new(1);
+            keys.iter().for_each(|key| role.push(key.public_key()).unwrap());
+            role.push_lms(lms).unwrap();
+            role
+        };
+        let mut old = SectionBuilder::genesis(SectionKind::Platform, true, 10);
+        old.set_role(Role::Root, hybrid(&[&root]));
+        old.set_role(Role::Publisher, hybrid(&[&publisher, &next]));
+        let id = hex(&publisher.public_key().key_id(&Soft));
+        let remove = with(|it| it.remove = vec![(Role::Publisher, id)]);
+        let left = changed(&old, &remove).unwrap();
+        assert_eq!(left.role(Role::Publisher), hybrid(&[&next]).role_keys());
+        let mut room = vec![0; SECTION_MAX];
+        let shown = rows(&Section::parse(left.encode(&mut room).unwrap()).unwrap());
+        let lms = format!("{} LMS", short(hex(&lms.key_id(&Soft))));
+        assert_eq!(shown.iter().filter(|row| row[3] == lms && row[2] == "1 of 1").count(), 2);
     }
 
     #[test]
