@@ -1,6 +1,7 @@
 //! The board: what there is one of, and the driver of its fuses and flash.
 
 use crate::map;
+use crate::random::{Hmac, Random};
 use crate::register::{read_register, write_register};
 use crate::uart::Uart;
 use core::ops::Range;
@@ -43,22 +44,13 @@ impl Board {
 /// It does not promise what the PSRAM cannot: see [`Platform::capabilities`] of this value.
 pub struct Chip {
     uds_locked: bool,
-    random: Option<Random>,
+    random: Random,
 }
-
-/// HMAC-SHA-512 of a key that is replaced after each use.
-struct Random {
-    key: [u8; 64],
-    hmac: Hmac,
-}
-
-/// HMAC-SHA-512 over parts.
-pub type Hmac = fn(&[u8], &[&[u8]]) -> [u8; 64];
 
 impl Chip {
     /// As it is after a reset: its secret is readable, and it has no random numbers.
     const fn new() -> Self {
-        Self { uds_locked: false, random: None }
+        Self { uds_locked: false, random: Random::NONE }
     }
 
     /// The ROM derived a layer: since then its secret is hidden (ROT-1).
@@ -86,9 +78,7 @@ impl Chip {
     /// # Errors
     /// `RandomFailed` if nobody ever wrote a seed.
     pub fn stir(&mut self, bytes: &[u8]) -> Result<()> {
-        let Random { key, hmac } = self.random.as_mut().ok_or(Error::RandomFailed)?;
-        *key = hmac(key, &[b"stir", bytes]);
-        Ok(())
+        self.random.stir(bytes)
     }
 
     /// Makes random numbers of the seed, which is replaced first: no later start has this one's.
@@ -103,7 +93,7 @@ impl Chip {
         }
         let next = hmac(&seed, &[b"craton/1/seed/next"]);
         change(map::SEED..map::SEED + next.len(), next.into_iter(), |_, new| new);
-        self.random = Some(Random { key: hmac(&seed, &[b"craton/1/seed/this"]), hmac });
+        self.random = Random::of(hmac(&seed, &[b"craton/1/seed/this"]), hmac);
         seed.zeroize();
         Ok(())
     }
@@ -306,13 +296,7 @@ impl Platform for Chip {
     }
 
     fn random(&mut self, out: &mut [u8]) -> Result<()> {
-        let Random { key, hmac } = self.random.as_mut().ok_or(Error::RandomFailed)?;
-        for chunk in out.chunks_mut(key.len()) {
-            let block = hmac(key, &[b"out"]);
-            chunk.iter_mut().zip(block).for_each(|(place, byte)| *place = byte);
-            *key = hmac(key, &[b"next"]);
-        }
-        Ok(())
+        self.random.fill(out, || Ok([]))
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -20,6 +20,7 @@ pub mod gate;
 #[cfg(target_os = "none")]
 #[allow(unsafe_code)]
 pub mod handover;
+mod layout;
 #[cfg(target_os = "none")]
 #[allow(unsafe_code)]
 pub mod leave;
@@ -33,6 +34,8 @@ mod memory;
 pub mod partition;
 #[cfg(not(target_os = "none"))]
 pub mod program;
+#[cfg(target_os = "none")]
+mod random;
 #[cfg(target_os = "none")]
 #[allow(unsafe_code)]
 pub mod register;

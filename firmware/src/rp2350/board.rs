@@ -7,6 +7,7 @@
 //! executed from flash, as the ROM's is; what a power cut leaves of a row of OTP.
 
 use crate::map;
+use crate::random::{Hmac, Random};
 use crate::register::{read_register, write_register};
 use crate::uart::Uart;
 use core::ops::Range;
@@ -52,22 +53,13 @@ impl Board {
 /// OTP and external flash.
 pub struct Chip {
     uds_locked: bool,
-    random: Option<Random>,
+    random: Random,
 }
-
-/// What a host stirred in; each block is made of it and of the chip's own source.
-struct Random {
-    key: [u8; 64],
-    hmac: Hmac,
-}
-
-/// HMAC-SHA-512 over parts.
-pub type Hmac = fn(&[u8], &[&[u8]]) -> [u8; 64];
 
 impl Chip {
     /// As it is after a reset.
     const fn new() -> Self {
-        Self { uds_locked: false, random: None }
+        Self { uds_locked: false, random: Random::NONE }
     }
 
     /// The ROM derived a layer: since then its secret is hidden (ROT-1).
@@ -94,9 +86,7 @@ impl Chip {
     /// # Errors
     /// `RandomFailed` before [`Chip::seed`].
     pub fn stir(&mut self, bytes: &[u8]) -> Result<()> {
-        let Random { key, hmac } = self.random.as_mut().ok_or(Error::RandomFailed)?;
-        *key = hmac(key, &[b"stir", bytes]);
-        Ok(())
+        self.random.stir(bytes)
     }
 
     /// Starts the random numbers by the chip's source.
@@ -105,7 +95,7 @@ impl Chip {
     /// `RandomFailed` if that says that it is broken.
     pub fn seed(&mut self, hmac: Hmac) -> Result<()> {
         let key = hmac(&trng::draw()?, &[b"craton/1/seed/this", &trng::draw()?]);
-        self.random = Some(Random { key, hmac });
+        self.random = Random::of(key, hmac);
         Ok(())
     }
 }
@@ -419,13 +409,7 @@ impl Platform for Chip {
     }
 
     fn random(&mut self, out: &mut [u8]) -> Result<()> {
-        let Random { key, hmac } = self.random.as_mut().ok_or(Error::RandomFailed)?;
-        for chunk in out.chunks_mut(key.len()) {
-            let block = hmac(key, &[b"out", &trng::draw()?]);
-            chunk.iter_mut().zip(block).for_each(|(place, byte)| *place = byte);
-            *key = hmac(key, &[b"next"]);
-        }
-        Ok(())
+        self.random.fill(out, trng::draw)
     }
 
     /// The state is in a flash of its own, which somebody with tools copies and puts back.
