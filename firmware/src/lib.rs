@@ -46,6 +46,8 @@ pub mod slot;
 #[allow(unsafe_code)]
 pub mod table;
 #[cfg(target_os = "none")]
+pub mod timer;
+#[cfg(target_os = "none")]
 #[cfg_attr(feature = "rp2350", path = "rp2350/uart.rs")]
 pub mod uart;
 #[cfg(target_os = "none")]

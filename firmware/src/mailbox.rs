@@ -10,6 +10,7 @@ use core::ptr;
 use cortex_m_rt::entry;
 use craton_firmware::gate::Block;
 use craton_firmware::map;
+use craton_firmware::timer;
 use craton_firmware::uart::Line;
 use craton_rot::Error;
 use craton_rot::mailbox::frame::Decoder;
@@ -28,12 +29,12 @@ static OUT: Buffer<{ map::ANSWER_MAX }> = Buffer(UnsafeCell::new([0; map::ANSWER
 fn main() -> ! {
     cortex_m::interrupt::disable();
     let line = Line::start(map::LINE);
-    line.tick();
+    timer::start();
     // SAFETY: `main` runs once, and takes each once.
     let (room, out) = unsafe { (&mut *IN.0.get(), &mut *OUT.0.get()) };
     let (mut decoder, mut post) = (Decoder::new(&mut room[..]), Post::new(&mut out[..]));
     loop {
-        if line.is_time() {
+        if timer::is_time() {
             enter(0); // this side comes round
         }
         let Some(byte) = line.receive() else {

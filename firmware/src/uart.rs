@@ -2,6 +2,8 @@
 
 use crate::map;
 use crate::register::{read_register, write_register};
+use crate::timer;
+use core::cell::Cell;
 
 const DATA: usize = 0;
 const STATE: usize = 4;
@@ -47,23 +49,14 @@ impl Uart {
 pub struct Line {
     /// Where this side of the chip sees it.
     at: usize,
+    /// The last byte was not taken.
+    stands: Cell<bool>,
 }
 
 /// Of the non-secure side: set enable, clear pending; the word of interrupts 32 to 63.
 const ENABLE: usize = 0xe000_e104;
 const CLEAR: usize = 0xe000_e284;
 const LINE_INTERRUPTS: u32 = 0b1100;
-/// The system timer of the non-secure side, and where its exception is pending: it is never taken,
-/// and ends a wait.
-const TIMER: usize = 0xe000_e010;
-const TIMER_RELOAD: usize = 0xe000_e014;
-/// By the processor's clock, with its exception.
-const TIMER_RUNS: u32 = 0b111;
-/// Less than a second at the board's 20 MHz.
-const TIMER_TICKS: u32 = 0x00ff_ffff;
-const PENDING: usize = 0xe000_ed04;
-const TIMER_PENDS: u32 = 1 << 26;
-const TIMER_CLEAR: u32 = 1 << 25;
 /// Clocks of a byte on the line, start and stop bits with it.
 const BYTE_CLOCKS: u32 = 10 * DIVISION;
 
@@ -74,13 +67,7 @@ impl Line {
         write_register(at + DIVISOR, DIVISION);
         write_register(at + CONTROL, SEND | RECEIVE | RECEIVE_INTERRUPT);
         write_register(ENABLE, LINE_INTERRUPTS);
-        Self { at }
-    }
-
-    /// From here on a wait ends after some time, too.
-    pub fn tick(&self) {
-        write_register(TIMER_RELOAD, TIMER_TICKS);
-        write_register(TIMER, TIMER_RUNS);
+        Self { at, stands: Cell::new(false) }
     }
 
     /// The next byte, if there is one.
@@ -89,19 +76,10 @@ impl Line {
         full.then(|| read_register(self.at + DATA).to_le_bytes()[0])
     }
 
-    /// Whether some time passed since this was true last.
-    pub fn is_time(&self) -> bool {
-        let pends = read_register(PENDING) & TIMER_PENDS != 0;
-        if pends {
-            write_register(PENDING, TIMER_CLEAR);
-        }
-        pends
-    }
-
     /// Waits until the last byte left: first the place before the transmitter, which says so, then
     /// the transmitter, which does not.
     pub fn drain(&self) {
-        let _ = (0..SPINS_MAX).any(|_| read_register(self.at + STATE) & SEND_FULL == 0);
+        timer::comes(|| read_register(self.at + STATE) & SEND_FULL == 0);
         cortex_m::asm::delay(BYTE_CLOCKS);
     }
 
@@ -115,8 +93,14 @@ impl Line {
         }
     }
 
-    /// Sends a byte.
+    /// Sends a byte. Whoever reads it may be late. One that nobody takes is lost, and its frame
+    /// with it: the rest of that is not waited for.
     pub fn send(&self, byte: u8) {
-        send(self.at, byte);
+        let free = || read_register(self.at + STATE) & SEND_FULL == 0;
+        let sent = if self.stands.get() { free() } else { timer::comes(free) };
+        self.stands.set(!sent);
+        if sent {
+            write_register(self.at + DATA, u32::from(byte));
+        }
     }
 }

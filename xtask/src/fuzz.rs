@@ -74,7 +74,8 @@ fn fuzz_one(folder: &Path, program: &str, target: &str, seconds: u32) -> Result<
     );
     // The golden vectors of the same name, good and broken, are where fuzzing starts.
     let vectors = format!("../spec/vectors/{}", target.replace('_', "-"));
-    for seeds in [format!("seeds/{target}"), vectors] {
+    let spec = format!("../spec/{}", target.replace('_', "-"));
+    for seeds in [format!("seeds/{target}"), vectors, spec] {
         if folder.join(&seeds).is_dir() {
             line += &format!(" {seeds}");
         }

@@ -97,17 +97,6 @@ pub struct Line {
 const ENABLE: usize = 0xe000_e104;
 const CLEAR: usize = 0xe000_e284;
 const LINE_INTERRUPTS: u32 = 1 << 2;
-/// The system timer of the non-secure side, and where its exception is pending: it is never taken,
-/// and ends a wait.
-const TIMER: usize = 0xe000_e010;
-const TIMER_RELOAD: usize = 0xe000_e014;
-const TIMER_RUNS: u32 = 0b111;
-/// Less than a second at 12 MHz.
-const TIMER_TICKS: u32 = 10_000_000;
-const PENDING: usize = 0xe000_ed04;
-const TIMER_PENDS: u32 = 1 << 26;
-const TIMER_CLEAR: u32 = 1 << 25;
-
 impl Line {
     /// Starts the line at this address. Its interrupt is never taken: it ends a wait.
     #[must_use]
@@ -117,25 +106,10 @@ impl Line {
         Self { at }
     }
 
-    /// From here on a wait ends after some time, too.
-    pub fn tick(&self) {
-        write_register(TIMER_RELOAD, TIMER_TICKS);
-        write_register(TIMER, TIMER_RUNS);
-    }
-
     /// The next byte, if there is one.
     pub fn receive(&self) -> Option<u8> {
         let empty = read_register(self.at + STATE) & RECEIVE_EMPTY != 0;
         (!empty).then(|| read_register(self.at + DATA).to_le_bytes()[0])
-    }
-
-    /// Whether some time passed since this was true last.
-    pub fn is_time(&self) -> bool {
-        let pends = read_register(PENDING) & TIMER_PENDS != 0;
-        if pends {
-            write_register(PENDING, TIMER_CLEAR);
-        }
-        pends
     }
 
     /// Waits until the last byte left.

@@ -8,12 +8,13 @@ use super::dice::Dice;
 use super::failures::whole;
 use craton_rot::mailbox::call::BYTES_MAX;
 use craton_rot::mailbox::client::{Line, Mailbox};
-use craton_rot::mailbox::frame::{Direction, FrameWriter};
-use craton_rot::mailbox::{Call, ENTROPY_SIZE, FRAME_MAX, Operation};
-use craton_rot::{Error, RootOfTrust as _};
+use craton_rot::mailbox::frame::{Decoder, Direction, FrameWriter};
+use craton_rot::mailbox::{Call, ENTROPY_SIZE, FRAME_MAX, Operation, PROTOCOL, Reply};
+use craton_rot::{Error, RootOfTrust as _, SECTION_MAX};
+use craton_trust::store::SectionKind;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Frames before the next good request.
 const BATCH: usize = 250;
@@ -140,4 +141,31 @@ fn mbx_3_no_frame_stops_the_running_firmware() {
     println!("figure: {sent} frames, {octets} bytes, in {seconds:.0} s: none stopped it");
     let manufacture = open().ask(Operation::Manufacture, &[], &[]);
     assert_eq!(manufacture.err(), Some(Error::CallShape), "it still looks at each field");
+}
+
+/// A line that is not read takes some 300 bytes: the chip waits for its reader.
+#[test]
+fn mbx_2_a_host_that_reads_late_gets_the_whole_reply() {
+    let psram = whole();
+    let mut board = psram.power_on();
+    let line = board.line();
+    line.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let ask = |number: u32, operation: Operation, numbers: &[u64], late: Duration| {
+        let (call, mut message) = (Call::new(operation as u64, numbers, &[]).unwrap(), Vec::new());
+        call.encode(|bytes| message.extend_from_slice(bytes)).unwrap();
+        (&line).write_all(&framed(number, &message)).unwrap();
+        std::thread::sleep(late);
+        let (mut decoder, mut byte) = (Decoder::new(vec![0; FRAME_MAX]), [0]);
+        loop {
+            (&line).read_exact(&mut byte).expect("a part of the reply was lost");
+            let Some(frame) = decoder.push(byte[0]) else { continue };
+            if frame.number == number {
+                return Reply::parse(frame.payload).map(|reply| reply.bytes.len());
+            }
+        }
+    };
+    assert!(ask(1, Operation::Hello, &[PROTOCOL], Duration::ZERO).is_ok());
+    let wanted = [SectionKind::Platform as u64, SECTION_MAX as u64];
+    let length = ask(2, Operation::Section, &wanted, Duration::from_millis(300)).unwrap();
+    assert!(length > 300, "{length} bytes would have fitted");
 }
