@@ -2,7 +2,8 @@
 //! them.
 
 use super::dice::Dice;
-use super::lab::{Fault, Lab, Outcome, Rom};
+use super::lab::{Fault, Lab, Outcome};
+use super::rom::Rom;
 use super::trace::{Trace, Way};
 use std::collections::BTreeMap;
 use std::sync::Once;

@@ -4,6 +4,7 @@
 //!
 //! A sample of the faults, the same in every run; `cargo xtask soak` tries all skips.
 
+mod bench;
 #[allow(dead_code)] // the boots' helpers, of which the faults use some
 #[path = "../board/board.rs"]
 mod board;
@@ -12,6 +13,7 @@ mod dice;
 mod gdb;
 mod lab;
 mod layers;
+mod rom;
 mod scenarios;
 mod trace;
 #[allow(dead_code)] // the suite's, of which the faults use some
@@ -19,7 +21,8 @@ mod trace;
 mod world;
 
 use board::{Psram, WAITS, chip, hello, package};
-use lab::{Lab, Outcome, Rom};
+use lab::{Lab, Outcome};
+use rom::Rom;
 use scenarios::Scenario;
 
 /// Where the good program begins.
