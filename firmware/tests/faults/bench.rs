@@ -1,20 +1,31 @@
 //! The emulator of one chip with the debugger at it.
 
 use super::gdb::Debugger;
-use super::lab::Fault;
+use super::lab::{Fault, RAM, RAM_SIZE};
+use super::pulse::{Lost, Pulse};
 use super::rom::Rom;
 use super::trace::Way;
-use std::io::{Read as _, Result};
-use std::process::Child;
-use std::time::{Duration, Instant};
+use std::io::{Error, ErrorKind, Read as _, Result};
+use std::process::{Child, ExitStatus};
 
-/// How much of a processor a chip may take before it counts as lost, in hundredths of a second: a
-/// boot takes 5.
-const LOST: u64 = 60;
-/// How long a chip may take that uses no processor: it sleeps where no ROM halts.
-const ASLEEP: Duration = Duration::from_secs(8);
+/// How often a chip may come to one instruction before it must have been in the same state twice.
+const ROUNDS: usize = 16;
+/// What a debugger's line says of an emulator that ended.
+const CLOSED: [ErrorKind; 3] =
+    [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
 const NOP: [u8; 2] = [0x00, 0xbf];
 const NOP_WIDE: [u8; 4] = [0xaf, 0xf3, 0x00, 0x80];
+
+/// Why a chip does not run on.
+#[derive(Clone, Copy, Debug)]
+pub enum Stop {
+    /// It came to a watched address.
+    At(u32),
+    /// It comes to none; it runs on.
+    Lost(Lost),
+    /// Its emulator ended.
+    Ended(ExitStatus),
+}
 
 pub struct Bench {
     pub qemu: Child,
@@ -38,10 +49,38 @@ impl Bench {
         String::from_utf8_lossy(&room[..length]).trim().replace("\r\n", "; ")
     }
 
-    pub fn go(&mut self) -> Result<()> {
-        let process = self.qemu.id();
-        let (enough, begun) = (spent(process) + LOST, Instant::now());
-        self.debugger.go(|| spent(process) > enough || begun.elapsed() > ASLEEP)
+    /// Lets the chip run.
+    pub fn go(&mut self) -> Result<Stop> {
+        let mut pulse = Pulse::of(self.qemu.id());
+        match self.debugger.go(|| pulse.lost()) {
+            Ok(None) => Ok(Stop::At(self.debugger.pc()?)),
+            Ok(Some(lost)) => Ok(Stop::Lost(lost)),
+            Err(why) if CLOSED.contains(&why.kind()) => Ok(Stop::Ended(self.qemu.wait()?)),
+            Err(why) => Err(why),
+        }
+    }
+
+    /// Whether the chip, which runs, comes to a state again in which it was: then it goes round in
+    /// it, and nothing else follows.
+    pub fn goes_round(&mut self) -> Result<bool> {
+        self.debugger.stop()?;
+        let (at, was) = (self.debugger.pc()?, self.state()?);
+        self.debugger.watch(at)?;
+        for _ in 0..ROUNDS {
+            self.debugger.step()?;
+            if !matches!(self.go()?, Stop::At(_)) {
+                return Ok(false);
+            }
+            if self.state()? == was {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// All that a program computes with, but for devices.
+    fn state(&mut self) -> Result<(String, Vec<u8>)> {
+        Ok((self.debugger.registers()?, self.debugger.read(RAM, RAM_SIZE)?))
     }
 
     pub fn put(&mut self, fault: Option<Fault>, rom: &Rom) -> Result<()> {
@@ -72,23 +111,21 @@ impl Bench {
                 continue;
             }
             self.debugger.watch(address)?;
+            let mut stop = Stop::At(0);
             for time in 0..times {
                 if time > 0 {
                     self.debugger.step()?; // it stands where it must go on from
                 }
-                self.go()?;
+                stop = self.go()?;
+            }
+            if !matches!(stop, Stop::At(at) if at == address) {
+                // No fault happened: whatever comes of this boot says nothing of it.
+                return Err(Error::other(format!("instead of {address:x} it came to {stop:x?}")));
             }
             self.debugger.forget(address)?;
         }
         Ok(())
     }
-}
-
-/// Hundredths of a second that a process had of a processor.
-fn spent(process: u32) -> u64 {
-    let about = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    let fields = about.rsplit(") ").next().unwrap_or("").split(' ').skip(11).take(2);
-    fields.filter_map(|field| field.parse::<u64>().ok()).sum()
 }
 
 fn nops(length: usize) -> &'static [u8] {

@@ -78,7 +78,11 @@ pub fn run(
         if matches!(outcome, Outcome::Started | Outcome::Strayed) {
             // Once more on a fresh chip: what an earlier fault changed is not this one's doing.
             lab.renew();
-            outcome = lab.boot(Some(fault)).unwrap();
+            let again = lab.boot(Some(fault)).unwrap();
+            if again != outcome {
+                println!("{name}: {outcome:?}, and on a fresh chip {again:?}: {fault:x?}");
+            }
+            outcome = again;
         }
         match judge(lab, &outcome) {
             Ok(what) => *line.outcomes.entry(what).or_default() += 1,

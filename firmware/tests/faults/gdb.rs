@@ -80,7 +80,7 @@ impl Debugger {
         let line: String = b"system_reset".iter().map(|byte| format!("{byte:02x}")).collect();
         self.send(&format!("qRcmd,{line}"))?;
         let begun = Instant::now();
-        while self.receive(|| begun.elapsed() > PATIENCE)? != "OK" {}
+        while self.answer()? != "OK" {}
         // QEMU resets a little later than it answers.
         while self.pc()? != first {
             if begun.elapsed() > PATIENCE {
@@ -95,10 +95,22 @@ impl Debugger {
         self.ask("s").map(drop)
     }
 
-    /// Lets the chip run until it comes to a watched address; `TimedOut` once `lost` says so.
-    pub fn go(&mut self, lost: impl Fn() -> bool) -> Result<()> {
+    /// Lets the chip run until it comes to a watched address, or is lost as `lost` says; then it
+    /// runs on.
+    pub fn go<T>(&mut self, lost: impl FnMut() -> Option<T>) -> Result<Option<T>> {
         self.send("c")?;
-        self.receive(lost).map(drop)
+        Ok(self.receive(lost)?.err())
+    }
+
+    /// Stops a chip that runs, wherever it is.
+    pub fn stop(&mut self) -> Result<()> {
+        self.stream.write_all(&[3])?;
+        self.answer().map(drop)
+    }
+
+    /// All registers of the processor's core, as they come.
+    pub fn registers(&mut self) -> Result<String> {
+        self.ask("g")
     }
 
     fn done(&mut self, packet: &str) -> Result<()> {
@@ -107,8 +119,13 @@ impl Debugger {
 
     fn ask(&mut self, packet: &str) -> Result<String> {
         self.send(packet)?;
+        self.answer()
+    }
+
+    fn answer(&mut self) -> Result<String> {
         let begun = Instant::now();
-        self.receive(|| begun.elapsed() > PATIENCE)
+        let answer = self.receive(|| (begun.elapsed() > PATIENCE).then_some(()))?;
+        answer.map_err(|()| Error::from(ErrorKind::TimedOut))
     }
 
     /// Tells the debugger something without waiting for what it says.
@@ -117,7 +134,11 @@ impl Debugger {
         self.stream.write_all(format!("${packet}#{sum:02x}").as_bytes())
     }
 
-    fn receive(&mut self, lost: impl Fn() -> bool) -> Result<String> {
+    /// The next packet, or what `lost` says instead.
+    fn receive<T>(
+        &mut self,
+        mut lost: impl FnMut() -> Option<T>,
+    ) -> Result<std::result::Result<String, T>> {
         self.stream.set_read_timeout(Some(Duration::from_millis(100)))?;
         loop {
             let mark = |byte| self.unread.iter().position(|other| *other == byte);
@@ -127,15 +148,15 @@ impl Debugger {
                 let body = String::from_utf8_lossy(&self.unread[start + 1..end]).into_owned();
                 self.unread.drain(..end + 3);
                 self.stream.write_all(b"+")?;
-                return Ok(body);
+                return Ok(Ok(body));
             }
             let mut room = [0; 4096];
             match self.stream.read(&mut room) {
                 Ok(0) => return Err(Error::from(ErrorKind::UnexpectedEof)),
                 Ok(length) => self.unread.extend(&room[..length]),
                 Err(why) if why.kind() == ErrorKind::WouldBlock => {
-                    if lost() {
-                        return Err(Error::from(ErrorKind::TimedOut));
+                    if let Some(lost) = lost() {
+                        return Ok(Err(lost));
                     }
                 }
                 Err(why) => return Err(why),

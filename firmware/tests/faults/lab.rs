@@ -1,18 +1,24 @@
 //! One chip in an emulator with a debugger at it, to be broken again and again.
 
-use super::bench::Bench;
+use super::bench::{Bench, Stop};
 use super::board::{Psram, programs};
 use super::gdb::Debugger;
+use super::pulse::Lost;
 use super::rom::Rom;
 use super::trace::{Trace, Way};
 use craton_firmware::map;
-use std::io::Result;
+use std::io::{Error, Result};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-const RAM: u32 = 0x3000_0000;
-const RAM_SIZE: usize = 32 * 1024;
+pub const RAM: u32 = 0x3000_0000;
+pub const RAM_SIZE: usize = 32 * 1024;
+/// How often a boot is tried whose debugger fails.
+const TRIES: usize = 3;
+/// The signal by which QEMU ends when a chip locks up.
+const ABORTED: i32 = 6;
 
 /// What happens to one instruction.
 #[derive(Clone, Copy, Debug)]
@@ -44,8 +50,12 @@ pub enum Outcome {
     Strayed,
     /// The chip locked up: a fault inside a fault.
     LockedUp,
-    /// It ran without an end.
+    /// It goes round in one state, and comes out of it never.
     Endless,
+    /// It ran for much longer than a boot takes, and might have come to an end.
+    Unfinished,
+    /// It waits for what does not come.
+    Asleep,
 }
 
 /// The plugin, compiled.
@@ -132,25 +142,41 @@ impl<'a> Lab<'a> {
         Ok(self.bench.as_mut().unwrap())
     }
 
-    /// One boot with one fault.
+    /// One boot with one fault. What fails on this side of the debugger's line is no outcome: it
+    /// is done again, and said.
     pub fn boot(&mut self, fault: Option<Fault>) -> Result<Outcome> {
+        for _ in 1..TRIES {
+            match self.boot_once(fault) {
+                Ok(outcome) => return Ok(outcome),
+                Err(why) => println!("done again: {fault:x?}: {why}"),
+            }
+            self.renew();
+        }
+        self.boot_once(fault)
+    }
+
+    fn boot_once(&mut self, fault: Option<Fault>) -> Result<Outcome> {
         let (rom, ram, end) = (self.rom, self.ram.clone(), self.end);
         let bench = self.bench()?;
         bench.debugger.reset(rom.first)?;
         bench.heard();
         bench.debugger.write(RAM, &ram)?;
-        let done = bench.put(fault, rom).and_then(|()| bench.go());
-        let outcome = match done {
-            Ok(()) if Some(bench.debugger.pc()?) == end => return Ok(Outcome::Started),
-            Ok(()) => return Ok(Outcome::Halted(bench.heard())),
-            Err(why) if why.kind() == std::io::ErrorKind::TimedOut => Outcome::Endless,
-            Err(_) => match bench.qemu.wait()?.code() {
-                Some(42) => Outcome::Started,
-                Some(44) => Outcome::Strayed,
-                _ => Outcome::LockedUp,
+        bench.put(fault, rom)?;
+        let outcome = match bench.go()? {
+            Stop::At(at) if Some(at) == end => return Ok(Outcome::Started),
+            Stop::At(at) if rom.halts.contains(&at) => return Ok(Outcome::Halted(bench.heard())),
+            Stop::At(at) => return Err(Error::other(format!("it stopped at {at:x}"))),
+            Stop::Lost(Lost::Asleep) => Outcome::Asleep,
+            Stop::Lost(Lost::Spent) if bench.goes_round()? => Outcome::Endless,
+            Stop::Lost(Lost::Spent) => Outcome::Unfinished,
+            Stop::Ended(status) => match (status.code(), status.signal()) {
+                (Some(42), _) => Outcome::Started,
+                (Some(44), _) => Outcome::Strayed,
+                (_, Some(ABORTED)) => Outcome::LockedUp,
+                _ => return Err(Error::other(format!("the emulator ended: {status}"))),
             },
         };
-        self.bench = None;
+        self.renew();
         Ok(outcome)
     }
 }

@@ -13,6 +13,7 @@ mod dice;
 mod gdb;
 mod lab;
 mod layers;
+mod pulse;
 mod rom;
 mod scenarios;
 mod trace;
@@ -36,6 +37,8 @@ fn refusal(outcome: &Outcome) -> String {
         Outcome::Halted(said) if said.contains("refused E") => "refused",
         Outcome::Halted(_) => "halted",
         Outcome::Endless => "endless",
+        Outcome::Unfinished => "unfinished",
+        Outcome::Asleep => "asleep",
         Outcome::LockedUp => "locked up",
         Outcome::Started | Outcome::Strayed => "started",
     };
@@ -128,4 +131,15 @@ fn rot_18_no_single_fault_gives_a_program_the_layer_of_another_start() {
     });
     line.tell();
     assert!(line.bad.is_empty(), "{} faults gave another layer", line.bad.len());
+}
+
+#[test]
+fn a_fault_that_does_not_happen_is_no_outcome() {
+    let rom = Rom::built();
+    let psram = Psram::of(&chip(), &scenarios::unsigned().package);
+    let mut lab = Lab::new(&psram, &rom, None);
+    // Its first instruction is executed once.
+    let way = trace::Way { anchor: rom.first, before: 2, then: 0 };
+    let why = lab.boot(Some(lab::Fault::Skipped(rom.first, way))).unwrap_err();
+    assert!(why.to_string().contains("it came to"), "{why}");
 }
