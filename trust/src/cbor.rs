@@ -1,4 +1,4 @@
-//! Canonical CBOR: the one encoding of a value that we accept (RFC 8949 §4.2.1), on minicbor.
+//! Canonical CBOR: the one encoding of a value that we accept (RFC 8949 §4.2.1).
 //!
 //! Rules: CBOR-1 only the deterministic encoding is read; CBOR-2 nothing nests deeper than
 //! [`DEPTH_MAX`]; CBOR-3 nothing follows the item; CBOR-4 a text has no control characters, because
@@ -7,14 +7,26 @@
 //! The time to read is linear: every head that is passed costs at least one byte of input, so a
 //! count of 2⁶⁴ items ends where the bytes do, and the stack is bounded by [`DEPTH_MAX`].
 
+use crate::copy::copy;
 use crate::error::{Error, Result};
 use crate::id::Digest;
-use minicbor::data::Type;
-use minicbor::encode::write::Cursor;
-use minicbor::{Decoder, Encoder};
 
 /// The deepest nesting that is read.
 pub const DEPTH_MAX: usize = 8;
+
+/// Major types (RFC 8949 §3.1).
+const UNSIGNED: u8 = 0;
+const NEGATIVE: u8 = 1;
+const BYTES: u8 = 2;
+const TEXT: u8 = 3;
+const ARRAY: u8 = 4;
+const MAP: u8 = 5;
+const SIMPLE: u8 = 7;
+
+/// The simple values that we read (RFC 8949 §3.3), each a head of its own.
+const FALSE: u64 = 20;
+const TRUE: u64 = 21;
+const NULL: u64 = 22;
 
 /// Refuses bytes that are not exactly one canonical item.
 ///
@@ -24,72 +36,9 @@ pub const DEPTH_MAX: usize = 8;
 /// # Errors
 /// `CborMalformed`, `CborNotCanonical`, `CborTooDeep`, `CborTrailing`.
 pub fn canonical(bytes: &[u8]) -> Result<()> {
-    let end = item(bytes, 0, 0)?;
-    if end == bytes.len() { Ok(()) } else { Err(Error::CborTrailing) } // CBOR-3
-}
-
-fn item(bytes: &[u8], at: usize, depth: usize) -> Result<usize> {
-    if depth > DEPTH_MAX {
-        return Err(Error::CborTooDeep); // CBOR-2
-    }
-    let (major, value, at) = head(bytes, at)?;
-    match major {
-        0 | 1 => Ok(at),
-        2 => span(bytes, at, value).map(|(_, end)| end),
-        3 => {
-            let (text, end) = span(bytes, at, value)?;
-            core::str::from_utf8(text).map_err(|_| Error::CborMalformed)?;
-            Ok(end)
-        }
-        4 => (0..value).try_fold(at, |at, _| item(bytes, at, depth + 1)),
-        5 => map(bytes, at, depth, value),
-        7 if matches!(value, 20..=22) => Ok(at),
-        // Tags, floats and other simple values have no place in what we sign.
-        _ => Err(Error::CborNotCanonical),
-    }
-}
-
-fn map(bytes: &[u8], at: usize, depth: usize, pairs: u64) -> Result<usize> {
-    let mut at = at;
-    let mut last: &[u8] = &[];
-    for _ in 0..pairs {
-        let end = item(bytes, at, depth + 1)?;
-        let key = bytes.get(at..end).ok_or(Error::CborMalformed)?;
-        if key <= last {
-            return Err(Error::CborNotCanonical); // CBOR-1: sorted, so a repeat is out of order, too
-        }
-        last = key;
-        at = item(bytes, end, depth + 1)?;
-    }
-    Ok(at)
-}
-
-fn head(bytes: &[u8], at: usize) -> Result<(u8, u64, usize)> {
-    let first = *bytes.get(at).ok_or(Error::CborMalformed)?;
-    let (major, short) = (first >> 5, first & 0x1f);
-    let width = match short {
-        0..=23 => return Ok((major, u64::from(short), at + 1)),
-        24..=27 => 1usize << (short - 24),
-        28..=30 => return Err(Error::CborMalformed),
-        _ => return Err(Error::CborNotCanonical), // CBOR-1: no indefinite length
-    };
-    if major == 7 {
-        return Err(Error::CborNotCanonical);
-    }
-    let raw = bytes.get(at + 1..at + 1 + width).ok_or(Error::CborMalformed)?;
-    let value = raw.iter().fold(0u64, |sum, byte| (sum << 8) | u64::from(*byte));
-    let least = [24, 0x100, 0x1_0000, 0x1_0000_0000].get(usize::from(short - 24)).copied();
-    if Some(value) < least {
-        return Err(Error::CborNotCanonical); // CBOR-1: shortest head
-    }
-    Ok((major, value, at + 1 + width))
-}
-
-fn span(bytes: &[u8], at: usize, length: u64) -> Result<(&[u8], usize)> {
-    let length = usize::try_from(length).map_err(|_| Error::CborMalformed)?;
-    let end = at.checked_add(length).ok_or(Error::CborMalformed)?;
-    let inside = bytes.get(at..end).ok_or(Error::CborMalformed)?;
-    Ok((inside, end))
+    let mut reader = Reader { rest: bytes };
+    reader.item(0)?;
+    reader.end() // CBOR-3
 }
 
 /// Whether a character drives a terminal, turns the direction of what follows it, or takes no
@@ -111,8 +60,11 @@ fn deceives(character: char) -> bool {
 /// Reads one canonical item field by field, in the order of its specification.
 #[derive(Clone)]
 pub struct Reader<'b> {
-    decoder: Decoder<'b>,
+    rest: &'b [u8],
 }
+
+/// The head of an item: its major type, and its value, length or count.
+type Head = (u8, u64);
 
 impl<'b> Reader<'b> {
     /// A reader over bytes that are exactly one canonical item.
@@ -121,12 +73,12 @@ impl<'b> Reader<'b> {
     /// As [`canonical`].
     pub fn new(bytes: &'b [u8]) -> Result<Self> {
         canonical(bytes)?;
-        Ok(Self { decoder: Decoder::new(bytes) })
+        Ok(Self { rest: bytes })
     }
 
     /// Enters an array and returns its length.
     pub fn array_any(&mut self) -> Result<u64> {
-        self.decoder.array().map_err(invalid)?.ok_or(Error::FieldInvalid)
+        self.of(ARRAY)
     }
 
     /// Enters an array of exactly `length` items.
@@ -142,61 +94,68 @@ impl<'b> Reader<'b> {
 
     /// Enters a map of exactly `pairs` pairs.
     pub fn map(&mut self, pairs: u64) -> Result<()> {
-        match self.decoder.map().map_err(invalid)? {
-            Some(found) if found == pairs => Ok(()),
-            _ => Err(Error::FieldInvalid),
-        }
+        if self.of(MAP)? == pairs { Ok(()) } else { Err(Error::FieldInvalid) }
     }
 
     /// Reads the map key `expected`.
     pub fn key(&mut self, expected: i64) -> Result<()> {
-        let found = self.decoder.i64().map_err(invalid)?;
-        if found == expected { Ok(()) } else { Err(Error::FieldInvalid) }
+        if self.i64()? == expected { Ok(()) } else { Err(Error::FieldInvalid) }
     }
 
     /// Reads an unsigned integer.
     pub fn u64(&mut self) -> Result<u64> {
-        self.decoder.u64().map_err(invalid)
+        self.of(UNSIGNED)
     }
 
     /// Reads a signed integer.
     pub fn i64(&mut self) -> Result<i64> {
-        self.decoder.i64().map_err(invalid)
+        let (major, value) = self.field()?;
+        let value = i64::try_from(value).map_err(|_| Error::FieldInvalid)?;
+        match major {
+            UNSIGNED => Ok(value),
+            NEGATIVE => Ok(!value), // −1 − value
+            _ => Err(Error::FieldInvalid),
+        }
     }
 
     /// Reads a small unsigned integer.
     pub fn u8(&mut self) -> Result<u8> {
-        self.decoder.u8().map_err(invalid)
+        self.u64()?.try_into().map_err(|_| Error::FieldInvalid)
     }
 
     /// Reads an unsigned integer of 32 bits.
     pub fn u32(&mut self) -> Result<u32> {
-        self.decoder.u32().map_err(invalid)
+        self.u64()?.try_into().map_err(|_| Error::FieldInvalid)
     }
 
     /// Reads a boolean.
     pub fn bool(&mut self) -> Result<bool> {
-        self.decoder.bool().map_err(invalid)
+        match self.of(SIMPLE)? {
+            FALSE => Ok(false),
+            TRUE => Ok(true),
+            _ => Err(Error::FieldInvalid),
+        }
     }
 
     /// Reads a byte string of at most `most` bytes.
     pub fn bytes(&mut self, most: usize) -> Result<&'b [u8]> {
-        let bytes = self.decoder.bytes().map_err(invalid)?;
+        let bytes = self.string(BYTES)?;
         if bytes.len() <= most { Ok(bytes) } else { Err(Error::FieldTooLong) }
     }
 
     /// Reads a byte string of exactly `N` bytes.
+    #[inline(always)] // copied once, from the input to where the caller keeps it
     pub fn fixed<const N: usize>(&mut self) -> Result<[u8; N]> {
         self.fixed_in_place().copied()
     }
 
     /// As [`Reader::fixed`], without a copy.
     pub fn fixed_in_place<const N: usize>(&mut self) -> Result<&'b [u8; N]> {
-        let bytes = self.decoder.bytes().map_err(invalid)?;
-        bytes.try_into().map_err(|_| Error::FieldInvalid)
+        self.string(BYTES)?.try_into().map_err(|_| Error::FieldInvalid)
     }
 
     /// Reads a SHA-256 digest.
+    #[inline(always)] // as above
     pub fn digest(&mut self) -> Result<Digest> {
         self.fixed::<32>().map(Digest)
     }
@@ -204,7 +163,7 @@ impl<'b> Reader<'b> {
     /// Reads a text of at most `most` bytes without characters that show something else than what
     /// was signed (CBOR-4).
     pub fn text(&mut self, most: usize) -> Result<&'b str> {
-        let text = self.decoder.str().map_err(invalid)?;
+        let text = core::str::from_utf8(self.string(TEXT)?).map_err(|_| Error::FieldInvalid)?;
         if text.len() > most {
             return Err(Error::FieldTooLong);
         }
@@ -213,102 +172,194 @@ impl<'b> Reader<'b> {
 
     /// Reads `null` as `None`, anything else by `read`.
     pub fn optional<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<Option<T>> {
-        if self.decoder.datatype().map_err(invalid)? == Type::Null {
-            self.decoder.null().map_err(invalid)?;
-            return Ok(None);
+        if self.null()? { Ok(None) } else { read(self).map(Some) }
+    }
+
+    /// Whether the next item is `null`, which is passed over then.
+    fn null(&mut self) -> Result<bool> {
+        let mut ahead = self.clone();
+        let null = ahead.field()? == (SIMPLE, NULL);
+        if null {
+            *self = ahead;
         }
-        read(self).map(Some)
+        Ok(null)
     }
 
     /// The bytes of the next item, which is passed over.
     pub fn raw(&mut self) -> Result<&'b [u8]> {
-        let (bytes, from) = (self.decoder.input(), self.decoder.position());
-        let to = item(bytes, from, 0).map_err(|_| Error::FieldInvalid)?;
-        self.decoder.set_position(to);
-        bytes.get(from..to).ok_or(Error::CborMalformed)
+        self.passed(0).map_err(|_| Error::FieldInvalid)
     }
 
     /// The bytes that were not read yet.
     #[must_use]
-    pub fn rest(&self) -> &'b [u8] {
-        self.decoder.input().get(self.decoder.position()..).unwrap_or(&[])
+    pub const fn rest(&self) -> &'b [u8] {
+        self.rest
     }
 
     /// Refuses when fields are left over.
-    pub fn end(&self) -> Result<()> {
-        let whole = self.decoder.position() == self.decoder.input().len();
-        if whole { Ok(()) } else { Err(Error::CborTrailing) }
+    pub const fn end(&self) -> Result<()> {
+        if self.rest.is_empty() { Ok(()) } else { Err(Error::CborTrailing) }
+    }
+
+    /// The value of the next head, which must be of this major type.
+    fn of(&mut self, wanted: u8) -> Result<u64> {
+        match self.field()? {
+            (major, value) if major == wanted => Ok(value),
+            _ => Err(Error::FieldInvalid),
+        }
+    }
+
+    /// A string of this major type.
+    fn string(&mut self, wanted: u8) -> Result<&'b [u8]> {
+        let length = self.of(wanted)?;
+        self.span(length).map_err(|_| Error::FieldInvalid)
+    }
+
+    /// The next head, of an item that has been found canonical: where none is, a field is missing.
+    fn field(&mut self) -> Result<Head> {
+        self.head().map_err(|_| Error::FieldInvalid)
+    }
+
+    /// Passes one item over that nothing is known of.
+    fn item(&mut self, depth: usize) -> Result<()> {
+        if depth > DEPTH_MAX {
+            return Err(Error::CborTooDeep); // CBOR-2
+        }
+        let (major, value) = self.head()?;
+        match major {
+            UNSIGNED | NEGATIVE => Ok(()),
+            BYTES => self.span(value).map(|_| ()),
+            TEXT => {
+                let text = self.span(value)?;
+                core::str::from_utf8(text).map(|_| ()).map_err(|_| Error::CborMalformed)
+            }
+            ARRAY => (0..value).try_for_each(|_| self.item(depth + 1)),
+            MAP => self.pairs(depth, value),
+            SIMPLE if matches!(value, FALSE..=NULL) => Ok(()),
+            // Tags, floats and other simple values have no place in what we sign.
+            _ => Err(Error::CborNotCanonical),
+        }
+    }
+
+    fn pairs(&mut self, depth: usize, count: u64) -> Result<()> {
+        let mut last: &[u8] = &[];
+        for _ in 0..count {
+            let key = self.passed(depth + 1)?;
+            if key <= last {
+                // CBOR-1: sorted, so a repeat is out of order, too
+                return Err(Error::CborNotCanonical);
+            }
+            last = key;
+            self.item(depth + 1)?;
+        }
+        Ok(())
+    }
+
+    /// The bytes of an item that is passed over.
+    fn passed(&mut self, depth: usize) -> Result<&'b [u8]> {
+        let from = self.rest;
+        self.item(depth)?;
+        from.get(..from.len() - self.rest.len()).ok_or(Error::CborMalformed)
+    }
+
+    fn head(&mut self) -> Result<Head> {
+        let (first, rest) = self.rest.split_first().ok_or(Error::CborMalformed)?;
+        let (major, short) = (first >> 5, first & 0x1f);
+        self.rest = rest;
+        let width = match short {
+            0..=23 => return Ok((major, u64::from(short))),
+            24..=27 => 1 << (short - 24),
+            28..=30 => return Err(Error::CborMalformed),
+            _ => return Err(Error::CborNotCanonical), // CBOR-1: no indefinite length
+        };
+        if major == SIMPLE {
+            return Err(Error::CborNotCanonical);
+        }
+        let raw = self.span(width)?;
+        let value = raw.iter().fold(0u64, |sum, byte| (sum << 8) | u64::from(*byte));
+        if short != short_of(value) {
+            return Err(Error::CborNotCanonical); // CBOR-1: shortest head
+        }
+        Ok((major, value))
+    }
+
+    fn span(&mut self, length: u64) -> Result<&'b [u8]> {
+        let length = usize::try_from(length).map_err(|_| Error::CborMalformed)?;
+        let (inside, rest) = self.rest.split_at_checked(length).ok_or(Error::CborMalformed)?;
+        self.rest = rest;
+        Ok(inside)
     }
 }
 
-fn invalid(_: minicbor::decode::Error) -> Error {
-    Error::FieldInvalid
+/// The low bits of the shortest head of a value: itself, or how many bytes follow.
+const fn short_of(value: u64) -> u8 {
+    match value {
+        0..=23 => value as u8,
+        24..=0xff => 24,
+        0x100..=0xffff => 25,
+        0x1_0000..=0xffff_ffff => 26,
+        _ => 27,
+    }
 }
 
 /// Writes canonical CBOR into a caller's buffer. Map keys are the caller's to sort; a test of every
 /// object reads back what it wrote.
 pub struct Writer<'a> {
-    encoder: Encoder<Cursor<&'a mut [u8]>>,
+    out: &'a mut [u8],
+    length: usize,
 }
 
 impl<'a> Writer<'a> {
     /// A writer that fills `buffer` from its start.
-    pub fn new(buffer: &'a mut [u8]) -> Self {
-        Self { encoder: Encoder::new(Cursor::new(buffer)) }
+    pub const fn new(buffer: &'a mut [u8]) -> Self {
+        Self { out: buffer, length: 0 }
     }
 
     /// How many bytes were written.
     #[must_use]
-    pub fn length(&self) -> usize {
-        self.encoder.writer().position()
+    pub const fn length(&self) -> usize {
+        self.length
     }
 
     /// Begins an array of `length` items.
     pub fn array(&mut self, length: usize) -> Result<&mut Self> {
-        self.encoder.array(length as u64).map_err(full)?;
-        Ok(self)
+        self.head(ARRAY, length as u64)
     }
 
     /// Begins a map of `pairs` pairs.
     pub fn map(&mut self, pairs: usize) -> Result<&mut Self> {
-        self.encoder.map(pairs as u64).map_err(full)?;
-        Ok(self)
+        self.head(MAP, pairs as u64)
     }
 
     /// Writes an unsigned integer.
     pub fn u64(&mut self, value: u64) -> Result<&mut Self> {
-        self.encoder.u64(value).map_err(full)?;
-        Ok(self)
+        self.head(UNSIGNED, value)
     }
 
     /// Writes a signed integer, a map key for instance.
     pub fn i64(&mut self, value: i64) -> Result<&mut Self> {
-        self.encoder.i64(value).map_err(full)?;
-        Ok(self)
+        let magnitude = value ^ (value >> 63); // −1 − value of a negative one
+        self.head(if value < 0 { NEGATIVE } else { UNSIGNED }, magnitude.cast_unsigned())
     }
 
     /// Writes a boolean.
     pub fn bool(&mut self, value: bool) -> Result<&mut Self> {
-        self.encoder.bool(value).map_err(full)?;
-        Ok(self)
+        self.head(SIMPLE, FALSE + u64::from(value))
     }
 
     /// Writes a byte string.
     pub fn bytes(&mut self, value: &[u8]) -> Result<&mut Self> {
-        self.encoder.bytes(value).map_err(full)?;
-        Ok(self)
+        self.bytes_head(value.len())?.raw(value)
     }
 
     /// Writes a text string.
     pub fn text(&mut self, value: &str) -> Result<&mut Self> {
-        self.encoder.str(value).map_err(full)?;
-        Ok(self)
+        self.head(TEXT, value.len() as u64)?.raw(value.as_bytes())
     }
 
     /// Writes `null`.
     pub fn null(&mut self) -> Result<&mut Self> {
-        self.encoder.null().map_err(full)?;
-        Ok(self)
+        self.head(SIMPLE, NULL)
     }
 
     /// Writes a byte string, or `null`.
@@ -321,25 +372,29 @@ impl<'a> Writer<'a> {
 
     /// Writes an item that is encoded already.
     pub fn raw(&mut self, item: &[u8]) -> Result<&mut Self> {
-        use minicbor::encode::Write as _;
-        self.encoder.writer_mut().write_all(item).map_err(|_| Error::BufferTooSmall)?;
+        let room = self.out.get_mut(self.length..).ok_or(Error::BufferTooSmall)?;
+        copy(room.get_mut(..item.len()).ok_or(Error::BufferTooSmall)?, item);
+        self.length += item.len();
         Ok(self)
     }
 
     /// Begins a byte string of `length` bytes that follow through [`Writer::raw`].
     pub fn bytes_head(&mut self, length: usize) -> Result<&mut Self> {
-        self.encoder.bytes_len(length as u64).map_err(full)?;
-        Ok(self)
+        self.head(BYTES, length as u64)
     }
-}
 
-fn full<E>(_: minicbor::encode::Error<E>) -> Error {
-    Error::BufferTooSmall
+    fn head(&mut self, major: u8, value: u64) -> Result<&mut Self> {
+        let short = short_of(value);
+        self.raw(&[major << 5 | short])?;
+        let width = if short < 24 { 0 } else { 1 << (short - 24) };
+        self.raw(value.to_be_bytes().get(8 - width..).unwrap_or(&[]))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::vec::Vec;
 
     #[test]
     fn cbor_1_refuses_every_other_encoding_of_the_same_value() {
@@ -385,6 +440,105 @@ mod tests {
         for bytes in broken {
             assert_eq!(canonical(bytes), Err(Error::CborMalformed), "{bytes:x?}");
         }
+    }
+
+    /// RFC 8949, appendix A, and both ends of each width of a head.
+    const INTEGERS: [(i128, &[u8]); 20] = [
+        (0, &[0x00]),
+        (1, &[0x01]),
+        (10, &[0x0a]),
+        (23, &[0x17]),
+        (24, &[0x18, 24]),
+        (100, &[0x18, 100]),
+        (255, &[0x18, 255]),
+        (256, &[0x19, 1, 0]),
+        (1000, &[0x19, 0x03, 0xe8]),
+        (65_535, &[0x19, 255, 255]),
+        (65_536, &[0x1a, 0, 1, 0, 0]),
+        (1_000_000, &[0x1a, 0x00, 0x0f, 0x42, 0x40]),
+        (0xffff_ffff, &[0x1a, 255, 255, 255, 255]),
+        (1_000_000_000_000, &[0x1b, 0x00, 0x00, 0x00, 0xe8, 0xd4, 0xa5, 0x10, 0x00]),
+        (i64::MAX as i128, &[0x1b, 127, 255, 255, 255, 255, 255, 255, 255]),
+        (u64::MAX as i128, &[0x1b, 255, 255, 255, 255, 255, 255, 255, 255]),
+        (-1, &[0x20]),
+        (-100, &[0x38, 99]),
+        (-1000, &[0x39, 0x03, 0xe7]),
+        (i64::MIN as i128, &[0x3b, 127, 255, 255, 255, 255, 255, 255, 255]),
+    ];
+
+    fn written(write: impl FnOnce(&mut Writer<'_>) -> Result<()>) -> Vec<u8> {
+        let mut room = [0; 20];
+        let mut writer = Writer::new(&mut room);
+        write(&mut writer).unwrap();
+        let length = writer.length();
+        room[..length].to_vec()
+    }
+
+    #[test]
+    fn integers_are_written_and_read_as_the_rfc_has_them() {
+        for (value, bytes) in INTEGERS {
+            if let Ok(value) = u64::try_from(value) {
+                assert_eq!(written(|writer| writer.u64(value).map(|_| ())), bytes);
+            }
+            if let Ok(value) = i64::try_from(value) {
+                assert_eq!(written(|writer| writer.i64(value).map(|_| ())), bytes);
+            }
+            let reader = || Reader::new(bytes).unwrap();
+            assert_eq!(reader().u64(), u64::try_from(value).map_err(|_| Error::FieldInvalid));
+            assert_eq!(reader().i64(), i64::try_from(value).map_err(|_| Error::FieldInvalid));
+            assert_eq!(reader().u32(), u32::try_from(value).map_err(|_| Error::FieldInvalid));
+            assert_eq!(reader().u8(), u8::try_from(value).map_err(|_| Error::FieldInvalid));
+        }
+        let below = Reader::new(&[0x3b, 128, 0, 0, 0, 0, 0, 0, 0]).unwrap().i64();
+        assert_eq!(below, Err(Error::FieldInvalid));
+    }
+
+    #[test]
+    fn what_is_not_an_integer_is_written_and_read_as_the_rfc_has_it() {
+        let bytes = [0x85, 0xf4, 0xf5, 0xf6, 0x63, 0xe6, 0xb0, 0xb4, 0xa1, 0x42, 1, 2, 0xf6];
+        let same = written(|writer| {
+            writer.array(5)?.bool(false)?.bool(true)?.null()?.text("\u{6c34}")?;
+            writer.map(1)?.bytes(&[1, 2])?.bytes_or_null(None).map(|_| ())
+        });
+        assert_eq!(same, bytes);
+        let mut reader = Reader { rest: &bytes };
+        assert_eq!(reader.array_any(), Ok(5));
+        assert_eq!((reader.bool(), reader.bool()), (Ok(false), Ok(true)));
+        assert_eq!(reader.optional(Reader::u64), Ok(None));
+        assert_eq!(reader.optional(|r| r.text(3)), Ok(Some("\u{6c34}")));
+        assert_eq!(reader.map(1), Ok(()));
+        assert_eq!(reader.fixed_in_place(), Ok(&[1, 2]));
+        assert_eq!(reader.end(), Err(Error::CborTrailing));
+        assert_eq!(reader.raw(), Ok(&[0xf6][..]));
+        assert_eq!((reader.end(), reader.raw()), (Ok(()), Err(Error::FieldInvalid)));
+    }
+
+    /// Read as anything that it is not, or past the end, an item is no field.
+    #[test]
+    fn reader_refuses_other_types_as_field_invalid() {
+        let items: [&[u8]; 8] =
+            [&[0], &[0x20], &[0x40], &[0x60], &[0x80], &[0xa0], &[0xf5], &[0xf6]];
+        for (place, item) in items.into_iter().enumerate() {
+            let found = || Reader::new(item).unwrap();
+            let read = [
+                found().u64().is_ok(),
+                found().i64().is_ok(),
+                found().bytes(1).is_ok(),
+                found().text(1).is_ok(),
+                found().array(0).is_ok(),
+                found().map(0).is_ok(),
+                found().bool().is_ok(),
+                found().null() == Ok(true),
+            ];
+            for (kind, read) in read.into_iter().enumerate() {
+                let integer = place == 0 && kind == 1; // an unsigned one is a signed one, too
+                assert_eq!(read, kind == place || integer, "{item:x?} as {kind}");
+            }
+        }
+        let mut ended = Reader::new(&[0]).unwrap();
+        assert_eq!(ended.u64(), Ok(0));
+        assert_eq!(ended.u64(), Err(Error::FieldInvalid));
+        assert_eq!(ended.optional(Reader::u64), Err(Error::FieldInvalid));
     }
 
     #[test]

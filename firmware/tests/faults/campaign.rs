@@ -18,9 +18,8 @@ const SAMPLE: [usize; 2] = [24, 8];
 const FLIPS: [usize; 2] = [2000, 12];
 /// More stops of the debugger than this on the way to an execution are too many: it is left out.
 const STOPS_MAX: usize = 20_000;
-/// Parts of the names of functions that do not decide: algorithms, decoders and copies.
-const SERVANTS: [&str; 7] =
-    ["compact", "sha2", "digest", "minicbor", "compiler_builtins", "__aeabi", "memc"];
+/// Parts of the names of functions that do not decide: algorithms and copies.
+const SERVANTS: [&str; 6] = ["compact", "sha2", "digest", "compiler_builtins", "__aeabi", "memc"];
 
 /// What became of the boots with a fault.
 #[derive(Default)]
