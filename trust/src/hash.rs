@@ -14,7 +14,6 @@ pub(crate) fn sha512(parts: &[&[u8]]) -> [u8; 64] {
     over::<Sha512>(parts).into()
 }
 
-#[cfg(feature = "compact")]
 pub(crate) fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     hmac::<Sha256>(&mut [0; 64], key, parts).into()
 }
@@ -87,7 +86,7 @@ fn hmac<H: Digest>(block: &mut [u8], key: &[u8], parts: &[&[u8]]) -> Output<H> {
     outer.end()
 }
 
-#[cfg(all(test, feature = "compact"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

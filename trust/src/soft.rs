@@ -13,6 +13,14 @@ use p256::ecdsa::{SigningKey, VerifyingKey};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Soft;
 
+impl Soft {
+    /// HMAC-SHA-256 over the parts (RFC 2104), for who speaks a protocol that demands it.
+    #[must_use]
+    pub fn hmac_sha256(&self, key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+        hash::hmac_sha256(key, parts)
+    }
+}
+
 impl Crypto for Soft {
     fn sha256(&self, parts: &[&[u8]]) -> Digest {
         Digest(hash::sha256(parts))

