@@ -319,6 +319,9 @@ fn over<T>(
     use_(parts.get(..=payload.len()).ok_or(Error::BufferTooSmall)?)
 }
 
+#[cfg(all(test, feature = "soft", feature = "compact"))]
+mod examples;
+
 #[cfg(all(test, feature = "soft"))]
 mod tests {
     use super::*;
