@@ -5,7 +5,7 @@ use super::gdb::Debugger;
 use craton_firmware::failure::{WORDS, of_record};
 use craton_firmware::map;
 use craton_rot::ChipFailure;
-use std::io::Result;
+use std::io::{ErrorKind, Result};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -72,7 +72,8 @@ impl Probe {
 
     fn go_on(&mut self) -> Result<()> {
         let begun = Instant::now();
-        self.debugger.go(|| begun.elapsed() > PATIENCE)
+        let lost = self.debugger.go(|| (begun.elapsed() > PATIENCE).then_some(()))?;
+        lost.map_or(Ok(()), |()| Err(ErrorKind::TimedOut.into()))
     }
 
     /// Lets it run on without a stop, and connects to its mailbox.
