@@ -22,6 +22,7 @@ use cortex_m_rt::entry;
 use craton_firmware::board::{self, Board, Chip};
 use craton_firmware::failure;
 use craton_firmware::handover::{self, Handover};
+use craton_firmware::leave::wipe_stack;
 use craton_firmware::map;
 use craton_firmware::table::Table;
 use craton_firmware::uart::{Line, Uart};
@@ -91,9 +92,11 @@ fn recover(uart: &mut Uart, chip: &mut Chip, code: &mut [u8]) -> Result<u32> {
     )
 }
 
-/// Says what was refused: of which slot, or of none.
+/// Says what was refused: of which slot, or of none. Deciding read the state, and left copies of
+/// its secret on the stack (ROT-23).
 #[inline(never)] // as below
 fn refuse(uart: &mut Uart, slot: &str, error: Error) {
+    wipe_stack();
     let mut digits = [0u8; 5];
     uart.line(&["rom: ", slot, "refused E", decimal(error.code(), &mut digits)]);
 }

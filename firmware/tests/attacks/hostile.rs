@@ -52,7 +52,7 @@ fn secrets(probe: &mut Probe) -> Vec<u8> {
 /// A chip about to execute the other side's first instruction.
 fn arrive(psram: &Psram) -> (Probe, Vec<u8>) {
     let mut probe = Probe::power_on(psram);
-    probe.come(place(PROGRAM_RUNTIME, "leave"));
+    probe.come(place(PROGRAM_RUNTIME, "leave_end"));
     let before = secrets(&mut probe);
     probe.come(entry(PROGRAM_MAILBOX));
     (probe, before)
@@ -69,10 +69,9 @@ fn attack(psram: &Psram, code: [u8; 4], at: usize) -> Result<(), String> {
     if probe.debugger.register(1).unwrap() != MARK {
         return Err("something was read".to_owned());
     }
-    // What `leave` pushes is the one change on the way.
     let after = secrets(&mut probe);
     let changed = before.iter().zip(&after).filter(|(before, after)| before != after).count();
-    if changed > 8 {
+    if changed > 0 {
         return Err(format!("{changed} bytes of the secure RAM changed"));
     }
     let there = |probe: &mut Probe| probe.debugger.read(at as u32, 4).unwrap_or_default();

@@ -12,7 +12,12 @@ mod frames;
 #[path = "../faults/gdb.rs"]
 mod gdb;
 mod hostile;
+mod known;
 mod probe;
+#[allow(dead_code)] // the suite's, of which the attacks use some
+#[path = "../../../rot/tests/conformance/steps.rs"]
+mod steps;
+mod wiped;
 #[allow(dead_code)] // the suite's, of which the attacks use some
 #[path = "../../../rot/tests/conformance/world.rs"]
 mod world;

@@ -6,6 +6,7 @@ use craton_firmware::failure::{WORDS, of_record};
 use craton_firmware::map;
 use craton_rot::ChipFailure;
 use std::io::{ErrorKind, Result};
+use std::ops::Range;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -33,10 +34,19 @@ impl Drop for Probe {
 impl Probe {
     /// A chip at its first instruction. Nothing that it does outlives the emulator.
     pub fn power_on(psram: &Psram) -> Self {
+        Self::start(psram, false)
+    }
+
+    /// The same, of a chip whose flash is the file's.
+    pub fn power_on_kept(psram: &Psram) -> Self {
+        Self::start(psram, true)
+    }
+
+    fn start(psram: &Psram, kept: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         let socket = |name: &str| format!("{},server=on,wait=off", path(name));
-        let mut qemu = psram.emulator(&programs().join("rom"), false);
+        let mut qemu = psram.emulator(&programs().join("rom"), kept);
         qemu.args(["-S", "-chardev", &format!("socket,path={},id=gdb", socket("gdb"))]);
         qemu.args(["-gdb", "chardev:gdb", "-serial", "null"]);
         qemu.args(["-serial", &format!("unix:{}", socket("mailbox"))]);
@@ -54,6 +64,36 @@ impl Probe {
         let pc = self.debugger.pc().unwrap();
         assert_eq!(pc, address, "it came to {pc:x} instead of {address:x}");
         self.debugger.forget(address).unwrap();
+    }
+
+    /// Lets it run to the next place that is watched, a reset's too; `None` once it is over.
+    pub fn next_stop(&mut self, is_over: impl Fn() -> bool) -> Option<u32> {
+        self.debugger.step().unwrap();
+        let begun = Instant::now();
+        let lost = || (is_over() || begun.elapsed() > PATIENCE).then_some(());
+        match self.debugger.go(lost).unwrap() {
+            None => Some(self.debugger.pc().unwrap()),
+            Some(()) if is_over() => None,
+            Some(()) => panic!("the chip came to no stop"),
+        }
+    }
+
+    /// Lets it run for so long, to no place that is watched, and stops it.
+    pub fn run_for(&mut self, time: Duration) {
+        self.debugger.step().unwrap();
+        self.debugger.send("c").unwrap();
+        std::thread::sleep(time);
+        self.stop();
+    }
+
+    /// Stops it where it runs.
+    pub fn stop(&mut self) {
+        self.debugger.stop().unwrap();
+    }
+
+    /// Its mailbox.
+    pub fn mailbox(&self) -> UnixStream {
+        UnixStream::connect(self.folder.path().join("mailbox")).unwrap()
     }
 
     /// Lets the chip run until it was reset.
@@ -80,7 +120,7 @@ impl Probe {
     pub fn release(&mut self) -> UnixStream {
         self.debugger.forget(self.first).unwrap();
         self.debugger.send("c").unwrap();
-        UnixStream::connect(self.folder.path().join("mailbox")).unwrap()
+        self.mailbox()
     }
 
     /// The chip goes on where an instruction is that is none, at `address`.
@@ -155,4 +195,13 @@ pub fn entry(program: &str) -> u32 {
     let bytes = elf(program);
     let file = object::File::parse(&*bytes).unwrap();
     file.entry() as u32 & !1
+}
+
+/// All of the one symbol of a program whose path ends in `name`.
+pub fn extent(program: &str, name: &str) -> Range<usize> {
+    use object::{Object as _, ObjectSymbol as _};
+    let (bytes, first) = (elf(program), address(program, name));
+    let file = object::File::parse(&*bytes).unwrap();
+    let all = file.symbols().filter(|symbol| symbol.address() == first as u64);
+    first..first + all.map(|symbol| symbol.size()).max().unwrap() as usize
 }

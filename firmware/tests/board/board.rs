@@ -212,10 +212,7 @@ impl Psram {
 
     /// The marks of a slot.
     pub fn marks(&self, slot: Slot) -> Marks {
-        let mut bytes = [0; MARKS_SIZE];
-        let at = (map::slot(slot) - map::FLASH) as u64;
-        self.file.as_file().read_exact_at(&mut bytes, at).unwrap();
-        Marks::of_bytes(&bytes)
+        Marks::of_bytes(self.read(map::slot(slot), MARKS_SIZE)[..].try_into().unwrap())
     }
 
     /// Arms what lies in a slot, which other than `install` leaves it to a trial.
@@ -232,6 +229,13 @@ impl Psram {
     /// Boots it, and returns the lines of its UART until it waits or the runtime runs.
     pub fn boot(&self) -> Vec<String> {
         listen(&self.power_on().said)
+    }
+
+    /// What its file holds.
+    pub fn read(&self, address: usize, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        self.file.as_file().read_exact_at(&mut bytes, (address - map::FLASH) as u64).unwrap();
+        bytes
     }
 
     /// Changes the flash behind the chip's back.

@@ -89,7 +89,9 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         crypto: C,
         start: Start,
     ) -> Result<&mut Self> {
-        Ok(Ready::reset(platform, crypto, start)?.put_in(place))
+        let ready = Ready::reset(platform, crypto, start)?;
+        scrub();
+        Ok(ready.put_in(place))
     }
 
     /// Goes on from the layer that a ROM handed over; that ROM hid the device secret.
@@ -110,7 +112,9 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         crypto: C,
         layer: Layer0,
     ) -> Result<&mut Self> {
-        Ok(Ready::resume(platform, crypto, layer)?.put_in(place))
+        let ready = Ready::resume(platform, crypto, layer)?;
+        scrub();
+        Ok(ready.put_in(place))
     }
 
     /// Resets this chip: what the reset line of a real one does.
@@ -194,6 +198,18 @@ impl<P: Platform, C: KeyedCrypto> Ready<P, C> {
     fn put_in(self, place: &mut Option<Engine<P, C>>) -> &mut Engine<P, C> {
         place.insert(self.engine())
     }
+}
+
+/// More than what an engine is and the copy of it that is moved to its place.
+const SCRUBBED: usize = 8 * 1024;
+
+/// Overwrites the stack below its caller. ROT-23: an engine is moved to its place with the bytes
+/// that no field of it uses yet; they are what the stack held, such as a state that was hashed, and
+/// nothing would wipe them before the next reset.
+#[inline(never)]
+fn scrub() {
+    let mut room = [0u64; SCRUBBED / 8];
+    room.zeroize();
 }
 
 /// Finishes what was begun before this reset, and what this reset begins: each is one write, and
