@@ -104,7 +104,8 @@ mod kept {
 pub use kept::{runs, take};
 
 /// The handlers of a program in secure state: `NonMaskableInt` (the watchdog), `HardFault` (all
-/// faults of both sides), `panicked`, and `refused`, which wipes and waits for power.
+/// faults of both sides), `panicked`, and `refused`, which wipes and waits for power. What
+/// waits has zeros in its registers.
 ///
 /// Registers alone: the stack may be what failed. A frame is read only where one can be.
 #[macro_export]
@@ -202,7 +203,18 @@ macro_rules! resets_on_failure {
             "ldmia r0!, {{r1, r2, r3, r5}}",
             "stmia r0!, {{r1, r2, r3, r5}}",
             "3:",
+            // What registers hold of a key goes, too: a reset may keep them. The processor's
+            // floating point is off in both states, so that its registers are nobody's.
             "movs r2, #0",
+            "mov r3, r2",
+            "mov r5, r2",
+            "mov r6, r2",
+            "mov r7, r2",
+            "mov r8, r2",
+            "mov r9, r2",
+            "mov r11, r2",
+            "mov r12, r2",
+            "mov lr, r2",
             "ldr r0, ={first}",
             "ldr r1, ={end}",
             "4:",
@@ -226,11 +238,17 @@ macro_rules! resets_on_failure {
             "ldr r0, =0xe000ed0c",
             "ldr r1, =0x05fa000c",
             "dsb",
+            ".global asks_for_reset",
+            "asks_for_reset:",
             "str r1, [r0]",
             "dsb",
             "6:",
             "b 6b",
             "7:",
+            "mov r0, r2",
+            "mov r1, r2",
+            "mov r4, r2",
+            "mov r10, r2",
             ".global waits_for_power",
             "waits_for_power:",
             "wfi",

@@ -174,8 +174,8 @@ fn start(program: &[u8], token: u32) -> ! {
     // SAFETY: the program was signed for this place, or the chip is blank: it begins with its
     // vector table, and is aligned as `map::CODE` is. Nothing of this stage is used again.
     unsafe {
-        // ROT-16: what this stage left in its RAM goes before the program comes: copies of keys
-        // that no destructor reaches. From here on there is no stack.
+        // ROT-16: what this stage left in its RAM and registers goes before the program comes:
+        // copies of keys that no destructor reaches. From here on there is no stack.
         core::arch::asm!(
             // A doubted address faults here, while the vector table is still this stage's: its
             // handler wipes the RAM (FAIL-3).
@@ -195,6 +195,14 @@ fn start(program: &[u8], token: u32) -> ! {
             "mov r1, r5",
             "mov r2, r5",
             "mov r4, r5",
+            "mov r6, r5",
+            "mov r7, r5",
+            "mov r8, r5",
+            "mov r9, r5",
+            "mov r10, r5",
+            "mov r11, r5",
+            "mov r12, r5",
+            "mov lr, r5",
             "bx r3",
             "udf #0",
             in("r0") map::RAM_FIRST,

@@ -130,6 +130,32 @@ fn fail_3_failures_in_a_row_are_counted_start_recovery_and_end() {
 }
 
 #[test]
+fn fail_3_who_waits_for_power_keeps_nothing_in_registers() {
+    let psram = whole();
+    let mut probe = Probe::power_on(&psram);
+    probe.come(place(PROGRAM_ROM, "rom::select"));
+    probe.fill_registers();
+    probe.jump(place(PROGRAM_ROM, "refused"));
+    probe.come(place(PROGRAM_ROM, "waits_for_power"));
+    assert_eq!(probe.registers(), [0; 14]);
+    assert!(probe.is_wiped() && probe.failure().is_none());
+}
+
+/// ROT-16: but for the address of its own first instruction.
+#[test]
+fn rot_16_a_program_finds_nothing_of_the_rom_in_registers() {
+    let psram = whole();
+    let mut probe = Probe::power_on(&psram);
+    probe.come(place(PROGRAM_ROM, "rom_wipe"));
+    probe.fill_upper_registers();
+    let first = entry(PROGRAM_RUNTIME);
+    probe.come(first);
+    let mut expected = [0; 14];
+    expected[3] = first | 1;
+    assert_eq!(probe.registers(), expected);
+}
+
+#[test]
 fn fail_3_a_failure_is_told_once_and_names_the_program() {
     let at = entry(PROGRAM_MAILBOX);
     tells_once(Stage::Mailbox, at, at - map::NON_SECURE_CODE as u32);

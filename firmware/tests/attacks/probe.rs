@@ -13,6 +13,10 @@ use std::time::{Duration, Instant};
 
 /// What a boot or a command may take; a machine under load is slow.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// r0 to r12 and lr.
+const REGISTERS: [usize; 14] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14];
+/// What the tests leave in registers.
+const FILLED: u32 = 0x5ec2_e7ed;
 const SP: usize = 13;
 const PC: usize = 15;
 
@@ -134,6 +138,25 @@ impl Probe {
 
     pub fn set_stack(&mut self, address: u32) {
         self.debugger.set_register(SP, address).unwrap();
+    }
+
+    /// Something that is told again in r0 to r12 and lr: what a secret would be.
+    pub fn fill_registers(&mut self) {
+        for number in REGISTERS {
+            self.debugger.set_register(number, FILLED).unwrap();
+        }
+    }
+
+    /// The same in those that the ROM's wipe does not use.
+    pub fn fill_upper_registers(&mut self) {
+        for number in [6, 7, 9, 10, 11, 12, 14] {
+            self.debugger.set_register(number, FILLED).unwrap();
+        }
+    }
+
+    /// r0 to r12 and lr.
+    pub fn registers(&mut self) -> [u32; 14] {
+        REGISTERS.map(|number| self.debugger.register(number).unwrap())
     }
 
     /// The chip stores a word, by an instruction where it stands.

@@ -546,7 +546,7 @@ fn fail_3_a_failure_leaves_no_secret_in_memory_or_registers() {
             search.probe.come(place(program, at));
         }
         // Where the handler asks for its reset: `str r1, [r0]`.
-        let last = place(program, "waits_for_power") - 8;
+        let last = place(program, "asks_for_reset");
         assert_eq!(search.probe.read(last as usize, 2), [0x01, 0x60]);
         let registers: Vec<usize> = (0..13).collect();
         for register in &registers {
