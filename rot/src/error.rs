@@ -262,7 +262,7 @@ refusals! {
         "Pass every installed set and the envelopes of its images with the successor";
     /// An id that no image may have.
     ComponentReserved = 3506,
-        "the ids of the trust store and the image set are measured by the root of trust only",
+        "only the root of trust measures trust store, image set and its own program",
         "Measure the program or image under its own component id";
     /// A runtime under another component's id: its floor would be 0.
     RuntimeForeign = 3507,

@@ -23,6 +23,8 @@ const OTHER_APP: ComponentId = ComponentId([8; 16]);
 const RUNTIME: ComponentId = ComponentId([9; 16]);
 const CLASS: ClassId = ClassId([4; 16]);
 const PLATFORM: Digest = Digest([11; 32]);
+/// A program of a root of trust, of the component that a set has another version of.
+const PROGRAM: Measured = Measured { component: OTHER_APP, digest: Digest([12; 32]) };
 const STORE: Measured = Measured { component: TRUST_STORE, digest: Digest([10; 32]) };
 
 /// What was measured of an app in this version.
@@ -86,7 +88,8 @@ impl References for Published {
     }
 
     fn runtime(&self, component: ComponentId, payload: Digest) -> Option<u64> {
-        (component == RUNTIME && payload == runtime().digest).then_some(2)
+        let published = [runtime(), PROGRAM].contains(&Measured { component, digest: payload });
+        published.then_some(2)
     }
 }
 
@@ -260,6 +263,25 @@ fn att_2_an_app_counts_only_in_the_admitted_set_that_booted() {
     let (alone, other) = (set_of(&[(APP, 1)]), app(OTHER_APP, 3));
     let more = [STORE, runtime(), id_of(&alone), old, other];
     assert_eq!(measuring(&more).unwrap_err(), unknown(other), "not in this set");
+}
+
+#[test]
+fn att_2_another_own_program_than_the_sets_counts_if_it_runs_and_was_published() {
+    let verdict_of = |implementation, shown: Measured, floor| {
+        let mut device = device();
+        device.claims.implementation = implementation;
+        device.claims.floors.raise(shown.component, floor).unwrap();
+        let all = [STORE, runtime(), id_of(&booted()), app(APP, 3), shown];
+        device.claims.measured = list(&all);
+        verdict(&device).map(|_| ())
+    };
+    let unknown = |one: Measured| Err(AttestError::MeasurementUnknown(one.component, one.digest));
+    assert_eq!(verdict_of(PROGRAM.digest, PROGRAM, 2), Ok(()));
+    assert_eq!(verdict_of(Digest([0; 32]), PROGRAM, 2), unknown(PROGRAM), "it does not run");
+    let below = Err(AttestError::BelowOwnFloor(OTHER_APP));
+    assert_eq!(verdict_of(PROGRAM.digest, PROGRAM, 3), below);
+    let other = Measured { digest: Digest([13; 32]), ..PROGRAM };
+    assert_eq!(verdict_of(other.digest, other, 0), unknown(other), "it was never published");
 }
 
 #[test]

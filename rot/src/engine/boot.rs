@@ -1,8 +1,10 @@
 //! Boot: what runs next is verified against the signed set, then measured, then counted.
 //!
 //! Rule ROT-12: under the ids of the trust store, of the image set, and of a component that ever
-//! had a floor stands only what this boot verified. Who calls these commands may lie about digests;
-//! he gets neither the measurement nor the rung of something else by it.
+//! had a floor stands only what this boot verified, and under that of the root of trust's own
+//! program the one that a ROM verified and started, whichever of its versions the set names. Who
+//! calls these commands may lie about digests; he gets neither the measurement nor the rung of
+//! something else by it.
 
 use super::ladder::{Rung, derive_from};
 use super::state::State;
@@ -71,7 +73,8 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         };
         let mode = self.layer.mode;
         let images = next.images.iter().chain([&next.runtime]);
-        if images.map(|image| image.component).any(|component| RESERVED.contains(&component)) {
+        let own = self.layer.component() == Some(next.runtime.component);
+        if own || images.map(|image| image.component).any(|id| RESERVED.contains(&id)) {
             return Err(Error::ComponentReserved); // ROT-12
         }
         let admitted = next.set.map(|bytes| self.admit(bytes, next, mode)).transpose()?;
@@ -166,7 +169,9 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
                 owners_ceiling
             };
             self.state.floors.admit(component, version, ceiling)?;
-            raised.raise(component, version)?;
+            if self.as_it_runs(component, member.payload) == member.payload {
+                raised.raise(component, version)?; // ROT-4: not by a program that does not run
+            }
         }
         Ok(raised)
     }
@@ -184,8 +189,19 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
             measured.push(Measured { component: IMAGE_SET, digest: admitted.set.digest() })?;
         }
         let images = next.images.iter();
-        images.filter(|i| **i != next.runtime).try_for_each(|image| measured.push(*image))?;
+        images.filter(|i| **i != next.runtime).try_for_each(|image| {
+            let digest = self.as_it_runs(image.component, image.digest);
+            measured.push(Measured { digest, ..*image })
+        })?;
         Ok(measured)
+    }
+
+    /// What a set's image is measured as (ROT-12): itself, but for the root of trust's own program.
+    /// That one is brought by commands of its own, before or after the set that names it, and falls
+    /// back alone; a set with another version of it boots.
+    fn as_it_runs(&self, component: ComponentId, digest: Digest) -> Digest {
+        let own = self.layer.component() == Some(component);
+        if own { self.layer.implementation } else { digest }
     }
 
     /// A runtime outside the set is one that nothing verified: it may not call itself an app that
@@ -233,8 +249,9 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
 
     pub(super) fn measure_more(&mut self, component: ComponentId, digest: Digest) -> Result<()> {
         let known = self.state.floors.has(component);
+        let reserved = RESERVED.contains(&component) || self.layer.component() == Some(component);
         match &mut self.phase {
-            Phase::Booted(_) if RESERVED.contains(&component) => Err(Error::ComponentReserved),
+            Phase::Booted(_) if reserved => Err(Error::ComponentReserved),
             Phase::Booted(boot) if known && boot.measured.of(component).is_none() => {
                 Err(Error::MeasuredNotInSet) // ROT-12
             }

@@ -1,19 +1,23 @@
 //! The root of trust's own program in two slots: what is written and armed (ROT-20), what a
 //! confirm does (ROT-21), and a power cut at each write of all that.
 
-use super::bench::{Bench as _, InMemory, boot, boot_bare, manufacture, owned, unowned};
+use super::bench::{
+    Bench as _, InMemory, authentic, boot, boot_bare, manufacture, owned, report, runtime, unowned,
+};
 use super::world::*;
 use craton_rot::engine::rom;
 use craton_rot::platform::memory::{Cut, MemoryPlatform};
 use craton_rot::platform::{Platform as _, SlotFlash as _};
 use craton_rot::slots::{MARKS_SIZE, STARTS, Slot, Standing};
-use craton_rot::{Engine, Error, Programs, RootOfTrust as _, Start};
+use craton_rot::{Engine, Error, NextLayer, Programs, RootOfTrust as _, Start};
 use craton_trust::Error as Refusal;
 use craton_trust::crypto::Crypto as _;
+use craton_trust::dice::Mode;
+use craton_trust::evidence::{Claims, Measured};
 use craton_trust::set::{ImageSetBuilder, Member, Purpose};
 use craton_trust::soft::Soft;
 use craton_trust::suit::{self, Footer, Image, ImageType};
-use craton_trust::{ClassId, ComponentId};
+use craton_trust::{ClassId, ComponentId, Digest};
 
 const FIRMWARE: ComponentId = ComponentId([0xbb; 16]);
 const CUTS: [Cut; 6] =
@@ -539,4 +543,45 @@ fn rot_20_a_recovery_program_writes_the_slot_that_would_start_last() {
     assert_eq!(room(&chip, Slot::A), before, "what is confirmed stays");
     install(&mut recover(&chip, &recovery(3)).unwrap(), &package(5)).unwrap();
     assert_eq!(start(&chip).programs().unwrap().security_version, 5);
+}
+
+/// Boots a set whose one member is this program, and measures it as the set has it.
+fn boot_with(rot: &mut Engine<MemoryPlatform>, version: u64) -> craton_rot::Result<Mode> {
+    let images = [Measured { component: FIRMWARE, digest: program_digest(version) }];
+    let set = approved(&package(version));
+    rot.boot(&NextLayer { runtime: runtime(), set: Some(&set), images: &images })
+}
+
+fn program_digest(version: u64) -> Digest {
+    Soft.sha256(&[format!("program {version}").as_bytes()])
+}
+
+fn shown(rot: &mut Engine<MemoryPlatform>) -> Claims {
+    let evidence = report(rot).unwrap();
+    authentic(rot, &evidence).claims.clone()
+}
+
+#[test]
+fn rot_12_the_own_program_is_measured_as_the_one_that_runs() {
+    let chip = chip();
+    for (version, floor) in [(4, 0), (3, 3)] {
+        let mut rot = start(&chip);
+        boot_with(&mut rot, version).unwrap();
+        let claims = shown(&mut rot);
+        assert_eq!(claims.implementation, program_digest(3));
+        assert_eq!(claims.measured.of(FIRMWARE), Some(program_digest(3)), "not {version}");
+        rot.confirm().unwrap();
+        assert_eq!(rot.status().unwrap().floors.of(FIRMWARE), floor, "ROT-4");
+    }
+}
+
+#[test]
+fn rot_12_nobody_else_measures_the_own_program_component_reserved() {
+    let mut rot = start(&chip());
+    let named = Measured { component: FIRMWARE, digest: program_digest(3) };
+    let refused = rot.boot(&NextLayer { runtime: named, set: None, images: &[] });
+    assert_eq!(refused, Err(Error::ComponentReserved));
+    boot(&mut rot, &[(APP, 1)]);
+    assert_eq!(rot.extend(FIRMWARE, program_digest(3)), Err(Error::ComponentReserved));
+    assert_eq!(shown(&mut rot).measured.of(FIRMWARE), None);
 }
