@@ -69,8 +69,7 @@ impl Order {
                 writer.u64(2)?.bytes_or_null(owner.as_ref().map(|d| &d.0[..]))?
             }
         };
-        let length = writer.length();
-        out.get(..length).ok_or(Error::BufferTooSmall)
+        writer.written()
     }
 
     /// Verifies an order by the role that may give it, for this device and epoch (ROT-2).

@@ -206,8 +206,7 @@ impl<'b> Assignment<'b> {
                 writer.null()?;
             }
         }
-        let length = writer.length();
-        out.get(..length).ok_or(Error::BufferTooSmall)
+        writer.written()
     }
 
     /// Verifies an assignment by the online role, addressed to exactly this request (ASG-1).

@@ -64,8 +64,7 @@ impl Capability {
         let to = &self.address;
         writer.array(6)?.u64(1)?.bytes(&to.catalog.0)?.bytes(&to.device.0)?;
         writer.u64(to.epoch)?.bytes(&to.request.0)?.u64(self.permission as u64)?;
-        let length = writer.length();
-        out.get(..length).ok_or(Error::BufferTooSmall)
+        writer.written()
     }
 
     /// Verifies a capability by both approvals (CAP-1) against the open challenge (CAP-2).

@@ -58,6 +58,9 @@ fn deceives(character: char) -> bool {
 }
 
 /// Reads one canonical item field by field, in the order of its specification.
+///
+/// What is inlined here says which refusal it is: what it calls only finds or finds not, which a
+/// chip returns in registers.
 #[derive(Clone)]
 pub struct Reader<'b> {
     rest: &'b [u8],
@@ -71,6 +74,7 @@ impl<'b> Reader<'b> {
     ///
     /// # Errors
     /// As [`canonical`].
+    #[inline(always)]
     pub fn new(bytes: &'b [u8]) -> Result<Self> {
         canonical(bytes)?;
         Ok(Self { rest: bytes })
@@ -78,38 +82,44 @@ impl<'b> Reader<'b> {
 
     /// Enters an array and returns its length.
     pub fn array_any(&mut self) -> Result<u64> {
-        self.of(ARRAY)
+        self.of(ARRAY).ok_or(Error::FieldInvalid)
     }
 
     /// Enters an array of exactly `length` items.
+    #[inline(always)]
     pub fn array(&mut self, length: u64) -> Result<()> {
-        if self.array_any()? == length { Ok(()) } else { Err(Error::FieldInvalid) }
+        self.expect(ARRAY, length)
     }
 
     /// Enters a list of at most `most` items and returns how many there are.
+    #[inline(always)]
     pub fn list(&mut self, most: usize) -> Result<usize> {
-        let length = self.array_any()?;
-        usize::try_from(length).ok().filter(|n| *n <= most).ok_or(Error::FieldTooLong)
+        let length = self.count().ok_or(Error::FieldInvalid)?;
+        if length <= most { Ok(length) } else { Err(Error::FieldTooLong) }
     }
 
     /// Enters a map of exactly `pairs` pairs.
+    #[inline(always)]
     pub fn map(&mut self, pairs: u64) -> Result<()> {
-        if self.of(MAP)? == pairs { Ok(()) } else { Err(Error::FieldInvalid) }
+        self.expect(MAP, pairs)
     }
 
     /// Reads the map key `expected`.
+    #[inline(always)]
     pub fn key(&mut self, expected: i64) -> Result<()> {
-        if self.i64()? == expected { Ok(()) } else { Err(Error::FieldInvalid) }
+        let (major, value) = integer(expected);
+        self.expect(major, value)
     }
 
     /// Reads an unsigned integer.
+    #[inline(always)]
     pub fn u64(&mut self) -> Result<u64> {
-        self.of(UNSIGNED)
+        self.unsigned().ok_or(Error::FieldInvalid)
     }
 
     /// Reads a signed integer.
     pub fn i64(&mut self) -> Result<i64> {
-        let (major, value) = self.field()?;
+        let (major, value) = self.head().map_err(|_| Error::FieldInvalid)?;
         let value = i64::try_from(value).map_err(|_| Error::FieldInvalid)?;
         match major {
             UNSIGNED => Ok(value),
@@ -130,16 +140,17 @@ impl<'b> Reader<'b> {
 
     /// Reads a boolean.
     pub fn bool(&mut self) -> Result<bool> {
-        match self.of(SIMPLE)? {
-            FALSE => Ok(false),
-            TRUE => Ok(true),
+        match self.of(SIMPLE) {
+            Some(FALSE) => Ok(false),
+            Some(TRUE) => Ok(true),
             _ => Err(Error::FieldInvalid),
         }
     }
 
     /// Reads a byte string of at most `most` bytes.
+    #[inline(always)]
     pub fn bytes(&mut self, most: usize) -> Result<&'b [u8]> {
-        let bytes = self.string(BYTES)?;
+        let bytes = self.byte_string().ok_or(Error::FieldInvalid)?;
         if bytes.len() <= most { Ok(bytes) } else { Err(Error::FieldTooLong) }
     }
 
@@ -150,12 +161,13 @@ impl<'b> Reader<'b> {
     }
 
     /// As [`Reader::fixed`], without a copy.
+    #[inline(always)]
     pub fn fixed_in_place<const N: usize>(&mut self) -> Result<&'b [u8; N]> {
-        self.string(BYTES)?.try_into().map_err(|_| Error::FieldInvalid)
+        self.exact().ok_or(Error::FieldInvalid)
     }
 
     /// Reads a SHA-256 digest.
-    #[inline(always)] // as above
+    #[inline(always)] // as `fixed`
     pub fn digest(&mut self) -> Result<Digest> {
         self.fixed::<32>().map(Digest)
     }
@@ -163,7 +175,8 @@ impl<'b> Reader<'b> {
     /// Reads a text of at most `most` bytes without characters that show something else than what
     /// was signed (CBOR-4).
     pub fn text(&mut self, most: usize) -> Result<&'b str> {
-        let text = core::str::from_utf8(self.string(TEXT)?).map_err(|_| Error::FieldInvalid)?;
+        let bytes = self.string(TEXT).ok_or(Error::FieldInvalid)?;
+        let text = core::str::from_utf8(bytes).map_err(|_| Error::FieldInvalid)?;
         if text.len() > most {
             return Err(Error::FieldTooLong);
         }
@@ -178,7 +191,7 @@ impl<'b> Reader<'b> {
     /// Whether the next item is `null`, which is passed over then.
     fn null(&mut self) -> Result<bool> {
         let mut ahead = self.clone();
-        let null = ahead.field()? == (SIMPLE, NULL);
+        let null = ahead.head().map_err(|_| Error::FieldInvalid)? == (SIMPLE, NULL);
         if null {
             *self = ahead;
         }
@@ -201,23 +214,58 @@ impl<'b> Reader<'b> {
         if self.rest.is_empty() { Ok(()) } else { Err(Error::CborTrailing) }
     }
 
-    /// The value of the next head, which must be of this major type.
-    fn of(&mut self, wanted: u8) -> Result<u64> {
-        match self.field()? {
-            (major, value) if major == wanted => Ok(value),
-            _ => Err(Error::FieldInvalid),
-        }
+    /// Reads a head that is known, most of them a byte.
+    #[inline(always)]
+    fn expect(&mut self, major: u8, value: u64) -> Result<()> {
+        let is = match short_of(value) {
+            short @ 0..=23 => self.is_byte(major << 5 | short),
+            _ => self.is(major, value),
+        };
+        if is { Ok(()) } else { Err(Error::FieldInvalid) }
+    }
+
+    #[inline(never)]
+    fn is_byte(&mut self, head: u8) -> bool {
+        let found = self.rest.split_first().filter(|(first, _)| **first == head);
+        found.map(|(_, rest)| self.rest = rest).is_some()
+    }
+
+    /// Whether the next head is this one.
+    #[inline(never)]
+    fn is(&mut self, major: u8, value: u64) -> bool {
+        self.of(major) == Some(value)
+    }
+
+    /// The value of the next head, if it is of this major type.
+    fn of(&mut self, wanted: u8) -> Option<u64> {
+        self.head().ok().filter(|(major, _)| *major == wanted).map(|(_, value)| value)
+    }
+
+    #[inline(never)]
+    fn unsigned(&mut self) -> Option<u64> {
+        self.of(UNSIGNED)
+    }
+
+    /// The length of an array; one that no memory holds is the greatest.
+    #[inline(never)]
+    fn count(&mut self) -> Option<usize> {
+        self.of(ARRAY).map(|count| usize::try_from(count).unwrap_or(usize::MAX))
     }
 
     /// A string of this major type.
-    fn string(&mut self, wanted: u8) -> Result<&'b [u8]> {
+    fn string(&mut self, wanted: u8) -> Option<&'b [u8]> {
         let length = self.of(wanted)?;
-        self.span(length).map_err(|_| Error::FieldInvalid)
+        self.span(length).ok()
     }
 
-    /// The next head, of an item that has been found canonical: where none is, a field is missing.
-    fn field(&mut self) -> Result<Head> {
-        self.head().map_err(|_| Error::FieldInvalid)
+    #[inline(never)]
+    fn byte_string(&mut self) -> Option<&'b [u8]> {
+        self.string(BYTES)
+    }
+
+    #[inline(never)]
+    fn exact<const N: usize>(&mut self) -> Option<&'b [u8; N]> {
+        self.byte_string()?.try_into().ok()
     }
 
     /// Passes one item over that nothing is known of.
@@ -302,6 +350,12 @@ const fn short_of(value: u64) -> u8 {
     }
 }
 
+/// Major type and value of an integer.
+const fn integer(value: i64) -> Head {
+    let magnitude = (value ^ (value >> 63)).cast_unsigned(); // −1 − value of a negative one
+    (if value < 0 { NEGATIVE } else { UNSIGNED }, magnitude)
+}
+
 /// Writes canonical CBOR into a caller's buffer. Map keys are the caller's to sort; a test of every
 /// object reads back what it wrote.
 pub struct Writer<'a> {
@@ -321,45 +375,62 @@ impl<'a> Writer<'a> {
         self.length
     }
 
+    /// What was written.
+    ///
+    /// # Errors
+    /// `BufferTooSmall`, which no writer is that wrote.
+    pub fn written(self) -> Result<&'a [u8]> {
+        let Self { out, length } = self;
+        out.get(..length).ok_or(Error::BufferTooSmall)
+    }
+
     /// Begins an array of `length` items.
+    #[inline(always)]
     pub fn array(&mut self, length: usize) -> Result<&mut Self> {
-        self.head(ARRAY, length as u64)
+        fits(self.head(ARRAY, length as u64))
     }
 
     /// Begins a map of `pairs` pairs.
+    #[inline(always)]
     pub fn map(&mut self, pairs: usize) -> Result<&mut Self> {
-        self.head(MAP, pairs as u64)
+        fits(self.head(MAP, pairs as u64))
     }
 
     /// Writes an unsigned integer.
+    #[inline(always)]
     pub fn u64(&mut self, value: u64) -> Result<&mut Self> {
-        self.head(UNSIGNED, value)
+        fits(self.head(UNSIGNED, value))
     }
 
     /// Writes a signed integer, a map key for instance.
+    #[inline(always)]
     pub fn i64(&mut self, value: i64) -> Result<&mut Self> {
-        let magnitude = value ^ (value >> 63); // −1 − value of a negative one
-        self.head(if value < 0 { NEGATIVE } else { UNSIGNED }, magnitude.cast_unsigned())
+        let (major, value) = integer(value);
+        fits(self.head(major, value))
     }
 
     /// Writes a boolean.
+    #[inline(always)]
     pub fn bool(&mut self, value: bool) -> Result<&mut Self> {
-        self.head(SIMPLE, FALSE + u64::from(value))
+        fits(self.head(SIMPLE, FALSE + u64::from(value)))
     }
 
     /// Writes a byte string.
+    #[inline(always)]
     pub fn bytes(&mut self, value: &[u8]) -> Result<&mut Self> {
-        self.bytes_head(value.len())?.raw(value)
+        fits(self.string(BYTES, value))
     }
 
     /// Writes a text string.
+    #[inline(always)]
     pub fn text(&mut self, value: &str) -> Result<&mut Self> {
-        self.head(TEXT, value.len() as u64)?.raw(value.as_bytes())
+        fits(self.string(TEXT, value.as_bytes()))
     }
 
     /// Writes `null`.
+    #[inline(always)]
     pub fn null(&mut self) -> Result<&mut Self> {
-        self.head(SIMPLE, NULL)
+        fits(self.head(SIMPLE, NULL))
     }
 
     /// Writes a byte string, or `null`.
@@ -371,24 +442,43 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes an item that is encoded already.
+    #[inline(always)]
     pub fn raw(&mut self, item: &[u8]) -> Result<&mut Self> {
-        let room = self.out.get_mut(self.length..).ok_or(Error::BufferTooSmall)?;
-        copy(room.get_mut(..item.len()).ok_or(Error::BufferTooSmall)?, item);
-        self.length += item.len();
-        Ok(self)
+        fits(self.put(item))
     }
 
     /// Begins a byte string of `length` bytes that follow through [`Writer::raw`].
+    #[inline(always)]
     pub fn bytes_head(&mut self, length: usize) -> Result<&mut Self> {
-        self.head(BYTES, length as u64)
+        fits(self.head(BYTES, length as u64))
     }
 
-    fn head(&mut self, major: u8, value: u64) -> Result<&mut Self> {
-        let short = short_of(value);
-        self.raw(&[major << 5 | short])?;
-        let width = if short < 24 { 0 } else { 1 << (short - 24) };
-        self.raw(value.to_be_bytes().get(8 - width..).unwrap_or(&[]))
+    #[inline(never)]
+    fn put(&mut self, bytes: &[u8]) -> Option<&mut Self> {
+        let room = self.out.get_mut(self.length..)?;
+        copy(room.get_mut(..bytes.len())?, bytes);
+        self.length += bytes.len();
+        Some(self)
     }
+
+    #[inline(never)]
+    fn string(&mut self, major: u8, bytes: &[u8]) -> Option<&mut Self> {
+        self.head(major, bytes.len() as u64)?.put(bytes)
+    }
+
+    #[inline(never)]
+    fn head(&mut self, major: u8, value: u64) -> Option<&mut Self> {
+        let short = short_of(value);
+        self.put(&[major << 5 | short])?;
+        let width = if short < 24 { 0 } else { 1 << (short - 24) };
+        self.put(value.to_be_bytes().get(8 - width..)?)
+    }
+}
+
+/// What a writer refuses for; inlined for the reason that [`Reader`] has.
+#[inline(always)]
+fn fits<T>(written: Option<T>) -> Result<T> {
+    written.ok_or(Error::BufferTooSmall)
 }
 
 #[cfg(test)]
@@ -470,8 +560,7 @@ mod tests {
         let mut room = [0; 20];
         let mut writer = Writer::new(&mut room);
         write(&mut writer).unwrap();
-        let length = writer.length();
-        room[..length].to_vec()
+        writer.written().unwrap().to_vec()
     }
 
     #[test]

@@ -106,27 +106,10 @@ impl<'b> Sign1<'b> {
     /// # Errors
     /// `AlgorithmMismatch` for another algorithm, `CoseShape` for another shape.
     pub fn parse(bytes: &'b [u8]) -> Result<Self> {
-        let shape = |_| Error::CoseShape;
-        let mut reader = Reader::new(bytes)?;
-        reader.array(4).map_err(shape)?;
-        let protected = reader.bytes(LMS_PROTECTED_SIZE).map_err(shape)?;
-        reader.map(0).map_err(shape)?;
-        let payload = reader.optional(|r| r.bytes(usize::MAX)).map_err(shape)?;
-        let signature = reader.bytes(lms::SIGNATURE_SIZE).map_err(shape)?;
-        let mut header = Reader::new(protected).map_err(shape)?;
-        header.map(2).map_err(shape)?;
-        header.key(1).map_err(shape)?;
-        let signature = match header.i64().map_err(shape)? {
-            ES256 => signature.try_into().map(Bytes::Es256),
-            HSS_LMS => signature.try_into().map(Bytes::Lms),
-            _ => return Err(Error::AlgorithmMismatch),
-        };
-        let signature = signature.map_err(|_| Error::CoseShape)?;
-        header.key(4).map_err(shape)?;
-        let key_id = header.fixed::<KEY_ID_SIZE>().map_err(shape)?;
-        header.end().map_err(shape)?;
-        reader.end()?;
-        Ok(Self { protected, payload, signature, key_id })
+        read(Reader::new(bytes)?).map_err(|error| match error {
+            Error::AlgorithmMismatch => error,
+            _ => Error::CoseShape,
+        })
     }
 
     /// Verifies a detached signature by ES256 over `payload`.
@@ -147,7 +130,7 @@ impl<'b> Sign1<'b> {
         let Bytes::Es256(signature) = self.signature else {
             return Err(Error::AlgorithmMismatch); // SIG-4
         };
-        over(self.protected, kind, payload, |parts| crypto.es256_verify(key, parts, signature))
+        over(self.protected, kind, payload, &mut |parts| crypto.es256_verify(key, parts, signature))
     }
 
     /// Verifies a detached signature by HSS/LMS over `payload`.
@@ -168,7 +151,7 @@ impl<'b> Sign1<'b> {
             return Err(Error::AlgorithmMismatch); // SIG-4
         };
         self.check_kind(kind)?;
-        over(self.protected, kind, payload, |parts| crypto.lms_verify(key, parts, signature))
+        over(self.protected, kind, payload, &mut |parts| crypto.lms_verify(key, parts, signature))
     }
 
     /// Refuses an algorithm that signs no object of this kind, whoever signed: what nobody may need
@@ -197,7 +180,9 @@ impl<'b> Sign1<'b> {
         let Bytes::Es256(signature) = self.signature else {
             return Err(Error::AlgorithmMismatch); // SIG-4
         };
-        over(self.protected, kind, &[payload], |parts| crypto.es256_verify(key, parts, signature))?;
+        over(self.protected, kind, &[payload], &mut |parts| {
+            crypto.es256_verify(key, parts, signature)
+        })?;
         Ok(payload)
     }
 
@@ -206,6 +191,28 @@ impl<'b> Sign1<'b> {
     pub fn unchecked_payload(&self) -> Option<&'b [u8]> {
         self.payload
     }
+}
+
+fn read(mut reader: Reader<'_>) -> Result<Sign1<'_>> {
+    reader.array(4)?;
+    let protected = reader.bytes(LMS_PROTECTED_SIZE)?;
+    reader.map(0)?;
+    let payload = reader.optional(|r| r.bytes(usize::MAX))?;
+    let signature = reader.bytes(lms::SIGNATURE_SIZE)?;
+    reader.end()?;
+    let mut header = Reader::new(protected)?;
+    header.map(2)?;
+    header.key(1)?;
+    let signature = match header.i64()? {
+        ES256 => signature.try_into().map(Bytes::Es256),
+        HSS_LMS => signature.try_into().map(Bytes::Lms),
+        _ => return Err(Error::AlgorithmMismatch),
+    };
+    let signature = signature.map_err(|_| Error::CoseShape)?;
+    header.key(4)?;
+    let key_id = header.fixed::<KEY_ID_SIZE>()?;
+    header.end()?;
+    Ok(Sign1 { protected, payload, signature, key_id })
 }
 
 /// Signs `payload` detached by ES256, into `out`; returns the bytes written.
@@ -242,7 +249,8 @@ pub fn sign_by<'o>(
     };
     let mut protected = [0u8; LMS_PROTECTED_SIZE];
     write_protected(HSS_LMS, &by.key_id(crypto), &mut protected)?;
-    let signature = over(&protected, kind, payload, |parts| signer.sign(parts))?;
+    let mut signature = [0; lms::SIGNATURE_SIZE];
+    over(&protected, kind, payload, &mut |parts| signer.sign(parts).map(|made| signature = made))?;
     detached(&protected, &signature, out)
 }
 
@@ -257,8 +265,7 @@ pub(crate) const fn sign1_item_size(by: By<'_>) -> usize {
 fn detached<'o>(protected: &[u8], signature: &[u8], out: &'o mut [u8]) -> Result<&'o [u8]> {
     let mut writer = Writer::new(out);
     writer.array(4)?.bytes(protected)?.map(0)?.null()?.bytes(signature)?;
-    let length = writer.length();
-    out.get(..length).ok_or(Error::BufferTooSmall)
+    writer.written()
 }
 
 fn write_protected(algorithm: i64, key_id: &[u8; KEY_ID_SIZE], out: &mut [u8]) -> Result<()> {
@@ -279,8 +286,7 @@ pub fn sign_attached<'o>(
     let (protected, signature) = signature(crypto, signer, kind, &[payload])?;
     let mut writer = Writer::new(out);
     writer.array(4)?.bytes(&protected)?.map(0)?.bytes(payload)?.bytes(&signature)?;
-    let length = writer.length();
-    out.get(..length).ok_or(Error::BufferTooSmall)
+    writer.written()
 }
 
 fn signature(
@@ -292,7 +298,8 @@ fn signature(
     let mut protected = [0u8; PROTECTED_SIZE];
     let key_id = signer.public_key().key_id(crypto);
     write_protected(ES256, &key_id, &mut protected)?;
-    let signature = over(&protected, kind, payload, |parts| signer.sign(parts))?;
+    let mut signature = [0; 64];
+    over(&protected, kind, payload, &mut |parts| signer.sign(parts).map(|made| signature = made))?;
     Ok((protected, signature))
 }
 
@@ -300,21 +307,20 @@ fn signature(
 const PARTS_MAX: usize = 4;
 
 /// Calls `use_` with the parts of the Sig_structure (RFC 9052 §4.4).
-fn over<T>(
+fn over(
     protected: &[u8],
     kind: Kind,
     payload: &[&[u8]],
-    use_: impl FnOnce(&[&[u8]]) -> Result<T>,
-) -> Result<T> {
+    use_: &mut dyn FnMut(&[&[u8]]) -> Result<()>,
+) -> Result<()> {
     let mut head = [0u8; 80];
     let length = payload.iter().map(|part| part.len()).sum();
     let mut writer = Writer::new(&mut head);
     writer.array(4)?.text("Signature1")?.bytes(protected)?.bytes(kind.external_aad())?;
     writer.bytes_head(length)?;
-    let written = writer.length();
     let mut parts: [&[u8]; PARTS_MAX + 1] = [&[]; PARTS_MAX + 1];
     let (first, rest) = parts.split_at_mut(1);
-    copy(first, &[head.get(..written).ok_or(Error::BufferTooSmall)?]);
+    copy(first, &[writer.written()?]);
     copy(rest.get_mut(..payload.len()).ok_or(Error::BufferTooSmall)?, payload);
     use_(parts.get(..=payload.len()).ok_or(Error::BufferTooSmall)?)
 }

@@ -209,8 +209,7 @@ pub fn certify<'o>(
     writer.i64(CODE)?.bytes(&inputs.code)?.i64(CONFIGURATION)?.bytes(&inputs.configuration)?;
     writer.i64(AUTHORITY)?.bytes(&inputs.authority)?.i64(MODE)?.bytes(&[inputs.mode])?;
     writer.i64(SUBJECT)?.bytes(&subject.to_cose())?.i64(USAGE)?.bytes(&[CERT_SIGN])?;
-    let length = writer.length();
-    let claims = claims.get(..length).ok_or(Error::BufferTooSmall)?;
+    let claims = writer.written()?;
     cose::sign_attached(crypto, issuer, Kind::DiceCertificate, claims, out)
 }
 

@@ -94,8 +94,7 @@ impl Endorsement {
         writer.array(5)?.u64(1)?;
         self.identity.write(&mut writer)?;
         writer.u64(self.rot as u64)?.bytes(&self.class.0)?.bytes(&self.claim_code.0)?;
-        let length = writer.length();
-        out.get(..length).ok_or(Error::BufferTooSmall)
+        writer.written()
     }
 
     /// Verifies an endorsement by the manufacturer of a platform section: an owner has a role of

@@ -228,8 +228,7 @@ impl Claims {
         writer.array(2)?.array(chain.len())?;
         chain.iter().try_for_each(|link| writer.bytes(link).map(|_| ()))?;
         writer.bytes(token)?;
-        let length = writer.length();
-        out.get(..length).ok_or(Error::BufferTooSmall)
+        writer.written()
     }
 
     pub(crate) fn encode<'o>(&self, out: &'o mut [u8]) -> Result<&'o [u8]> {
@@ -253,8 +252,7 @@ impl Claims {
         writer.u64(self.epoch)?.u64(self.boot)?.u64(self.check_in)?;
         writer.i64(KEY_MODE)?.u64(self.mode as u64)?.i64(KEY_FLOORS)?;
         self.floors.write(&mut writer)?;
-        let length = writer.length();
-        out.get(..length).ok_or(Error::BufferTooSmall)
+        writer.written()
     }
 
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {

@@ -253,7 +253,6 @@ impl<'b> Failure<'b> {
         for frame in self.frames() {
             writer.array(2)?.bytes(frame.build_id)?.u64(frame.pc)?;
         }
-        let length = writer.length();
-        out.get(..length).ok_or(Error::BufferTooSmall)
+        writer.written()
     }
 }

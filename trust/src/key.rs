@@ -21,8 +21,11 @@ pub const COSE_KEY_SIZE: usize = 77;
 /// Bytes of a key id: a hint that finds the key, never a reason to believe it.
 pub const KEY_ID_SIZE: usize = 8;
 
-/// What stands before x in the one form that we accept, and what between x and y.
-const FORM_TO_X: [u8; 10] = [0xa5, 0x01, 0x02, 0x03, 0x26, 0x20, 0x01, 0x21, 0x58, 0x20];
+/// What stands before the algorithm, and before x, in the one form that we accept, and what between
+/// x and y.
+const FORM_TO_ALGORITHM: [u8; 4] = [0xa5, 0x01, 0x02, 0x03];
+const FORM_ALGORITHM: u8 = 0x26;
+const FORM_TO_X: [u8; 10] = [0xa5, 0x01, 0x02, 0x03, FORM_ALGORITHM, 0x20, 0x01, 0x21, 0x58, 0x20];
 const FORM_TO_Y: [u8; 3] = [0x22, 0x58, 0x20];
 
 /// A P-256 key for ES256: the affine coordinates, x ‖ y.
@@ -55,23 +58,18 @@ impl PublicKey {
     /// # Errors
     /// As [`PublicKey::from_cose`].
     pub fn read(reader: &mut Reader<'_>) -> Result<Self> {
-        // A canonical item has one encoding: its bytes are compared, in the order of what is said.
-        let rest =
-            reader.raw()?.strip_prefix(&[0xa5, 0x01, 0x02, 0x03]).ok_or(Error::KeyInvalid)?;
-        let rest = rest.strip_prefix(&[0x26]).ok_or(Error::AlgorithmMismatch)?;
-        let coordinates = |rest: &[u8]| {
-            let (x, rest) =
-                rest.strip_prefix(&[0x20, 0x01, 0x21, 0x58, 0x20])?.split_first_chunk()?;
-            let y: &[u8; 32] = rest.strip_prefix(&FORM_TO_Y)?.try_into().ok()?;
-            let x: &[u8; 32] = x;
-            let mut both = [0u8; 64];
-            join(&mut both, &[x, y]);
-            Some(Self(both))
-        };
-        coordinates(rest).ok_or(Error::KeyInvalid)
+        let cose = reader.raw()?;
+        let rest = cose.strip_prefix(&FORM_TO_ALGORITHM).ok_or(Error::KeyInvalid)?;
+        if rest.first() != Some(&FORM_ALGORITHM) {
+            return Err(Error::AlgorithmMismatch);
+        }
+        // A canonical item has one encoding: what is not as we would write it is another form.
+        let cose = cose.try_into().map_err(|_| Error::KeyInvalid)?;
+        let key = Self::of_form(cose);
+        if key.to_cose() == *cose { Ok(key) } else { Err(Error::KeyInvalid) }
     }
 
-    /// From bytes that [`PublicKey::read`] has taken before: only the coordinates are read.
+    /// From bytes that [`PublicKey::read`] takes: only the coordinates are read.
     pub(crate) fn of_form(cose: &[u8; COSE_KEY_SIZE]) -> Self {
         let (_, rest) = cose.split_at(FORM_TO_X.len());
         let (x, rest) = rest.split_at(32);

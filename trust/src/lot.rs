@@ -97,8 +97,7 @@ pub fn encode<'o>(crypto: &impl Crypto, rows: &[&[u8]], out: &'o mut [u8]) -> Re
         check_order(crypto, &mut last, row)?;
         writer.bytes(row)?;
     }
-    let length = writer.length();
-    out.get(..length).ok_or(Error::BufferTooSmall)
+    writer.written()
 }
 
 /// The device that a signed endorsement is about, not verified.

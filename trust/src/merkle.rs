@@ -149,8 +149,7 @@ impl Checkpoint {
     pub fn encode<'o>(&self, out: &'o mut [u8]) -> Result<&'o [u8]> {
         let mut writer = Writer::new(out);
         writer.array(4)?.u64(1)?.bytes(&self.catalog.0)?.u64(self.size)?.bytes(&self.root.0)?;
-        let length = writer.length();
-        out.get(..length).ok_or(Error::BufferTooSmall)
+        writer.written()
     }
 
     /// Verifies a checkpoint by the log's key and by the witnesses, if the section has any.

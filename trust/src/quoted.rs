@@ -152,8 +152,7 @@ fn assemble<'o>(
     writer.bytes(&layer.authority)?.u64(layer.mode as u64)?.bytes(claims)?;
     quote.registers.write(&mut writer)?;
     writer.bytes(quote.attest())?.bytes(&quote.signature)?;
-    let length = writer.length();
-    out.get(..length).ok_or(Error::BufferTooSmall)
+    writer.written()
 }
 
 /// What a quote over these claims is qualified by. All but the claims have one length, and they

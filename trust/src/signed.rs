@@ -223,8 +223,7 @@ pub fn seal<'o>(
         let mut room = [0u8; SIGN1_SIZE];
         writer.bytes(cose::sign(crypto, *signer, kind, &[payload], &mut room)?)?;
     }
-    let length = writer.length();
-    out.get(..length).ok_or(Error::BufferTooSmall)
+    writer.written()
 }
 
 /// Adds one signature by ES256 to an object that has some, into `out`; returns the bytes written.
@@ -271,8 +270,7 @@ pub fn countersign_by<'o>(
     }
     let mut room = [0u8; LMS_SIGN1_SIZE];
     writer.bytes(cose::sign_by(crypto, by, kind, &[signed.payload], &mut room)?)?;
-    let length = writer.length();
-    out.get(..length).ok_or(Error::BufferTooSmall)
+    writer.written()
 }
 
 #[cfg(all(test, feature = "soft"))]

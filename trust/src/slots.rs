@@ -294,8 +294,7 @@ impl Slots {
             writer.u64(u64::from(starts))?;
         }
         writer.bytes_or_null(self.failed.as_ref().map(|s| &s.0[..]))?;
-        let length = writer.length();
-        out.get(..length).ok_or(Error::BufferTooSmall)
+        writer.written()
     }
 }
 

@@ -137,8 +137,7 @@ impl SectionBuilder {
             writer.array(2)?.u64(u64::from(threshold))?.array(keys.len() + lms.len())?;
             writer.raw(keys.as_flattened())?.raw(lms.as_flattened())?;
         }
-        let length = writer.length();
-        out.get(..length).ok_or(Error::BufferTooSmall)
+        writer.written()
     }
 }
 

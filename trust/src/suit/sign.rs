@@ -25,8 +25,7 @@ pub fn sign<'o>(
         let mut room = [0u8; SIGN1_SIZE];
         writer.bytes(cose::sign(crypto, *signer, Kind::Image, &[digest], &mut room)?)?;
     }
-    let length = writer.length();
-    let wrapper = wrapper.get(..length).ok_or(Error::BufferTooSmall)?;
+    let wrapper = writer.written()?;
     enveloped(wrapper, manifest, out)
 }
 
@@ -58,14 +57,12 @@ pub fn countersign<'o>(
     writer.array(count + 1)?.raw(old.rest())?;
     let mut room = [0u8; LMS_SIGN1_SIZE];
     writer.bytes(cose::sign_by(crypto, by, Kind::Image, &[digest], &mut room)?)?;
-    let length = writer.length();
-    let wrapper = wrapper.get(..length).ok_or(Error::BufferTooSmall)?;
+    let wrapper = writer.written()?;
     enveloped(wrapper, manifest, out)
 }
 
 fn enveloped<'o>(wrapper: &[u8], manifest: &[u8], out: &'o mut [u8]) -> Result<&'o [u8]> {
     let mut writer = Writer::new(out);
     writer.map(2)?.i64(2)?.bytes(wrapper)?.i64(3)?.bytes(manifest)?;
-    let length = writer.length();
-    out.get(..length).ok_or(Error::BufferTooSmall)
+    writer.written()
 }
