@@ -30,9 +30,16 @@ pub const fn admit(floor: u64, version: u64, ceiling: u64) -> Result<()> {
 }
 
 /// The least security version of each component.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Floors {
     floors: [Option<(ComponentId, u64)>; FLOORS_MAX],
+}
+
+impl Default for Floors {
+    #[inline(never)] // a store for each place
+    fn default() -> Self {
+        Self { floors: [None; FLOORS_MAX] }
+    }
 }
 
 impl Floors {

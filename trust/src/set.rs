@@ -63,6 +63,21 @@ pub struct Member {
 }
 
 impl Member {
+    /// Of which nothing was read.
+    const fn blank() -> Self {
+        Self {
+            component: ComponentId([0; 16]),
+            image: ImageId([0; 32]),
+            class: ClassId([0; 16]),
+            security_version: 0,
+            envelope: Digest([0; 32]),
+            envelope_size: 0,
+            payload: Digest([0; 32]),
+            payload_size: 0,
+            transports: [None; TRANSPORTS_MAX],
+        }
+    }
+
     /// The member that a verified image makes; `envelope` is its digest and size.
     #[must_use]
     pub fn of(id: ImageId, image: &Image<'_>, envelope: Digest, envelope_size: u64) -> Self {
@@ -139,7 +154,9 @@ impl Iterator for Members<'_> {
     fn next(&mut self) -> Option<Member> {
         self.left = self.left.checked_sub(1)?;
         // `ImageSet::parse` has read all of them from these bytes.
-        read_member(&mut self.reader).ok()
+        let mut member = Member::blank();
+        read_member(&mut self.reader, &mut member).ok()?;
+        Some(member)
     }
 }
 
@@ -194,7 +211,9 @@ impl<'b> ImageSet<'b> {
         let members = Members { reader: reader.clone(), left };
         let mut last = None;
         for _ in 0..left {
-            let component = read_member(&mut reader)?.component;
+            let mut member = Member::blank();
+            read_member(&mut reader, &mut member)?;
+            let component = member.component;
             check_order(&mut last, component)?;
         }
         reader.end()?;
@@ -273,8 +292,7 @@ impl<'b> ImageSetBuilder<'b> {
         writer.u64(self.sequence)?.text(self.name)?;
         writer.array(self.members.iter().flatten().count())?;
         self.members.iter().flatten().try_for_each(|member| write_member(member, &mut writer))?;
-        let length = writer.length();
-        out.get(..length).ok_or(Error::BufferTooSmall)
+        writer.written()
     }
 }
 
@@ -289,19 +307,17 @@ impl<'b> TryFrom<&ImageSet<'b>> for ImageSetBuilder<'b> {
     }
 }
 
-fn read_member(reader: &mut Reader<'_>) -> Result<Member> {
+#[inline(never)] // each field comes to its place at once: moving them would be most of the code
+fn read_member(reader: &mut Reader<'_>, member: &mut Member) -> Result<()> {
     reader.array(9)?;
-    let mut member = Member {
-        component: ComponentId(reader.fixed()?),
-        image: ImageId(reader.fixed()?),
-        class: ClassId(reader.fixed()?),
-        security_version: reader.u64()?,
-        envelope: reader.digest()?,
-        envelope_size: reader.u64()?,
-        payload: reader.digest()?,
-        payload_size: reader.u64()?,
-        transports: [None; TRANSPORTS_MAX],
-    };
+    member.component.0 = reader.fixed()?;
+    member.image.0 = reader.fixed()?;
+    member.class.0 = reader.fixed()?;
+    member.security_version = reader.u64()?;
+    member.envelope = reader.digest()?;
+    member.envelope_size = reader.u64()?;
+    member.payload = reader.digest()?;
+    member.payload_size = reader.u64()?;
     for _ in 0..reader.list(TRANSPORTS_MAX)? {
         reader.array(3)?;
         member.push(Transport {
@@ -310,7 +326,7 @@ fn read_member(reader: &mut Reader<'_>) -> Result<Member> {
             base: reader.optional(Reader::digest)?,
         })?;
     }
-    Ok(member)
+    Ok(())
 }
 
 fn write_member(member: &Member, writer: &mut Writer<'_>) -> Result<()> {

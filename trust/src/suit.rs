@@ -87,9 +87,10 @@ impl Abis {
     /// # Errors
     /// `FieldTooLong` for more than [`ABIS_MAX`].
     pub fn new(list: &[Abi]) -> Result<Self> {
-        let mut abis = [Abi { id: 0, version: 0 }; ABIS_MAX];
-        copy(abis.get_mut(..list.len()).ok_or(Error::FieldTooLong)?, list);
-        Ok(Self { abis, count: list.len() })
+        let mut abis = Self::NONE;
+        copy(abis.abis.get_mut(..list.len()).ok_or(Error::FieldTooLong)?, list);
+        abis.count = list.len();
+        Ok(abis)
     }
 
     /// The list.
@@ -98,14 +99,15 @@ impl Abis {
         self.abis.get(..self.count).unwrap_or(&[])
     }
 
-    fn read(reader: &mut Reader<'_>) -> Result<Self> {
-        let mut abis = Self::new(&[])?;
-        abis.count = reader.list(ABIS_MAX)?;
-        for place in abis.abis.iter_mut().take(abis.count) {
+    const NONE: Self = Self { abis: [Abi { id: 0, version: 0 }; ABIS_MAX], count: 0 };
+
+    fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
+        self.count = reader.list(ABIS_MAX)?;
+        for place in self.abis.iter_mut().take(self.count) {
             reader.array(2)?;
             *place = Abi { id: reader.u32()?, version: reader.u32()? };
         }
-        Ok(abis)
+        Ok(())
     }
 
     fn write(&self, writer: &mut Writer<'_>) -> Result<()> {
@@ -161,6 +163,27 @@ pub struct Image<'b> {
 }
 
 impl<'b> Image<'b> {
+    /// Of which nothing was read.
+    const fn blank() -> Self {
+        Self {
+            component: ComponentId([0; 16]),
+            image_type: ImageType::Runtime,
+            vendor: [0; 16],
+            class: ClassId([0; 16]),
+            sequence: 0,
+            security_version: 0,
+            name: "",
+            version: "",
+            payload: Digest([0; 32]),
+            payload_size: 0,
+            verity: None,
+            provides: Abis::NONE,
+            depends: Abis::NONE,
+            sbom: Digest([0; 32]),
+            support_until: 0,
+        }
+    }
+
     /// Reads a manifest, refusing any other command sequence (IMG-1).
     ///
     /// # Errors
@@ -171,7 +194,8 @@ impl<'b> Image<'b> {
             return Err(Error::FieldTooLong);
         }
         canonical(manifest)?;
-        let image = read_manifest(manifest).map_err(|_| Error::ManifestTemplate)?;
+        let mut image = Self::blank();
+        read_manifest(manifest, &mut image).map_err(|_| Error::ManifestTemplate)?;
         let inside = image.verity.is_none_or(|verity| verity.data_size <= image.payload_size);
         if !inside || image.support_until > TIME_MAX {
             return Err(Error::FieldInvalid);
@@ -198,8 +222,7 @@ impl<'b> Image<'b> {
         writer.i64(3)?.bytes(common)?;
         writer.i64(7)?.bytes(VALIDATE)?.i64(9)?.bytes(INVOKE)?;
         writer.i64(FACTS_KEY)?.bytes(facts)?;
-        let length = writer.length();
-        out.get(..length).ok_or(Error::BufferTooSmall)
+        writer.written()
     }
 
     fn encode_common<'o>(&self, out: &'o mut [u8]) -> Result<&'o [u8]> {
@@ -210,13 +233,11 @@ impl<'b> Image<'b> {
         writer.i64(1)?.bytes(&self.vendor)?.i64(2)?.bytes(&self.class.0)?;
         writer.i64(3)?.bytes(digest)?.i64(14)?.u64(self.payload_size)?;
         writer.u64(1)?.u64(REPORT)?.u64(2)?.u64(REPORT)?;
-        let length = writer.length();
-        let shared = shared.get(..length).ok_or(Error::BufferTooSmall)?;
+        let shared = writer.written()?;
         let mut writer = Writer::new(out);
         writer.map(2)?.i64(2)?.array(1)?.array(1)?.bytes(&self.component.0)?;
         writer.i64(4)?.bytes(shared)?;
-        let length = writer.length();
-        out.get(..length).ok_or(Error::BufferTooSmall)
+        writer.written()
     }
 
     fn encode_facts<'o>(&self, out: &'o mut [u8]) -> Result<&'o [u8]> {
@@ -234,8 +255,7 @@ impl<'b> Image<'b> {
         self.provides.write(&mut writer)?;
         self.depends.write(&mut writer)?;
         writer.bytes(&self.sbom.0)?.u64(self.support_until)?;
-        let length = writer.length();
-        out.get(..length).ok_or(Error::BufferTooSmall)
+        writer.written()
     }
 
     /// Refuses a device of another class (IMG-4).
@@ -261,13 +281,14 @@ const VALIDATE: &[u8] = &[0x82, 0x03, 0x0f];
 /// `[directive-invoke, report on failure]`.
 const INVOKE: &[u8] = &[0x82, 0x17, 0x02];
 
-fn read_manifest(manifest: &[u8]) -> Result<Image<'_>> {
+#[inline(never)] // each field comes to its place at once: moving them would be most of the code
+fn read_manifest<'b>(manifest: &'b [u8], image: &mut Image<'b>) -> Result<()> {
     let mut reader = Reader::new(manifest)?;
     reader.map(6)?;
     reader.key(1)?;
     reader.key(1)?;
     reader.key(2)?;
-    let sequence = reader.u64()?;
+    image.sequence = reader.u64()?;
     reader.key(3)?;
     let mut common = Reader::new(reader.bytes(MANIFEST_MAX)?)?;
     reader.key(7)?;
@@ -280,55 +301,46 @@ fn read_manifest(manifest: &[u8]) -> Result<Image<'_>> {
     common.key(2)?;
     common.array(1)?;
     common.array(1)?;
-    let component = ComponentId(common.fixed()?);
+    image.component.0 = common.fixed()?;
     common.key(4)?;
     let mut shared = Reader::new(common.bytes(MANIFEST_MAX)?)?;
     shared.array(6)?;
     shared.key(20)?;
     shared.map(4)?;
     shared.key(1)?;
-    let vendor = shared.fixed()?;
+    image.vendor = shared.fixed()?;
     shared.key(2)?;
-    let class = ClassId(shared.fixed()?);
+    image.class.0 = shared.fixed()?;
     shared.key(3)?;
-    let payload = read_digest(shared.bytes(40)?)?;
+    image.payload = read_digest(shared.bytes(40)?)?;
     shared.key(14)?;
-    let payload_size = shared.u64()?;
+    image.payload_size = shared.u64()?;
     facts.array(9)?;
-    let image_type = match facts.u8()? {
+    image.image_type = match facts.u8()? {
         8 => ImageType::RootOfTrust,
         9 => ImageType::Runtime,
         10 => ImageType::Application,
         11 => ImageType::Recovery,
         _ => return Err(Error::ManifestTemplate),
     };
-    Ok(Image {
-        component,
-        image_type,
-        vendor,
-        class,
-        sequence,
-        payload,
-        payload_size,
-        security_version: facts.u64()?,
-        name: facts.text(TEXT_MAX)?,
-        version: facts.text(TEXT_MAX)?,
-        verity: facts.optional(|r| {
-            r.array(2)?;
-            Ok(Verity { data_size: r.u64()?, root: r.digest()? })
-        })?,
-        provides: Abis::read(&mut facts)?,
-        depends: Abis::read(&mut facts)?,
-        sbom: facts.digest()?,
-        support_until: facts.u64()?,
-    })
+    image.security_version = facts.u64()?;
+    image.name = facts.text(TEXT_MAX)?;
+    image.version = facts.text(TEXT_MAX)?;
+    image.verity = facts.optional(|r| {
+        r.array(2)?;
+        Ok(Verity { data_size: r.u64()?, root: r.digest()? })
+    })?;
+    image.provides.read(&mut facts)?;
+    image.depends.read(&mut facts)?;
+    image.sbom = facts.digest()?;
+    image.support_until = facts.u64()?;
+    Ok(())
 }
 
 fn suit_digest<'o>(digest: &Digest, out: &'o mut [u8]) -> Result<&'o [u8]> {
     let mut writer = Writer::new(out);
     writer.array(2)?.i64(SHA_256)?.bytes(&digest.0)?;
-    let length = writer.length();
-    out.get(..length).ok_or(Error::BufferTooSmall)
+    writer.written()
 }
 
 fn read_digest(bytes: &[u8]) -> Result<Digest> {
@@ -347,8 +359,7 @@ fn wrapped_digest(crypto: &impl Crypto, manifest: &[u8]) -> Result<Digest> {
     let mut head = [0u8; 9];
     let mut writer = Writer::new(&mut head);
     writer.bytes_head(manifest.len())?;
-    let length = writer.length();
-    Ok(crypto.sha256(&[head.get(..length).ok_or(Error::BufferTooSmall)?, manifest]))
+    Ok(crypto.sha256(&[writer.written()?, manifest]))
 }
 
 /// Verifies an envelope by the publisher of a section: the one that images of its type belong to

@@ -172,7 +172,7 @@ impl Device {
             class: CLASS,
             development: true,
             debug: false,
-            floors: status.floors.clone(),
+            floors: status.floors,
         };
         if let Some(confirmed) = slots.confirmed() {
             installed::open(&self.folder, confirmed, &believed).unwrap();

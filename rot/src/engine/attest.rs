@@ -39,7 +39,7 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
             epoch: self.state.epoch,
             boot: self.state.boot,
             check_in: self.state.check_in,
-            floors: self.state.floors.clone(),
+            floors: self.state.floors,
             measured: self.booted()?.measured.clone(),
         };
         let Some(vault) = self.platform.vault() else {

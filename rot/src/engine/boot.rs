@@ -160,7 +160,7 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         owners_ceiling: u64,
         runtime: ComponentId,
     ) -> Result<Floors> {
-        let mut raised = self.state.floors.clone();
+        let mut raised = self.state.floors;
         for member in set.members() {
             let (component, version) = (member.component, member.security_version);
             let ceiling = if component == runtime {
@@ -286,8 +286,7 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
             let started = self.layer.program.map_or(0, |program| program.security_version);
             own.security_version = own.security_version.max(started);
         }
-        let told =
-            |state: &State| (state.floors.clone(), state.confirmed, state.runtime, state.own);
+        let told = |state: &State| (state.floors, state.confirmed, state.runtime, state.own);
         if told(&state) == told(&self.state) {
             return Ok(());
         }

@@ -45,17 +45,13 @@ impl Journal {
         crypto: &impl Crypto,
         body: &mut [u8; BODY_MAX],
     ) -> Result<(Self, usize)> {
-        let copies = [Sector::StateA, Sector::StateB].map(|sector| {
-            let found = read(platform, crypto, sector, body);
-            let copy = |(generation, _)| Self { newest: sector, generation, uncertain: false };
-            found.map(|found| found.map(copy))
-        });
-        let [a, b] = copies;
-        let newest = [a?, b?].into_iter().flatten().max_by_key(|copy| copy.generation);
-        let newest = newest.ok_or(Error::StorageDamaged)?;
-        let (_, length) =
-            read(platform, crypto, newest.newest, body)?.ok_or(Error::StorageDamaged)?;
-        Ok((newest, length))
+        let a = read(platform, crypto, Sector::StateA, body)?;
+        let b = read(platform, crypto, Sector::StateB, body)?;
+        let newer = b.map(|(generation, _)| generation) >= a.map(|(generation, _)| generation);
+        let newest = if newer { Sector::StateB } else { Sector::StateA };
+        let found = read(platform, crypto, newest, body)?;
+        let (generation, length) = found.ok_or(Error::StorageDamaged)?;
+        Ok((Self { newest, generation, uncertain: false }, length))
     }
 
     /// Whether the other copy is whole, too, and at least as new: then a fault chose this one.

@@ -111,42 +111,49 @@ impl Layer0 {
     /// # Errors
     /// `HandoverInvalid`: no stage that this program knows wrote it.
     pub fn take_over(bytes: &[u8]) -> Result<Self> {
-        read(bytes).map_err(|_| Error::HandoverInvalid)
+        let mut layer = Self::blank();
+        layer.fill(bytes).map_err(|_| Error::HandoverInvalid)?;
+        Ok(layer)
     }
-}
 
-fn read(bytes: &[u8]) -> craton_trust::error::Result<Layer0> {
-    let invalid = craton_trust::Error::FieldInvalid;
-    let body = bytes.strip_prefix(MAGIC).ok_or(invalid)?;
-    let (length, body) = body.split_first_chunk().ok_or(invalid)?;
-    let body = body.get(..u32::from_le_bytes(*length) as usize).ok_or(invalid)?;
-    let mut reader = Reader::new(body)?;
-    reader.array(9)?;
-    if reader.u64()? != FORMAT {
-        return Err(craton_trust::Error::VersionUnknown);
+    /// Of which nothing is known yet.
+    const fn blank() -> Self {
+        Self {
+            identity: PublicKey([0; 64]),
+            mode: Mode::Recovery,
+            implementation: Digest([0; 32]),
+            program: None,
+            slot: None,
+            attester: Secret::zero(),
+            sealing: Secret::zero(),
+            certificate: [0; CERTIFICATE_MAX],
+            certificate_length: 0,
+        }
     }
-    let identity = PublicKey(reader.fixed()?);
-    let mode = Mode::from_number(reader.u8()?)?;
-    let implementation = reader.digest()?;
-    let (attester, sealing) = (Secret::new(reader.fixed()?), Secret::new(reader.fixed()?));
-    let found = reader.bytes(CERTIFICATE_MAX)?;
-    let mut certificate = [0u8; CERTIFICATE_MAX];
-    copy(certificate.get_mut(..found.len()).ok_or(invalid)?, found);
-    let certificate_length = found.len();
-    let program = reader.optional(Program::read)?;
-    let slot = reader.optional(|r| Slot::from_number(r.u64()?).ok_or(invalid))?;
-    reader.end()?;
-    Ok(Layer0 {
-        identity,
-        mode,
-        implementation,
-        program,
-        slot,
-        attester,
-        sealing,
-        certificate,
-        certificate_length,
-    })
+
+    #[inline(never)] // each field comes to its place at once: no copy of a secret is left behind
+    fn fill(&mut self, bytes: &[u8]) -> craton_trust::error::Result<()> {
+        let invalid = craton_trust::Error::FieldInvalid;
+        let body = bytes.strip_prefix(MAGIC).ok_or(invalid)?;
+        let (length, body) = body.split_first_chunk().ok_or(invalid)?;
+        let body = body.get(..u32::from_le_bytes(*length) as usize).ok_or(invalid)?;
+        let mut reader = Reader::new(body)?;
+        reader.array(9)?;
+        if reader.u64()? != FORMAT {
+            return Err(craton_trust::Error::VersionUnknown);
+        }
+        self.identity.0 = reader.fixed()?;
+        self.mode = Mode::from_number(reader.u8()?)?;
+        self.implementation = reader.digest()?;
+        self.attester.0 = reader.fixed()?;
+        self.sealing.0 = reader.fixed()?;
+        let certificate = reader.bytes(CERTIFICATE_MAX)?;
+        copy(self.certificate.get_mut(..certificate.len()).ok_or(invalid)?, certificate);
+        self.certificate_length = certificate.len();
+        self.program = reader.optional(Program::read)?;
+        self.slot = reader.optional(|r| Slot::from_number(r.u64()?).ok_or(invalid))?;
+        reader.end()
+    }
 }
 
 fn derive(
@@ -161,16 +168,14 @@ fn derive(
     let first = dice::Layer::of_uds(&uds.0);
     let inputs = inputs(platform, crypto, genesis, &implementation, mode)?;
     let own = first.next(crypto, &inputs);
-    let (attester, subject) = own.private_key(crypto, |secret| {
-        let key = crypto.key(secret)?;
-        Ok((Cdi(*secret), key.public_key()))
-    })?;
+    let (attester, key) = key_pair(crypto, &own)?;
+    let subject = key.public_key();
     let mut certificate = [0u8; CERTIFICATE_MAX];
     let (identity, certificate_length) = match platform.vault() {
         // It vouches for this layer in every quote.
         Some(vault) => (vault.identity(&uds)?, 0),
         None => {
-            let identity = first.private_key(crypto, |secret| crypto.key(secret))?;
+            let (_, identity) = key_pair(crypto, &first)?;
             let made = dice::certify(crypto, &identity, &inputs, &subject, &mut certificate)?;
             (identity.public_key(), made.len())
         }
@@ -186,6 +191,12 @@ fn derive(
         certificate,
         certificate_length,
     })
+}
+
+/// The key of a layer, and the secret that it is of.
+#[inline(never)] // for both layers
+fn key_pair<C: KeyedCrypto>(crypto: &C, layer: &dice::Layer) -> Result<(Cdi, C::Key)> {
+    Ok(layer.private_key(crypto, |secret| Ok((Cdi(*secret), crypto.key(secret)?)))?)
 }
 
 fn inputs(

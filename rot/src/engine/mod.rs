@@ -164,7 +164,7 @@ impl<P: Platform, C: KeyedCrypto> RootOfTrust for Engine<P, C> {
             check_in: state.check_in,
             time_floor: state.time_floor,
             checkpoint_size: state.checkpoint_size,
-            floors: state.floors.clone(),
+            floors: state.floors,
             debug_next: state.debug_next,
         })
     }

@@ -53,13 +53,8 @@ pub(super) fn load_state(
     platform: &impl Platform,
     crypto: &impl Crypto,
 ) -> Result<(Journal, State)> {
-    let mut body = [0u8; BODY_MAX];
-    let loaded = Journal::load(platform, crypto, &mut body);
-    let state = loaded.and_then(|(journal, length)| {
-        Ok((journal, State::parse(body.get(..length).unwrap_or(&[]))?))
-    });
-    body.zeroize();
-    let (journal, state) = state?;
+    let mut state = State::blank();
+    let journal = read_state(platform, crypto, &mut state)?;
     let mut genesis = [0u8; 32];
     platform.fuses(Row::PlatformGenesis, &mut genesis)?;
     if state.platform.genesis.0 == genesis {
@@ -67,6 +62,21 @@ pub(super) fn load_state(
     } else {
         Err(Error::StorageDamaged)
     }
+}
+
+fn read_state(
+    platform: &impl Platform,
+    crypto: &impl Crypto,
+    state: &mut State,
+) -> Result<Journal> {
+    let mut body = [0u8; BODY_MAX];
+    let loaded = Journal::load(platform, crypto, &mut body);
+    let journal = loaded.and_then(|(journal, length)| {
+        state.read(body.get(..length).unwrap_or(&[]))?;
+        Ok(journal)
+    });
+    body.zeroize();
+    journal
 }
 
 impl<P: Platform, C: KeyedCrypto> Engine<P, C> {

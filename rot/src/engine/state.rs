@@ -120,15 +120,24 @@ impl State {
         }
     }
 
-    /// Reads a state.
+    /// Of which nothing was read yet.
+    pub fn blank() -> Self {
+        let digest = Digest([0; 32]);
+        let platform =
+            Installed { second: false, length: 0, digest, section: digest, genesis: digest };
+        Self::first(Secret::zero(), platform)
+    }
+
+    /// Reads a state into this blank one, which is in no use after a refusal.
     ///
     /// # Errors
     /// `StorageDamaged`: its digest was right, so another program wrote it.
-    pub fn parse(bytes: &[u8]) -> Result<Self> {
-        Self::read(bytes).map_err(|_| Error::StorageDamaged)
+    pub fn read(&mut self, bytes: &[u8]) -> Result<()> {
+        self.fill(bytes).map_err(|_| Error::StorageDamaged)
     }
 
-    fn read(bytes: &[u8]) -> craton_trust::error::Result<Self> {
+    #[inline(never)] // each field comes to its place at once: moving them would be most of the code
+    fn fill(&mut self, bytes: &[u8]) -> craton_trust::error::Result<()> {
         let mut reader = Reader::new(bytes)?;
         let fields = reader.list(FIELDS)?;
         let with_own = match (reader.u64()?, fields) {
@@ -136,30 +145,30 @@ impl State {
             (FORMAT_WITHOUT_OWN, n) if n + 1 == FIELDS => false,
             _ => return Err(craton_trust::Error::VersionUnknown),
         };
-        let state = Self {
-            boot: reader.u64()?,
-            check_in: reader.u64()?,
-            epoch: reader.u64()?,
-            epoch_secret: Secret(reader.fixed()?),
-            client_key: reader.u64()?,
-            time_floor: reader.u64()?,
-            checkpoint_size: reader.u64()?,
-            floors: Floors::read(&mut reader)?,
-            confirmed: reader.optional(|r| Ok(SetId(r.fixed()?)))?,
-            runtime: reader.optional(|r| Ok(ComponentId(r.fixed()?)))?,
-            challenge: reader.optional(Reader::digest)?,
-            debug_next: reader.bool()?,
-            erasing: reader.bool()?,
-            platform: read_installed(&mut reader)?,
-            owner: reader.optional(read_installed)?,
-            own: if with_own { reader.optional(Program::read)? } else { None },
-        };
+        self.boot = reader.u64()?;
+        self.check_in = reader.u64()?;
+        self.epoch = reader.u64()?;
+        self.epoch_secret.0 = reader.fixed()?;
+        self.client_key = reader.u64()?;
+        self.time_floor = reader.u64()?;
+        self.checkpoint_size = reader.u64()?;
+        self.floors = Floors::read(&mut reader)?;
+        self.confirmed = reader.optional(|r| Ok(SetId(r.fixed()?)))?;
+        self.runtime = reader.optional(|r| Ok(ComponentId(r.fixed()?)))?;
+        self.challenge = reader.optional(Reader::digest)?;
+        self.debug_next = reader.bool()?;
+        self.erasing = reader.bool()?;
+        self.platform = read_installed(&mut reader)?;
+        self.owner = reader.optional(read_installed)?;
+        if with_own {
+            self.own = reader.optional(Program::read)?;
+        }
         reader.end()?;
         // What was confirmed has a floor, if only 0: a table that lost it admits no older version.
-        if state.runtime.is_some_and(|component| !state.floors.has(component)) {
+        if self.runtime.is_some_and(|component| !self.floors.has(component)) {
             return Err(craton_trust::Error::FieldInvalid);
         }
-        Ok(state)
+        Ok(())
     }
 
     /// Writes the state into `out`; returns the length.
@@ -227,9 +236,11 @@ mod tests {
         let (mut body, runtime) = ([0; BODY_MAX], ComponentId([3; 16]));
         state.runtime = Some(runtime);
         let length = state.encode(&mut body).unwrap();
-        assert_eq!(State::parse(&body[..length]).err(), Some(Error::StorageDamaged));
+        assert_eq!(State::blank().read(&body[..length]), Err(Error::StorageDamaged));
         state.floors.raise(runtime, 0).unwrap();
         let length = state.encode(&mut body).unwrap();
-        assert!(State::parse(&body[..length]).is_ok_and(|state| state.runtime == Some(runtime)));
+        let mut again = State::blank();
+        again.read(&body[..length]).unwrap();
+        assert_eq!(again.runtime, Some(runtime));
     }
 }
