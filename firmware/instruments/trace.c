@@ -4,7 +4,9 @@
    An instruction in the memory of programs ends the emulator (status 42), and one in neither this
    memory nor the ROM ends it, too (status 44). `code` and `size` say in hexadecimal where that
    memory is. If there is `to`, that file gets the address of each instruction executed, 4 bytes
-   each, and `wfi`, by which the ROM halts, ends the emulator as well (status 0).
+   each, and `wfi`, by which the ROM halts, ends the emulator as well (status 0). Then `touched` gets
+   12 bytes for each store outside RAM, and for the first load of each word of the ROM: the place of
+   its instruction in the other file, its address, and whether it is a store.
 
    The declarations are those of QEMU's plugin interface, version 1. */
 #include <stddef.h>
@@ -18,11 +20,14 @@ enum { PROGRAM = 42, ELSEWHERE = 44 };
 
 #define ROM 0x10000000u
 #define ROM_SIZE 0xc000u
+#define RAM 0x30000000u
+#define RAM_SIZE 0x8000u
 
 struct block;
 struct instruction;
 typedef void on_block(uint64_t plugin, struct block *block);
 typedef void on_execution(unsigned cpu, void *address);
+typedef void on_access(unsigned cpu, uint32_t how, uint64_t at, void *nothing);
 
 void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t plugin, on_block *call);
 size_t qemu_plugin_tb_n_insns(const struct block *block);
@@ -32,12 +37,19 @@ const void *qemu_plugin_insn_data(const struct instruction *instruction);
 void qemu_plugin_register_vcpu_insn_exec_cb(struct instruction *instruction, on_execution *call,
                                             int registers, void *address);
 
+void qemu_plugin_register_vcpu_mem_cb(struct instruction *instruction, on_access *call,
+                                      int registers, int which, void *nothing);
+int qemu_plugin_mem_is_store(uint32_t how);
+
 int qemu_plugin_version = 1;
 
 static const unsigned char wfi[2] = {0x30, 0xbf};
 static uint64_t code;
 static uint64_t size;
 static FILE *to;
+static FILE *touched;
+static uint32_t executed;
+static unsigned char loaded[ROM_SIZE / 4];
 
 static void left(unsigned cpu, void *address)
 {
@@ -45,6 +57,7 @@ static void left(unsigned cpu, void *address)
     (void)cpu;
     if (to != NULL) {
         fclose(to);
+        fclose(touched);
     }
     _exit(at >= code && at - code < size ? PROGRAM : ELSEWHERE);
 }
@@ -54,6 +67,23 @@ static void came(unsigned cpu, void *address)
     uint32_t at = (uint32_t)(uintptr_t)address;
     (void)cpu;
     fwrite(&at, sizeof at, 1, to);
+    executed++;
+}
+
+static void accessed(unsigned cpu, uint32_t how, uint64_t at, void *nothing)
+{
+    int store = qemu_plugin_mem_is_store(how);
+    (void)cpu;
+    (void)nothing;
+    if (store ? at - RAM < RAM_SIZE || at - code < size
+              : at - ROM >= ROM_SIZE || loaded[(at - ROM) / 4] != 0) {
+        return;
+    }
+    if (!store) {
+        loaded[(at - ROM) / 4] = 1;
+    }
+    uint32_t entry[3] = {executed - 1, (uint32_t)at, (uint32_t)store};
+    fwrite(entry, sizeof entry, 1, touched);
 }
 
 static void halted(unsigned cpu, void *address)
@@ -61,6 +91,7 @@ static void halted(unsigned cpu, void *address)
     (void)cpu;
     (void)address;
     fclose(to);
+    fclose(touched);
     _exit(0);
 }
 
@@ -79,6 +110,9 @@ static void translated(uint64_t plugin, struct block *block)
             call = halted;
         }
         qemu_plugin_register_vcpu_insn_exec_cb(instruction, call, 0, (void *)(uintptr_t)at);
+        if (call == came) {
+            qemu_plugin_register_vcpu_mem_cb(instruction, accessed, 0, 3, NULL);
+        }
     }
 }
 
@@ -91,6 +125,11 @@ int qemu_plugin_install(uint64_t plugin, const void *about, int count, char **ar
             if (to == NULL) {
                 return 1;
             }
+        } else if (strncmp(arguments[i], "touched=", 8) == 0) {
+            touched = fopen(arguments[i] + 8, "w");
+            if (touched == NULL) {
+                return 1;
+            }
         } else if (strncmp(arguments[i], "code=", 5) == 0) {
             code = strtoull(arguments[i] + 5, NULL, 16);
         } else if (strncmp(arguments[i], "size=", 5) == 0) {
@@ -98,6 +137,9 @@ int qemu_plugin_install(uint64_t plugin, const void *about, int count, char **ar
         } else {
             return 1;
         }
+    }
+    if ((to == NULL) != (touched == NULL)) {
+        return 1;
     }
     qemu_plugin_register_vcpu_tb_trans_cb(plugin, translated);
     return 0;

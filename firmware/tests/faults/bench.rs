@@ -3,13 +3,19 @@
 use super::gdb::Debugger;
 use super::lab::{Fault, RAM, RAM_SIZE};
 use super::pulse::{Lost, Pulse};
-use super::rom::Rom;
+use super::rom::{ROM, Rom};
 use super::trace::Way;
+use super::walk::State;
+use craton_firmware::map;
+use std::fs::File;
 use std::io::{Error, ErrorKind, Read as _, Result};
-use std::process::{Child, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use tempfile::TempDir;
 
 /// How often a chip may come to one instruction before it must have been in the same state twice.
 const ROUNDS: usize = 16;
+/// What is written is written in blocks of so many bytes.
+const BLOCK: usize = 64;
 /// What a debugger's line says of an emulator that ended.
 const CLOSED: [ErrorKind; 3] =
     [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
@@ -21,43 +27,173 @@ const NOP_WIDE: [u8; 4] = [0xaf, 0xf3, 0x00, 0x80];
 pub enum Stop {
     /// It came to a watched address.
     At(u32),
+    /// It came to a watched access.
+    Access(u32),
     /// It comes to none; it runs on.
     Lost(Lost),
     /// Its emulator ended.
     Ended(ExitStatus),
 }
 
-pub struct Bench {
-    pub qemu: Child,
-    pub said: std::fs::File,
+/// An emulator, its debugger and its line.
+pub struct Bench<'a> {
+    qemu: Child,
+    pub rom: &'a Rom,
+    said: File,
     pub debugger: Debugger,
-    pub _folder: tempfile::TempDir,
+    /// The first instruction of a boot is watched.
+    watched: bool,
+    /// It stands at a watched address, which it must step over to go on.
+    pub stands: bool,
+    /// The instruction that is not in the ROM, until the next reset.
+    gone: Option<u32>,
+    _folder: TempDir,
 }
 
-impl Drop for Bench {
+impl Drop for Bench<'_> {
     fn drop(&mut self) {
         let _ = self.qemu.kill();
         let _ = self.qemu.wait();
     }
 }
 
-impl Bench {
-    /// Lines that the chip said since the last time.
+impl<'a> Bench<'a> {
+    /// Starts this emulator, of a chip whose ROM's memory is empty. It stops at these addresses.
+    pub fn start(mut qemu: Command, rom: &'a Rom, ends: &[u32]) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let (socket, line) = (folder.path().join("gdb"), folder.path().join("uart"));
+        let chardev = format!("socket,path={},server=on,wait=off,id=gdb", socket.display());
+        qemu.args(["-S", "-chardev", &chardev, "-gdb", "chardev:gdb"]);
+        qemu.args(["-serial", &format!("file:{}", line.display())]);
+        let qemu = qemu.stderr(Stdio::null()).stdout(Stdio::null()).spawn()?;
+        let mut debugger = Debugger::attach(&socket)?;
+        debugger.write(ROM, rom.bytes())?;
+        for end in ends {
+            debugger.watch(*end)?;
+        }
+        let watched = ends.contains(&rom.first);
+        let said = File::open(line)?;
+        Ok(Self { qemu, rom, said, debugger, watched, stands: false, gone: None, _folder: folder })
+    }
+
+    /// The reset line, after which the ROM is whole.
+    pub fn reset(&mut self) -> Result<()> {
+        self.debugger.reset(self.rom.first)?;
+        self.stands = self.watched;
+        self.mend()
+    }
+
+    fn mend(&mut self) -> Result<()> {
+        let Some(at) = self.gone.take() else { return Ok(()) };
+        self.debugger.write(at, self.rom.instruction(at))
+    }
+
+    /// What the chip said since the last time.
     pub fn heard(&mut self) -> String {
         let mut room = [0; 4096];
         let length = self.said.read(&mut room).unwrap_or(0);
-        String::from_utf8_lossy(&room[..length]).trim().replace("\r\n", "; ")
+        String::from_utf8_lossy(&room[..length]).into_owned()
     }
 
-    /// Lets the chip run.
-    pub fn go(&mut self) -> Result<Stop> {
-        let mut pulse = Pulse::of(self.qemu.id());
-        match self.debugger.go(|| pulse.lost()) {
-            Ok(None) => Ok(Stop::At(self.debugger.pc()?)),
-            Ok(Some(lost)) => Ok(Stop::Lost(lost)),
-            Err(why) if CLOSED.contains(&why.kind()) => Ok(Stop::Ended(self.qemu.wait()?)),
-            Err(why) => Err(why),
+    /// Whether nothing follows: an access that was watched may be made from elsewhere, too.
+    pub fn is_at_end(&self, stop: Stop) -> bool {
+        match stop {
+            Stop::Access(at) => self.rom.listens(at),
+            _ => true,
         }
+    }
+
+    fn come(&mut self, address: u32) -> Result<()> {
+        match self.go()? {
+            Stop::At(at) if at == address => Ok(()),
+            // No fault happened: whatever comes of this boot says nothing of it.
+            stop => Err(Error::other(format!("instead of {address:x} it came to {stop:x?}"))),
+        }
+    }
+
+    /// Lets the chip come to the next watched access.
+    pub fn pause(&mut self) -> Result<()> {
+        match self.go()? {
+            Stop::Access(_) => Ok(()),
+            stop => Err(Error::other(format!("instead of an access it came to {stop:x?}"))),
+        }
+    }
+
+    /// Puts the difference there between what the chip has and what it is to have; of the package
+    /// all: no boot begins with what the last one had.
+    pub fn turn(&mut self, has: &State, into: &State) -> Result<()> {
+        let mut runs: Vec<(u32, Vec<u8>)> = Vec::from([(map::CODE as u32, into.package.clone())]);
+        let blocks = into.ram.chunks(BLOCK).zip(has.ram.chunks(BLOCK));
+        for (at, (block, had)) in (RAM..).step_by(BLOCK).zip(blocks) {
+            match runs.last_mut() {
+                _ if block == had => {}
+                Some((from, run)) if *from as usize + run.len() == at as usize => run.extend(block),
+                _ => runs.push((at, block.to_vec())),
+            }
+        }
+        self.debugger.write_all(&runs)?;
+        self.jump(&into.registers)
+    }
+
+    /// The instruction is not there any more, until the chip is reset.
+    pub fn lose(&mut self, at: u32) -> Result<()> {
+        self.gone = Some(at);
+        self.debugger.write(at, nops(self.rom.length(at)))
+    }
+
+    /// Whether the chip's own reset is seen: each chip that is broken needs it.
+    pub fn see_resets(&mut self, seen: bool) -> Result<()> {
+        if self.watched == seen {
+            return Ok(());
+        }
+        self.watched = seen;
+        let first = self.rom.first;
+        if seen { self.debugger.watch(first) } else { self.debugger.forget(first) }
+    }
+
+    /// All of the RAM.
+    pub fn ram(&mut self) -> Result<Vec<u8>> {
+        self.debugger.read(RAM, RAM_SIZE)
+    }
+
+    /// Goes on with these registers.
+    pub fn jump(&mut self, registers: &str) -> Result<()> {
+        self.stands = false;
+        self.debugger.set_registers(registers)
+    }
+
+    /// Lets the chip run. If it resets itself it goes on with the whole ROM: what had changed an
+    /// instruction is over.
+    pub fn go(&mut self) -> Result<Stop> {
+        let mut pulse = None;
+        loop {
+            if self.stands {
+                self.step()?;
+            }
+            let process = self.qemu.id();
+            let lost = || pulse.get_or_insert_with(|| Pulse::of(process)).lost();
+            match self.debugger.go(lost) {
+                Ok(Ok(at_access)) => self.stands = !at_access,
+                Ok(Err(lost)) => return Ok(Stop::Lost(lost)),
+                Err(why) if CLOSED.contains(&why.kind()) => {
+                    return Ok(Stop::Ended(self.qemu.wait()?));
+                }
+                Err(why) => return Err(why),
+            }
+            let at = self.debugger.pc()?;
+            if !self.stands {
+                return Ok(Stop::Access(at));
+            }
+            if at != self.rom.first {
+                return Ok(Stop::At(at));
+            }
+            self.mend()?;
+        }
+    }
+
+    fn step(&mut self) -> Result<()> {
+        self.stands = false;
+        self.debugger.step()
     }
 
     /// Whether the chip, which runs, comes to a state again in which it was: then it goes round in
@@ -66,8 +202,8 @@ impl Bench {
         self.debugger.stop()?;
         let (at, was) = (self.debugger.pc()?, self.state()?);
         self.debugger.watch(at)?;
+        self.stands = true;
         for _ in 0..ROUNDS {
-            self.debugger.step()?;
             if !matches!(self.go()?, Stop::At(_)) {
                 return Ok(false);
             }
@@ -80,47 +216,39 @@ impl Bench {
 
     /// All that a program computes with, but for devices.
     fn state(&mut self) -> Result<(String, Vec<u8>)> {
-        Ok((self.debugger.registers()?, self.debugger.read(RAM, RAM_SIZE)?))
+        Ok((self.debugger.registers()?, self.ram()?))
     }
 
-    pub fn put(&mut self, fault: Option<Fault>, rom: &Rom) -> Result<()> {
+    /// Makes a fault happen that is the next thing to happen, on this way.
+    pub fn put(&mut self, fault: Fault, way: Way) -> Result<()> {
+        let at = fault.at();
+        if !matches!(fault, Fault::Gone(_)) {
+            self.follow(at, way)?;
+        }
         match fault {
-            None => Ok(()),
-            Some(Fault::Gone(at)) => self.debugger.write(at, nops(rom.length(at))),
-            Some(Fault::Skipped(at, way)) => {
-                self.come(at, way)?;
-                let debugger = &mut self.debugger;
-                debugger.write(at, nops(rom.length(at)))?;
-                debugger.step()?;
-                debugger.write(at, rom.instruction(at))
+            Fault::Gone(_) => self.lose(at),
+            Fault::Skipped(..) => {
+                self.debugger.write(at, nops(self.rom.length(at)))?;
+                self.step()?;
+                self.debugger.write(at, self.rom.instruction(at))
             }
-            Some(Fault::Flipped { at, way, register, bit }) => {
-                self.come(at, way)?;
-                let debugger = &mut self.debugger;
-                debugger.step()?;
-                let value = debugger.register(register)?;
-                debugger.set_register(register, value ^ 1 << bit)
+            Fault::Flipped { register, bit, .. } => {
+                self.step()?;
+                let value = self.debugger.register(register)?;
+                self.debugger.set_register(register, value ^ 1 << bit)
             }
         }
     }
 
     /// Lets the chip come to one execution of an instruction.
-    fn come(&mut self, at: u32, way: Way) -> Result<()> {
+    pub fn follow(&mut self, at: u32, way: Way) -> Result<()> {
         for (address, times) in [(way.anchor, way.before), (at, way.then)] {
-            if times == 0 {
-                continue;
+            if times == 0 || self.stands && address == self.rom.first {
+                continue; // it is there
             }
             self.debugger.watch(address)?;
-            let mut stop = Stop::At(0);
-            for time in 0..times {
-                if time > 0 {
-                    self.debugger.step()?; // it stands where it must go on from
-                }
-                stop = self.go()?;
-            }
-            if !matches!(stop, Stop::At(at) if at == address) {
-                // No fault happened: whatever comes of this boot says nothing of it.
-                return Err(Error::other(format!("instead of {address:x} it came to {stop:x?}")));
+            for _ in 0..times {
+                self.come(address)?;
             }
             self.debugger.forget(address)?;
         }

@@ -2,9 +2,10 @@
 //! them.
 
 use super::dice::Dice;
+use super::journal::{Journal, Verdict};
 use super::lab::{Fault, Lab, Outcome};
 use super::rom::Rom;
-use super::trace::{Trace, Way};
+use super::trace::Trace;
 use std::collections::BTreeMap;
 use std::sync::Once;
 
@@ -16,8 +17,8 @@ const SOAK: &str = "CRATON_SOAK";
 const SAMPLE: [usize; 2] = [24, 8];
 /// How many bits are flipped: in a soak, and in a sample.
 const FLIPS: [usize; 2] = [2000, 12];
-/// More stops of the debugger than this on the way to an execution are too many: it is left out.
-const STOPS_MAX: usize = 20_000;
+/// After so many boots it is looked whether they changed what they cannot.
+const TOGETHER: usize = 32;
 /// Parts of the names of functions that do not decide: algorithms and copies.
 const SERVANTS: [&str; 6] = ["compact", "sha2", "digest", "compiler_builtins", "__aeabi", "memc"];
 
@@ -30,7 +31,6 @@ pub struct Line {
     skipped: usize,
     skips: usize,
     flips: usize,
-    left_out: usize,
     outcomes: BTreeMap<String, usize>,
     /// Boots that must not be, each with its fault.
     pub bad: Vec<String>,
@@ -38,7 +38,7 @@ pub struct Line {
 
 impl Line {
     const HEAD: &'static str = "| boot | executed | instructions | of them skipped | skips \
-        | flipped bits | left out | bad | what became of the others |\n\
+        | flipped bits | bad | what became of the others |\n\
         |---|---|---|---|---|---|---|---|---|";
 
     /// Says the table's line, and before the first one its head, and what must not be.
@@ -49,13 +49,23 @@ impl Line {
         self.bad.iter().for_each(|fault| println!("{fault}"));
     }
 
+    fn count(&mut self, rom: &Rom, fault: Fault, verdict: &Verdict) {
+        match verdict {
+            Ok(what) => *self.outcomes.entry(what.clone()).or_default() += 1,
+            Err(what) => {
+                let (name, function) = (self.name, rom.function(fault.at()));
+                self.bad.push(format!("{name}: {what}: {fault:x?} in {function}"));
+            }
+        }
+    }
+
     fn told(&self) -> String {
         let others = self.outcomes.iter().map(|(what, count)| format!("{count} {what}"));
         let others = others.collect::<Vec<_>>().join(", ");
-        let Self { name, executed, instructions, skipped, skips, flips, left_out, .. } = self;
+        let Self { name, executed, instructions, skipped, skips, flips, .. } = self;
         let bad = self.bad.len();
         format!(
-            "| {name} | {executed} | {instructions} | {skipped} | {skips} | {flips} | {left_out} \
+            "| {name} | {executed} | {instructions} | {skipped} | {skips} | {flips} \
             | {bad} | {others} |"
         )
     }
@@ -64,49 +74,79 @@ impl Line {
 /// Boots once for each fault. `judge` says what became of it, and `Err` if that must not be.
 pub fn run(
     name: &'static str,
-    trace: &Trace,
     lab: &mut Lab<'_>,
-    rom: &Rom,
-    mut judge: impl FnMut(&mut Lab<'_>, &Outcome) -> Result<String, String>,
+    mut judge: impl FnMut(&mut Lab<'_>, &Outcome) -> Verdict,
 ) -> Line {
-    let (executed, instructions) = (trace.len(), trace.instructions().len());
-    let mut line = Line { name, executed, instructions, ..Line::default() };
-    let mut dice = Dice(0x5eed_0001);
-    let mut boot = |line: &mut Line, fault| {
-        let mut outcome = lab.boot(Some(fault)).unwrap();
-        if matches!(outcome, Outcome::Started | Outcome::Strayed) {
-            // Once more on a fresh chip: what an earlier fault changed is not this one's doing.
+    let mut line = Line { name, ..Line::default() };
+    let mut faults = faults(lab, &mut line);
+    faults.sort_by_key(|fault| fault.place(&lab.trace)); // the way from one to the next is short
+    let mut journal = Journal::of(&lab.digest(name)).unwrap();
+    let (known, mut rest): (Vec<_>, Vec<_>) =
+        faults.into_iter().partition(|fault| journal.known(*fault).is_some());
+    for fault in known {
+        line.count(lab.rom, fault, journal.known(fault).unwrap());
+    }
+    while !rest.is_empty() {
+        let some: Vec<Fault> = rest.drain(..rest.len().min(TOGETHER)).collect();
+        let each = |fault: &Fault| (*fault, boot(lab, *fault, &mut judge));
+        let mut verdicts: Vec<_> = some.iter().map(each).collect();
+        if !lab.is_unchanged().unwrap() {
+            // Of one of them; what was changed is not the doing of those after it.
+            println!("{name}: once more, each on a fresh chip: {some:x?}");
+            let each = |fault: &Fault| {
+                lab.renew();
+                (*fault, boot(lab, *fault, &mut judge))
+            };
+            verdicts = some.iter().map(each).collect();
             lab.renew();
-            let again = lab.boot(Some(fault)).unwrap();
-            if again != outcome {
-                println!("{name}: {outcome:?}, and on a fresh chip {again:?}: {fault:x?}");
-            }
-            outcome = again;
         }
-        match judge(lab, &outcome) {
-            Ok(what) => *line.outcomes.entry(what).or_default() += 1,
-            Err(what) => {
-                line.bad
-                    .push(format!("{name}: {what}: {fault:x?} in {}", rom.function(fault.at())));
-            }
-        }
-    };
+        verdicts.iter().for_each(|(fault, verdict)| line.count(lab.rom, *fault, verdict));
+        journal.keep(&verdicts).unwrap();
+    }
+    line
+}
+
+fn boot(
+    lab: &mut Lab<'_>,
+    fault: Fault,
+    judge: &mut impl FnMut(&mut Lab<'_>, &Outcome) -> Verdict,
+) -> Verdict {
+    let outcome = lab.boot(Some(fault)).unwrap();
+    let verdict = judge(lab, &outcome);
+    if verdict.is_ok() && !matches!(outcome, Outcome::Strayed) {
+        return verdict;
+    }
+    // Once more on a fresh chip, from its reset: what an earlier fault changed is not this one's
+    // doing.
+    lab.renew();
+    let again = lab.boot_whole(Some(fault)).unwrap();
+    if again != outcome {
+        println!("{outcome:?}, and on a fresh chip {again:?}: {fault:x?}");
+    }
+    judge(lab, &again)
+}
+
+/// All of them, and how many of what.
+fn faults(lab: &Lab<'_>, line: &mut Line) -> Vec<Fault> {
+    let (trace, rom) = (&lab.trace, lab.rom);
+    (line.executed, line.instructions) = (trace.len(), trace.instructions().len());
+    let mut dice = Dice(0x5eed_0001);
+    let mut faults = Vec::new();
     for at in chosen(trace, rom, &mut dice) {
         line.skipped += 1;
-        for fault in skips(trace, at, &mut line.left_out) {
-            line.skips += 1;
-            boot(&mut line, fault);
-        }
+        let skips = skips(trace, at);
+        line.skips += skips.len();
+        faults.extend(skips);
     }
     let loads = trace.places(|at| rom.loaded(at).is_some() && decides(rom, at));
     for _ in 0..soak().map_or(FLIPS[1], |one_in| FLIPS[0] / one_in) {
         let place = loads[dice.below(loads.len())];
-        let (at, way) = (trace.at(place), trace.way(place));
+        let at = trace.at(place);
         let Some(register) = rom.loaded(at) else { continue };
         line.flips += 1;
-        boot(&mut line, Fault::Flipped { at, way, register, bit: dice.below(32) as u32 });
+        faults.push(Fault::Flipped { at, place, register, bit: dice.below(32) as u32 });
     }
-    line
+    faults
 }
 
 fn soak() -> Option<usize> {
@@ -134,16 +174,11 @@ fn decides(rom: &Rom, at: u32) -> bool {
 
 /// The ways to skip an instruction: always, and if it is executed more than once its first and its
 /// last execution alone.
-fn skips(trace: &Trace, at: u32, left_out: &mut usize) -> Vec<Fault> {
+fn skips(trace: &Trace, at: u32) -> Vec<Fault> {
     let mut faults = Vec::from([Fault::Gone(at)]);
     if trace.executions(at) > 1 {
-        for way in [Way { anchor: at, before: 1, then: 0 }, trace.last(at)] {
-            if way.before + way.then <= STOPS_MAX {
-                faults.push(Fault::Skipped(at, way));
-            } else {
-                *left_out += 1;
-            }
-        }
+        let ends = trace.ends(at).map(|(first, last)| [first, last]);
+        faults.extend(ends.into_iter().flatten().map(|place| Fault::Skipped(at, place)));
     }
     faults
 }

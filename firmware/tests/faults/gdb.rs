@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 const CHUNK: usize = 1536;
 /// How long QEMU may take for what needs no execution. A machine under load is slow.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long one look for an answer takes.
+const LOOK: Duration = Duration::from_millis(100);
 const PC: usize = 15;
 
 /// A chip that is stopped but for [`Debugger::go`] and [`Debugger::step`].
@@ -28,6 +30,7 @@ impl Debugger {
                 Err(_) => std::thread::sleep(Duration::from_millis(5)),
             }
         };
+        stream.set_read_timeout(Some(LOOK))?;
         let mut debugger = Self { stream, unread: Vec::new() };
         // QEMU gives single registers only to who has asked for their description.
         debugger.ask("qXfer:features:read:target.xml:0,ffb")?;
@@ -35,23 +38,33 @@ impl Debugger {
     }
 
     pub fn read(&mut self, address: u32, length: usize) -> Result<Vec<u8>> {
+        let places = (0..length).step_by(CHUNK).map(|from| (from, CHUNK.min(length - from)));
+        for (from, chunk) in places.clone() {
+            self.send(&format!("m{:x},{chunk:x}", address + from as u32))?;
+        }
         let mut bytes = Vec::new();
-        while bytes.len() < length {
-            let chunk = (length - bytes.len()).min(CHUNK);
-            let from = address + bytes.len() as u32;
-            bytes.extend(from_hex(&self.ask(&format!("m{from:x},{chunk:x}"))?)?);
+        for _ in places {
+            bytes.extend(from_hex(&self.answer()?)?);
         }
         Ok(bytes)
     }
 
     /// Writes memory; code, too.
     pub fn write(&mut self, address: u32, bytes: &[u8]) -> Result<()> {
-        for (i, chunk) in bytes.chunks(CHUNK).enumerate() {
-            let to = address as usize + i * CHUNK;
-            let digits: String = chunk.iter().map(|byte| format!("{byte:02x}")).collect();
-            self.done(&format!("M{to:x},{:x}:{digits}", chunk.len()))?;
+        self.write_all(&[(address, bytes)])
+    }
+
+    /// Writes all of these.
+    pub fn write_all<B: AsRef<[u8]>>(&mut self, all: &[(u32, B)]) -> Result<()> {
+        let mut packets = 0;
+        for (address, bytes) in all {
+            for (to, chunk) in (*address..).step_by(CHUNK).zip(bytes.as_ref().chunks(CHUNK)) {
+                self.send(&format!("M{to:x},{:x}:{}", chunk.len(), hex(chunk)))?;
+                packets += 1;
+            }
         }
-        Ok(())
+        // At the end: each answer that is waited for is a change of processes.
+        (0..packets).try_for_each(|_| self.is_done())
     }
 
     pub fn register(&mut self, number: usize) -> Result<u32> {
@@ -75,7 +88,7 @@ impl Debugger {
         self.done(&format!("z0,{address:x},2"))
     }
 
-    /// The chip's reset line. What RAM holds stays; the ROM's bytes are those of its file again.
+    /// The chip's reset line. What RAM holds stays.
     pub fn reset(&mut self, first: u32) -> Result<()> {
         let line: String = b"system_reset".iter().map(|byte| format!("{byte:02x}")).collect();
         self.send(&format!("qRcmd,{line}"))?;
@@ -95,11 +108,28 @@ impl Debugger {
         self.ask("s").map(drop)
     }
 
+    /// Stops the chip before stores to this word.
+    pub fn watch_stores(&mut self, address: u32) -> Result<()> {
+        self.done(&format!("Z2,{address:x},4"))
+    }
+
+    /// Stops the chip before loads of this word.
+    pub fn watch_loads(&mut self, address: u32) -> Result<()> {
+        self.done(&format!("Z3,{address:x},4"))
+    }
+
+    pub fn forget_loads(&mut self, address: u32) -> Result<()> {
+        self.done(&format!("z3,{address:x},4"))
+    }
+
     /// Lets the chip run until it comes to a watched address, or is lost as `lost` says; then it
-    /// runs on.
-    pub fn go<T>(&mut self, lost: impl FnMut() -> Option<T>) -> Result<Option<T>> {
+    /// runs on. Gives whether it stopped for an access.
+    pub fn go<T>(
+        &mut self,
+        lost: impl FnMut() -> Option<T>,
+    ) -> Result<std::result::Result<bool, T>> {
         self.send("c")?;
-        Ok(self.receive(lost)?.err())
+        Ok(self.receive(lost)?.map(|why| why.contains("watch:")))
     }
 
     /// Stops a chip that runs, wherever it is.
@@ -113,8 +143,17 @@ impl Debugger {
         self.ask("g")
     }
 
+    pub fn set_registers(&mut self, all: &str) -> Result<()> {
+        self.done(&format!("G{all}"))
+    }
+
     fn done(&mut self, packet: &str) -> Result<()> {
-        if self.ask(packet)? == "OK" { Ok(()) } else { Err(garbled()) }
+        self.send(packet)?;
+        self.is_done()
+    }
+
+    fn is_done(&mut self) -> Result<()> {
+        if self.answer()? == "OK" { Ok(()) } else { Err(garbled()) }
     }
 
     fn ask(&mut self, packet: &str) -> Result<String> {
@@ -139,7 +178,6 @@ impl Debugger {
         &mut self,
         mut lost: impl FnMut() -> Option<T>,
     ) -> Result<std::result::Result<String, T>> {
-        self.stream.set_read_timeout(Some(Duration::from_millis(100)))?;
         loop {
             let mark = |byte| self.unread.iter().position(|other| *other == byte);
             if let (Some(start), Some(end)) = (mark(b'$'), mark(b'#'))
@@ -167,6 +205,12 @@ impl Debugger {
 
 fn garbled() -> Error {
     Error::from(ErrorKind::InvalidData)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |byte: u8| char::from(DIGITS[usize::from(byte)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 fn from_hex(digits: &str) -> Result<Vec<u8>> {

@@ -2,19 +2,32 @@
 
 use super::bench::{Bench, Stop};
 use super::board::{Psram, programs};
-use super::gdb::Debugger;
 use super::pulse::Lost;
-use super::rom::Rom;
-use super::trace::{Trace, Way};
+use super::rom::{ROM, Rom};
+use super::shortcut::Shortcut;
+use super::trace::Trace;
+use super::walk::{Gates, Walker};
 use craton_firmware::map;
-use std::io::{Error, Result};
+use craton_rot::slots::{MARKS_SIZE, Slot};
+use craton_trust::Digest;
+use craton_trust::crypto::Crypto as _;
+use craton_trust::soft::Soft;
+use std::io::{Error, Result, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use tempfile::NamedTempFile;
 
 pub const RAM: u32 = 0x3000_0000;
 pub const RAM_SIZE: usize = 32 * 1024;
+/// If this is set every boot runs from its beginning to its end, which takes much longer.
+const WHOLE: &str = "CRATON_WHOLE";
+/// Which bench: one that runs from the beginning, or one that is brought to a place.
+const WHOLLY: usize = 0;
+const BROUGHT: usize = 1;
+/// A ROM that waits for recovery stores here before it sleeps.
+const LISTENS: u32 = 0xe000_e284;
 /// How often a boot is tried whose debugger fails.
 const TRIES: usize = 3;
 /// The signal by which QEMU ends when a chip locks up.
@@ -25,10 +38,10 @@ const ABORTED: i32 = 6;
 pub enum Fault {
     /// It is never executed.
     Gone(u32),
-    /// One execution of it is left out.
-    Skipped(u32, Way),
-    /// One bit of what one execution of it loads is another.
-    Flipped { at: u32, way: Way, register: usize, bit: u32 },
+    /// Its execution at this place of the trace is left out.
+    Skipped(u32, usize),
+    /// One bit of what its execution at this place loads is another.
+    Flipped { at: u32, place: usize, register: usize, bit: u32 },
 }
 
 impl Fault {
@@ -36,6 +49,25 @@ impl Fault {
     pub fn at(&self) -> u32 {
         let (Self::Gone(at) | Self::Skipped(at, _) | Self::Flipped { at, .. }) = self;
         *at
+    }
+
+    /// Where in the trace it makes the first difference; of a trace that has it.
+    pub fn place(&self, trace: &Trace) -> Option<usize> {
+        match self {
+            Self::Gone(at) => trace.ends(*at).map(|(first, _)| first),
+            Self::Skipped(_, place) | Self::Flipped { place, .. } => Some(*place),
+        }
+    }
+
+    fn gone(&self) -> Option<u32> {
+        matches!(self, Self::Gone(_)).then(|| self.at())
+    }
+
+    /// The place whose state makes a boot with it: before the instruction, or behind the load that
+    /// it changes.
+    fn start(&self, trace: &Trace) -> Option<usize> {
+        let place = self.place(trace)?;
+        Some(if matches!(self, Self::Flipped { .. }) { place + 1 } else { place })
     }
 }
 
@@ -76,28 +108,49 @@ fn plugin() -> String {
 }
 
 /// What the chip executes if nothing is broken.
-pub fn trace(psram: &Psram, rom: &Rom) -> Trace {
-    let to = tempfile::NamedTempFile::new().unwrap();
+fn trace(psram: &Psram, rom: &Rom) -> Result<Trace> {
+    let (to, touched) = (NamedTempFile::new()?, NamedTempFile::new()?);
+    let files = format!("to={},touched={}", to.path().display(), touched.path().display());
     let mut qemu = psram.emulator(&rom.file, false);
-    qemu.args(["-serial", "null", "-plugin", &format!("{},to={}", plugin(), to.path().display())]);
-    qemu.stderr(Stdio::null()).stdout(Stdio::null()).status().unwrap();
-    Trace::of(&std::fs::read(to.path()).unwrap())
+    qemu.args(["-serial", "null", "-plugin", &format!("{},{files}", plugin())]);
+    qemu.stderr(Stdio::null()).stdout(Stdio::null()).status()?;
+    Ok(Trace::of(&std::fs::read(to.path())?, &std::fs::read(touched.path())?))
+}
+
+/// What a lab knows of the boot without a fault, and how it comes to a place of it at once.
+struct Known<'a> {
+    walker: Walker<'a>,
+    gates: Gates,
+    shortcuts: Vec<Shortcut>,
 }
 
 /// A chip, its emulator and the debugger.
 pub struct Lab<'a> {
     psram: &'a Psram,
-    rom: &'a Rom,
-    /// What RAM holds when power comes: what an earlier boot left there.
-    ram: Vec<u8>,
+    pub rom: &'a Rom,
+    /// What it executes without a fault.
+    pub trace: Trace,
+    known: Option<Known<'a>>,
+    /// What memory holds when power comes: RAM what an earlier boot left there.
+    power: Vec<(u32, Vec<u8>)>,
     /// Where a boot ends well: nothing more is executed there.
     end: Option<u32>,
-    bench: Option<Bench>,
+    /// One that runs from the beginning, and one that is brought to a place.
+    benches: [Option<Bench<'a>>; 2],
+    /// Which of them booted last.
+    last: usize,
+    /// From which the emulators start.
+    stub: NamedTempFile,
 }
 
 impl<'a> Lab<'a> {
     pub fn new(psram: &'a Psram, rom: &'a Rom, end: Option<u32>) -> Self {
-        Self { psram, rom, ram: vec![0; RAM_SIZE], end, bench: None }
+        let mut stub = NamedTempFile::new().unwrap();
+        stub.write_all(&rom.stub()).unwrap();
+        let marks = Slot::BOTH.map(map::slot).map(|at| (at as u32, psram.read(at, MARKS_SIZE)));
+        let power = [(RAM, vec![0; RAM_SIZE])].into_iter().chain(marks).collect();
+        let (trace, benches) = (Trace::of(&[], &[]), [None, None]);
+        Self { psram, rom, trace, known: None, power, end, benches, last: 0, stub }
     }
 
     /// Boots `psram` once, to its end at `entry`: each boot of this chip finds in RAM what that one
@@ -105,67 +158,168 @@ impl<'a> Lab<'a> {
     pub fn after_boot_of(mut self, psram: &Psram, entry: u32) -> Result<Self> {
         let mut other = Lab::new(psram, self.rom, Some(entry));
         assert_eq!(other.boot(None)?, Outcome::Started, "the good program does not start");
-        self.ram = other.memory(RAM, RAM_SIZE)?;
+        self.power[0].1 = other.memory(RAM, RAM_SIZE)?;
         Ok(self)
+    }
+
+    /// Looks at what the chip does without a fault: none can happen before.
+    pub fn learn(&mut self) -> Result<()> {
+        self.trace = trace(self.psram, self.rom)?;
+        if std::env::var_os(WHOLE).is_some() {
+            return Ok(());
+        }
+        let lengths = Slot::BOTH.map(|slot| self.psram.marks(slot).length() as usize);
+        let package = lengths.into_iter().filter(|length| *length <= map::CODE_SIZE).max();
+        let ends: Vec<u32> = self.rom.halts.iter().chain(&self.end).copied().collect();
+        let bench = Bench::start(self.emulator(), self.rom, &ends)?;
+        let mut walker = Walker::new(bench, self.power.clone(), package.unwrap_or(0));
+        let gates = Gates::of(&self.trace, &mut walker)?;
+        let shortcuts = Shortcut::all(&self.trace, self.rom, &mut walker)?;
+        self.known = Some(Known { walker, gates, shortcuts });
+        Ok(())
     }
 
     /// Memory as the last boot left it.
     pub fn memory(&mut self, address: u32, length: usize) -> Result<Vec<u8>> {
-        self.bench()?.debugger.read(address, length)
+        self.bench(self.last)?.debugger.read(address, length)
+    }
+
+    /// What the outcomes of its boots depend on: the ROM, and what it does without a fault. The
+    /// secret of a chip is another in each run.
+    pub fn digest(&self, scenario: &str) -> Digest {
+        let executed = self.trace.len().to_le_bytes();
+        Soft.sha256(&[self.rom.bytes(), &executed, scenario.as_bytes()])
+    }
+
+    /// Whether the boots so far left ROM, fuses and flash as they were.
+    pub fn is_unchanged(&mut self) -> Result<bool> {
+        let kept = [(map::FLASH, map::SLOTS - map::FLASH)]
+            .map(|(at, length)| (at as u32, self.psram.read(at, length)));
+        for bench in self.benches.iter_mut().flatten() {
+            bench.reset()?; // what a program that was started cannot read can be read
+            for (at, bytes) in kept.iter().chain([&(ROM, self.rom.bytes().to_vec())]) {
+                if bench.debugger.read(*at, bytes.len())? != *bytes {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// Goes on with a fresh chip.
     pub fn renew(&mut self) {
-        self.bench = None;
+        self.benches = [None, None];
     }
 
-    fn bench(&mut self) -> Result<&mut Bench> {
-        if self.bench.is_none() {
-            let folder = tempfile::tempdir()?;
-            let socket = folder.path().join("gdb");
-            let mut qemu = self.psram.emulator(&self.rom.file, false);
-            let chardev = format!("socket,path={},server=on,wait=off,id=gdb", socket.display());
-            qemu.args(["-S", "-chardev", &chardev, "-gdb", "chardev:gdb"]);
-            if self.end.is_none() {
-                qemu.args(["-plugin", &plugin()]);
-            }
-            let line = folder.path().join("uart");
-            qemu.args(["-serial", &format!("file:{}", line.display())]);
-            let qemu = qemu.stderr(Stdio::null()).stdout(Stdio::null()).spawn()?;
-            let mut debugger = Debugger::attach(&socket)?;
-            for halt in self.rom.halts.iter().chain(&self.end) {
-                debugger.watch(*halt)?;
-            }
-            let said = std::fs::File::open(line)?;
-            self.bench = Some(Bench { qemu, said, debugger, _folder: folder });
+    fn emulator(&self) -> Command {
+        let mut qemu = self.psram.emulator(self.stub.path(), false);
+        if self.end.is_none() {
+            qemu.args(["-plugin", &plugin()]);
         }
-        Ok(self.bench.as_mut().unwrap())
+        qemu
+    }
+
+    fn bench(&mut self, which: usize) -> Result<&mut Bench<'a>> {
+        let bench = match self.benches[which].take() {
+            Some(bench) => bench,
+            None if which == WHOLLY => {
+                let ends = [self.rom.first].into_iter().chain(self.rom.halts.iter().copied());
+                let ends: Vec<u32> = ends.chain(self.end).collect();
+                Bench::start(self.emulator(), self.rom, &ends)?
+            }
+            None => {
+                let fails = self.rom.halts.iter().copied().filter(|at| !self.rom.listens(*at));
+                let ends: Vec<u32> = fails.chain(self.end).collect();
+                let mut bench = Bench::start(self.emulator(), self.rom, &ends)?;
+                bench.debugger.watch_stores(LISTENS)?;
+                bench
+            }
+        };
+        Ok(self.benches[which].insert(bench))
     }
 
     /// One boot with one fault. What fails on this side of the debugger's line is no outcome: it
     /// is done again, and said.
     pub fn boot(&mut self, fault: Option<Fault>) -> Result<Outcome> {
-        for _ in 1..TRIES {
-            match self.boot_once(fault) {
-                Ok(outcome) => return Ok(outcome),
-                Err(why) => println!("done again: {fault:x?}: {why}"),
+        let place = fault.and_then(|fault| self.is_brought(fault));
+        for time in 1.. {
+            let outcome = match (fault, place) {
+                (Some(fault), Some(place)) => self.boot_from(place, fault),
+                _ => self.boot_whole(fault),
+            };
+            match outcome {
+                Err(why) if time < TRIES => println!("done again: {fault:x?}: {why}"),
+                outcome => return outcome,
             }
             self.renew();
         }
-        self.boot_once(fault)
+        unreachable!("it ends at the last time")
     }
 
-    fn boot_once(&mut self, fault: Option<Fault>) -> Result<Outcome> {
-        let (rom, ram, end) = (self.rom, self.ram.clone(), self.end);
-        let bench = self.bench()?;
-        bench.debugger.reset(rom.first)?;
+    /// The same without any help: from the beginning to the end.
+    pub fn boot_whole(&mut self, fault: Option<Fault>) -> Result<Outcome> {
+        self.last = WHOLLY;
+        self.bench(WHOLLY)?;
+        let [Some(bench), _] = &mut self.benches else { return Err(Error::other("no bench")) };
+        bench.reset()?;
         bench.heard();
-        bench.debugger.write(RAM, &ram)?;
-        bench.put(fault, rom)?;
-        let outcome = match bench.go()? {
+        bench.debugger.write_all(&self.power)?;
+        if let Some(fault) = fault {
+            let place = fault.place(&self.trace).ok_or_else(|| Error::other("not executed"))?;
+            bench.put(fault, self.trace.way(None, place))?;
+        }
+        let stop = bench.go()?;
+        self.outcome(stop, "")
+    }
+
+    /// The place from which a boot with this fault may begin.
+    fn is_brought(&self, fault: Fault) -> Option<usize> {
+        let (known, start) = (self.known.as_ref()?, fault.start(&self.trace)?);
+        // What is gone must not be missed at the end, where no instruction is watched.
+        let last = fault.gone().map_or(Some(start), |at| Some(self.trace.ends(at)?.1))?;
+        (known.gates.lead_to(start) && last <= known.gates.end).then_some(start)
+    }
+
+    fn boot_from(&mut self, place: usize, fault: Fault) -> Result<Outcome> {
+        self.last = BROUGHT;
+        self.bench(BROUGHT)?;
+        let ([_, Some(bench)], Some(known)) = (&mut self.benches, &mut self.known) else {
+            return Err(Error::other("no bench"));
+        };
+        let mut state = known.walker.state(&self.trace, place)?;
+        bench.see_resets(false)?;
+        bench.reset()?;
+        bench.heard();
+        bench.debugger.write_all(&self.power)?;
+        match fault {
+            Fault::Gone(_) => {}
+            Fault::Skipped(at, _) => state.skip(self.rom.length(at) as u32),
+            Fault::Flipped { register, bit, .. } => {
+                state.set_register(register, state.register(register) ^ 1 << bit);
+            }
+        }
+        known.gates.bring(bench, place, &state)?;
+        if let Some(at) = fault.gone() {
+            bench.lose(at)?;
+        }
+        bench.see_resets(true)?;
+        let ahead = known.shortcuts.iter().filter(|way| way.is_behind(place, fault.gone()));
+        let stop = run(bench, ahead)?;
+        self.outcome(stop, &state.said)
+    }
+
+    /// What became of a chip that stopped, after it had said something.
+    fn outcome(&mut self, stop: Stop, said: &str) -> Result<Outcome> {
+        let (rom, end) = (self.rom, self.end);
+        let bench = self.bench(self.last)?;
+        let outcome = match stop {
             Stop::At(at) if Some(at) == end => return Ok(Outcome::Started),
-            Stop::At(at) if rom.halts.contains(&at) => return Ok(Outcome::Halted(bench.heard())),
-            Stop::At(at) => return Err(Error::other(format!("it stopped at {at:x}"))),
+            Stop::At(at) | Stop::Access(at) if rom.halts.contains(&at) || rom.listens(at) => {
+                return Ok(Outcome::Halted(lines(&[said, &bench.heard()])));
+            }
+            Stop::At(at) | Stop::Access(at) => {
+                return Err(Error::other(format!("it stopped at {at:x}")));
+            }
             Stop::Lost(Lost::Asleep) => Outcome::Asleep,
             Stop::Lost(Lost::Spent) if bench.goes_round()? => Outcome::Endless,
             Stop::Lost(Lost::Spent) => Outcome::Unfinished,
@@ -176,7 +330,34 @@ impl<'a> Lab<'a> {
                 _ => return Err(Error::other(format!("the emulator ended: {status}"))),
             },
         };
-        self.renew();
+        self.benches[self.last] = None;
         Ok(outcome)
     }
+}
+
+/// Lets the chip run, and takes those shortcuts that it may.
+fn run<'s>(bench: &mut Bench<'_>, ahead: impl Iterator<Item = &'s Shortcut>) -> Result<Stop> {
+    for shortcut in ahead {
+        bench.debugger.watch_loads(shortcut.word)?;
+        let stop = bench.go()?;
+        if !matches!(stop, Stop::At(_) | Stop::Access(_)) {
+            return Ok(stop);
+        }
+        bench.debugger.forget_loads(shortcut.word)?;
+        if bench.is_at_end(stop) {
+            return Ok(stop);
+        }
+        shortcut.take(bench)?;
+    }
+    loop {
+        let stop = bench.go()?;
+        if bench.is_at_end(stop) {
+            return Ok(stop);
+        }
+        bench.stands = true;
+    }
+}
+
+fn lines(said: &[&str]) -> String {
+    said.concat().trim().replace("\r\n", "; ")
 }

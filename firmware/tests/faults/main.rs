@@ -11,12 +11,15 @@ mod board;
 mod campaign;
 mod dice;
 mod gdb;
+mod journal;
 mod lab;
 mod layers;
 mod pulse;
 mod rom;
 mod scenarios;
+mod shortcut;
 mod trace;
+mod walk;
 #[allow(dead_code)] // the suite's, of which the faults use some
 #[path = "../../../rot/tests/conformance/world.rs"]
 mod world;
@@ -52,8 +55,9 @@ fn starts_under_no_fault(scenario: &Scenario) {
     let mut lab = Lab::new(&psram, &rom, None).after_boot_of(&good, entry()).unwrap();
     let says = Outcome::Halted(format!("{}\n{WAITS}", scenario.says));
     assert_eq!(lab.boot(None).unwrap(), says);
-    let trace = lab::trace(&psram, &rom);
-    let line = campaign::run(scenario.name, &trace, &mut lab, &rom, |_, outcome| {
+    lab.learn().unwrap();
+    assert_eq!(lab.boot(None).unwrap(), says, "by its shortcuts");
+    let line = campaign::run(scenario.name, &mut lab, |_, outcome| {
         let what = refusal(outcome);
         match outcome {
             Outcome::Started => Err(what),
@@ -116,8 +120,10 @@ fn rot_18_no_single_fault_gives_a_program_the_layer_of_another_start() {
     let others = layers::of_other_starts(&chip);
     assert!(!layers::is_secret_readable(&mut lab));
     assert!(others.iter().all(|(_, layer)| !layer.shares_a_key_with(&own)));
-    let trace = lab::trace(&psram, &rom);
-    let line = campaign::run("good program", &trace, &mut lab, &rom, |lab, outcome| {
+    lab.learn().unwrap();
+    assert_eq!(lab.boot(None).unwrap(), Outcome::Started, "by its shortcuts");
+    assert!(own == layers::handed_over(&mut lab));
+    let line = campaign::run("good program", &mut lab, |lab, outcome| {
         if *outcome != Outcome::Started {
             return Ok(refusal(outcome));
         }
@@ -137,9 +143,13 @@ fn rot_18_no_single_fault_gives_a_program_the_layer_of_another_start() {
 fn a_fault_that_does_not_happen_is_no_outcome() {
     let rom = Rom::built();
     let psram = Psram::of(&chip(), &scenarios::unsigned().package);
-    let mut lab = Lab::new(&psram, &rom, None);
-    // Its first instruction is executed once.
-    let way = trace::Way { anchor: rom.first, before: 2, then: 0 };
-    let why = lab.boot(Some(lab::Fault::Skipped(rom.first, way))).unwrap_err();
+    let good = Psram::of(&chip(), &package(|_| ()));
+    let (mut lab, mut other) = (Lab::new(&psram, &rom, None), Lab::new(&good, &rom, None));
+    other.learn().unwrap();
+    // The last instruction of a good boot is none of a bad one.
+    let place = other.trace.len() - 1;
+    lab.trace = other.trace;
+    let fault = lab::Fault::Skipped(lab.trace.at(place), place);
+    let why = lab.boot(Some(fault)).unwrap_err();
     assert!(why.to_string().contains("it came to"), "{why}");
 }

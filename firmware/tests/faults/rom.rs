@@ -1,10 +1,13 @@
 //! The built ROM: its bytes, its functions, and what its instructions are.
 
 use super::board::programs;
+use super::lab::RAM;
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 use std::path::{Path, PathBuf};
 
-const ROM: u32 = 0x1000_0000;
+/// Where it sleeps after what it cannot go on from.
+const FAILS: &str = "HardFault";
+pub const ROM: u32 = 0x1000_0000;
 
 /// The built ROM.
 pub struct Rom {
@@ -13,6 +16,8 @@ pub struct Rom {
     pub first: u32,
     /// Where it halts.
     pub halts: Vec<u32>,
+    /// How much of the RAM its statics take.
+    pub statics: usize,
     symbols: Vec<(u32, String)>,
 }
 
@@ -40,8 +45,36 @@ impl Rom {
             .map(|s| (s.address() as u32 & !1, s.name().unwrap_or("").to_owned()))
             .collect();
         symbols.sort();
+        let end = elf.symbols().find(|symbol| symbol.name() == Ok("__sheap")).unwrap();
+        let statics = (end.address() as u32 - RAM) as usize;
         let first = u32::from_le_bytes(bytes[4..8].try_into().unwrap()) & !1;
-        Self { file: file.to_path_buf(), bytes, first, halts, symbols }
+        Self { file: file.to_path_buf(), bytes, first, halts, statics, symbols }
+    }
+
+    /// All of its memory.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// An ELF file of nothing but the first two words, from which a chip starts. The emulator
+    /// writes what is in its file at each reset, and translates that code anew; what a debugger
+    /// wrote stays, and is translated once.
+    pub fn stub(&self) -> Vec<u8> {
+        const HEADER: u32 = 52;
+        const PROGRAM: u32 = 32;
+        const LOAD: u32 = 1;
+        let half = |values: &[u16]| values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let word = |values: &[u32]| values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let parts: [Vec<u8>; 7] = [
+            b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0".to_vec(),
+            half(&[2, 40]), // executable, Arm
+            word(&[1, self.first | 1, HEADER, 0, 0x0500_0000]),
+            half(&[HEADER as u16, PROGRAM as u16, 1, 0, 0, 0]),
+            word(&[LOAD, HEADER + PROGRAM, ROM, ROM]),
+            word(&[8, 8, 5, 4]), // its size, in the file and in memory; what it is for
+            self.bytes[..8].to_vec(),
+        ];
+        parts.concat()
     }
 
     /// Two bytes of an instruction, as a number.
@@ -62,6 +95,17 @@ impl Rom {
     pub fn function(&self, address: u32) -> &str {
         let after = self.symbols.partition_point(|(at, _)| *at <= address);
         after.checked_sub(1).map_or("", |place| &self.symbols[place].1)
+    }
+
+    /// Whether it is of the function in which the ROM waits for recovery.
+    pub fn listens(&self, address: u32) -> bool {
+        let asleep = self.halts.iter().map(|at| self.function(*at));
+        asleep.filter(|of| *of != FAILS).any(|of| of == self.function(address))
+    }
+
+    /// Where functions begin whose name has this part.
+    pub fn entries(&self, name: &str) -> impl Iterator<Item = u32> {
+        self.symbols.iter().filter(move |(_, of)| of.contains(name)).map(|(at, _)| *at)
     }
 
     /// What a register gets from memory by this instruction, if it is a load of one register.

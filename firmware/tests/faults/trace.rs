@@ -2,38 +2,53 @@
 
 use std::collections::HashMap;
 
-/// An execution of an instruction that a debugger can come to: let the chip come `before` times to
+/// How a debugger comes to an execution of an instruction: let the chip come `before` times to
 /// `anchor`, then `then` times to the instruction.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Way {
     pub anchor: u32,
     pub before: usize,
     pub then: usize,
 }
 
+/// A store outside RAM, or the first load of a word of the ROM.
+#[derive(Clone, Copy, Debug)]
+pub struct Touch {
+    /// The place of its instruction.
+    pub place: usize,
+    pub address: u32,
+    pub is_store: bool,
+}
+
 /// The addresses of all instructions that were executed, one after another.
 pub struct Trace {
     addresses: Vec<u32>,
-    /// How often an instruction had been executed, with the execution at this place.
-    nth: Vec<u32>,
-    about: HashMap<u32, (usize, usize)>,
+    /// Where an instruction was executed.
+    places: HashMap<u32, Vec<u32>>,
+    pub touches: Vec<Touch>,
 }
 
 /// How far back an anchor is looked for.
 const BACK: usize = 200_000;
 
 impl Trace {
-    pub fn of(bytes: &[u8]) -> Self {
-        let addresses: Vec<u32> =
-            bytes.chunks_exact(4).map(|b| u32::from_le_bytes(b.try_into().unwrap())).collect();
-        let mut about: HashMap<u32, (usize, usize)> = HashMap::new();
-        let nth = addresses.iter().enumerate().map(|(place, address)| {
-            let (count, last) = about.entry(*address).or_default();
-            (*count, *last) = (*count + 1, place);
-            *count as u32
+    /// Of what the emulator's plugin wrote.
+    pub fn of(bytes: &[u8], touches: &[u8]) -> Self {
+        let words = |bytes: &[u8]| -> Vec<u32> {
+            bytes.chunks_exact(4).map(|b| u32::from_le_bytes(b.try_into().unwrap())).collect()
+        };
+        let addresses = words(bytes);
+        let mut places: HashMap<u32, Vec<u32>> = HashMap::new();
+        for (place, address) in addresses.iter().enumerate() {
+            places.entry(*address).or_default().push(place as u32);
+        }
+        let touches = words(touches);
+        let touches = touches.chunks_exact(3).map(|words| Touch {
+            place: words[0] as usize,
+            address: words[1],
+            is_store: words[2] != 0,
         });
-        let nth = nth.collect();
-        Self { addresses, nth, about }
+        Self { addresses, places, touches: touches.collect() }
     }
 
     pub fn len(&self) -> usize {
@@ -42,18 +57,36 @@ impl Trace {
 
     /// Each instruction once, in the order of addresses.
     pub fn instructions(&self) -> Vec<u32> {
-        let mut all: Vec<u32> = self.about.keys().copied().collect();
+        let mut all: Vec<u32> = self.places.keys().copied().collect();
         all.sort_unstable();
         all
     }
 
+    fn executed(&self, address: u32) -> &[u32] {
+        self.places.get(&address).map_or(&[], Vec::as_slice)
+    }
+
     pub fn executions(&self, address: u32) -> usize {
-        self.about.get(&address).map_or(0, |(count, _)| *count)
+        self.executed(address).len()
+    }
+
+    /// Where it is executed first, and where last.
+    pub fn ends(&self, address: u32) -> Option<(usize, usize)> {
+        let executed = self.executed(address);
+        Some((*executed.first()? as usize, *executed.last()? as usize))
+    }
+
+    /// How often it is executed between two places, of which the first does not count.
+    fn between(&self, address: u32, after: Option<usize>, to: usize) -> usize {
+        let until = |place: usize| {
+            self.executed(address).partition_point(|executed| *executed as usize <= place)
+        };
+        until(to) - after.map_or(0, until)
     }
 
     /// Where in the order an instruction is executed that `wanted` wants.
     pub fn places(&self, wanted: impl Fn(u32) -> bool) -> Vec<usize> {
-        let known: HashMap<u32, bool> = self.about.keys().map(|at| (*at, wanted(*at))).collect();
+        let known: HashMap<u32, bool> = self.places.keys().map(|at| (*at, wanted(*at))).collect();
         (0..self.len()).filter(|place| known[&self.addresses[*place]]).collect()
     }
 
@@ -61,24 +94,24 @@ impl Trace {
         self.addresses[place]
     }
 
-    /// The way to the last execution.
-    pub fn last(&self, address: u32) -> Way {
-        self.way(self.about[&address].1)
-    }
-
-    /// The way to an execution with the fewest stops.
-    pub fn way(&self, execution: usize) -> Way {
+    /// The way to an execution with the fewest stops, from a chip that was just reset or stands
+    /// `after` all before that place.
+    pub fn way(&self, after: Option<usize>, execution: usize) -> Way {
         let address = self.addresses[execution];
-        let before = self.nth[execution] as usize;
+        let before = self.between(address, after, execution);
         let (mut best, mut own) = (Way { anchor: address, before, then: 0 }, 0);
-        for place in (execution.saturating_sub(BACK)..=execution).rev() {
-            let (anchor, before) = (self.addresses[place], self.nth[place] as usize);
+        let first = execution.saturating_sub(BACK).max(after.map_or(0, |place| place + 1));
+        for place in (first..=execution).rev() {
+            let anchor = self.addresses[place];
             if own + 1 >= best.before + best.then {
                 break; // there is no shorter one
             }
             if anchor == address {
                 own += 1;
-            } else if before + own < best.before + best.then {
+                continue;
+            }
+            let before = self.between(anchor, after, place);
+            if before + own < best.before + best.then {
                 best = Way { anchor, before, then: own };
             }
         }

@@ -1,0 +1,182 @@
+//! A boot without a fault, place by place, and how another chip comes to such a place at once.
+//!
+//! A debugger's stop makes QEMU translate all code anew, unless it is for an access of memory: that
+//! is most of the time of a boot. So one chip is walked through the boot from place to place, and
+//! tells what it has there; another one, which nothing stops but accesses, gets that (registers,
+//! RAM, code memory) and goes on from there. What a debugger cannot give are devices, the MPU and
+//! the flash: the other chip is reset and sets them by itself, up to the last store to them before
+//! that place. A place between such stores that lie close to each other is not come to so.
+
+use super::bench::Bench;
+use super::lab::{RAM, RAM_SIZE};
+use super::trace::Trace;
+use craton_firmware::map;
+use std::io::{Error, Result};
+
+/// Stores that are further from each other have places between them that can be come to.
+const GAP: usize = 20_000;
+
+/// What a chip has at one place of a boot.
+#[derive(Clone, PartialEq, Eq)]
+pub struct State {
+    pub registers: String,
+    pub ram: Vec<u8>,
+    pub package: Vec<u8>,
+    /// What it said so far.
+    pub said: String,
+}
+
+impl State {
+    pub fn register(&self, number: usize) -> u32 {
+        let digits = self.registers.get(number * 8..number * 8 + 8);
+        digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()).unwrap_or(0).swap_bytes()
+    }
+
+    /// Before the next instruction, which is left out, of so many bytes.
+    pub fn skip(&mut self, length: u32) {
+        const PC: usize = 15;
+        const STATUS: usize = 16;
+        self.set_register(PC, self.register(PC) + length);
+        // One of an IT block takes its condition with it (ITAdvance of the Armv8-M manual).
+        let status = self.register(STATUS);
+        let block = (status >> 25 & 3) | (status >> 8 & 0xfc);
+        let next = if block & 7 == 0 { 0 } else { (block & 0xe0) | (block << 1 & 0x1f) };
+        let cleared = status & !(3 << 25 | 0xfc << 8);
+        self.set_register(STATUS, cleared | (next & 3) << 25 | (next & 0xfc) << 8);
+    }
+
+    pub fn set_register(&mut self, number: usize, value: u32) {
+        let digits = format!("{:08x}", value.swap_bytes());
+        self.registers.replace_range(number * 8..number * 8 + 8, &digits);
+    }
+}
+
+/// Stores to devices that lie close to each other.
+#[derive(Debug)]
+pub struct Stores {
+    pub first: usize,
+    pub last: usize,
+    /// The place behind them where a word of the ROM is loaded for the first time in the boot, and
+    /// that word: there a chip can be stopped.
+    pub behind: usize,
+    pub word: u32,
+}
+
+impl Stores {
+    /// Those of a boot. What a line says is none: it changes nothing that comes after.
+    pub fn of(trace: &Trace) -> Vec<Self> {
+        let mut all: Vec<Self> = Vec::new();
+        for touch in &trace.touches {
+            let place = touch.place;
+            match all.last_mut() {
+                Some(group) if !touch.is_store && group.behind == 0 => {
+                    (group.behind, group.word) = (place, touch.address);
+                }
+                _ if !touch.is_store || touch.address as usize == map::UART => {}
+                Some(group) if place < group.last + GAP => (group.last, group.behind) = (place, 0),
+                _ => all.push(Self { first: place, last: place, behind: 0, word: 0 }),
+            }
+        }
+        all
+    }
+}
+
+/// A chip that is walked through its boot.
+pub struct Walker<'a> {
+    bench: Bench<'a>,
+    /// What memory holds when power comes.
+    power: Vec<(u32, Vec<u8>)>,
+    /// Bytes of the package.
+    package: usize,
+    /// It stands before the instruction of this place.
+    at: Option<usize>,
+    said: String,
+}
+
+impl<'a> Walker<'a> {
+    pub fn new(bench: Bench<'a>, power: Vec<(u32, Vec<u8>)>, package: usize) -> Self {
+        Self { bench, power, package, at: None, said: String::new() }
+    }
+
+    /// What it has before the instruction of this place is executed.
+    pub fn state(&mut self, trace: &Trace, place: usize) -> Result<State> {
+        if self.at.is_none_or(|at| at > place) {
+            self.bench.reset()?;
+            self.bench.heard();
+            self.bench.debugger.write_all(&self.power)?;
+            (self.at, self.said) = (None, String::new());
+        }
+        if self.at != Some(place) {
+            self.bench.follow(trace.at(place), trace.way(self.at, place))?;
+            self.at = Some(place);
+        }
+        self.said.push_str(&self.bench.heard());
+        let registers = self.bench.debugger.registers()?;
+        let ram = self.bench.debugger.read(RAM, RAM_SIZE)?;
+        let package = self.bench.debugger.read(map::CODE as u32, self.package)?;
+        Ok(State { registers, ram, package, said: self.said.clone() })
+    }
+
+    /// As it would be with another part of its RAM, up to a later place.
+    pub fn state_with(
+        &mut self,
+        trace: &Trace,
+        (from, ram): (usize, &[u8]),
+        to: usize,
+    ) -> Result<State> {
+        self.state(trace, from)?;
+        self.bench.debugger.write(RAM, ram)?;
+        let state = self.state(trace, to);
+        self.at = Some(usize::MAX); // it is no boot any more
+        state
+    }
+}
+
+/// The stores, each with what a chip has before the first and after the last one.
+pub struct Gates {
+    stores: Vec<(Stores, State, State)>,
+    /// Where the last stores of the boot begin: nobody is brought behind them.
+    pub end: usize,
+}
+
+impl Gates {
+    pub fn of(trace: &Trace, walker: &mut Walker<'_>) -> Result<Self> {
+        let (mut all, mut groups) = (Vec::new(), Stores::of(trace));
+        let end = groups.pop_if(|stores| stores.behind == 0 || stores.last + GAP > trace.len());
+        let end = end.map_or(trace.len() - 1, |stores| stores.first);
+        for stores in groups {
+            let before = walker.state(trace, stores.first)?;
+            let after = walker.state(trace, stores.behind)?;
+            all.push((stores, before, after));
+        }
+        Ok(Self { stores: all, end })
+    }
+
+    /// Whether a chip can be brought to this place.
+    pub fn lead_to(&self, place: usize) -> bool {
+        let before = self.stores.iter().take_while(|(stores, ..)| stores.first < place).last();
+        place <= self.end && before.is_some_and(|(stores, ..)| stores.behind < place)
+    }
+
+    /// Brings a chip that was just reset, with the RAM of the boot, to this place.
+    pub fn bring(&self, bench: &mut Bench<'_>, place: usize, state: &State) -> Result<()> {
+        let mut has: Option<&State> = None;
+        for (stores, before, after) in &self.stores {
+            if stores.behind >= place {
+                break;
+            }
+            if let Some(has) = has {
+                bench.turn(has, before)?;
+            }
+            bench.debugger.watch_loads(stores.word)?;
+            bench.pause()?;
+            bench.debugger.forget_loads(stores.word)?;
+            if bench.debugger.registers()? != after.registers {
+                return Err(Error::other(format!("it does not come to place {}", stores.behind)));
+            }
+            has = Some(after);
+        }
+        let has = has.ok_or_else(|| Error::other("no way there"))?;
+        bench.turn(has, state)
+    }
+}
