@@ -14,31 +14,6 @@ use std::path::Path;
 
 /// Where Linux gives the log of the first TPM; root reads it.
 pub const OF_KERNEL: &str = "/sys/kernel/security/tpm0/binary_bios_measurements";
-/// Letters of an event's own words that are shown.
-const SAID_MAX: usize = 60;
-
-/// Types of events (PC Client Platform Firmware Profile, §10.4.1).
-const KINDS: &[(u32, &str)] = &[
-    (0x1, "POST code"),
-    (0x3, "no action"),
-    (0x4, "separator"),
-    (0x5, "action"),
-    (0x7, "CRTM contents"),
-    (0x8, "CRTM version"),
-    (0xd, "loader"),
-    (0x8000_0001, "variable"),
-    (0x8000_0002, "boot variable"),
-    (0x8000_0003, "application"),
-    (0x8000_0004, "boot driver"),
-    (0x8000_0005, "runtime driver"),
-    (0x8000_0006, "partition table"),
-    (0x8000_0007, "EFI action"),
-    (0x8000_0008, "firmware"),
-    (0x8000_0009, "tables"),
-    (0x8000_000a, "firmware"),
-    (0x8000_000b, "tables"),
-    (0x8000_00e0, "authority"),
-];
 
 #[derive(Serialize)]
 struct Shown {
@@ -65,9 +40,9 @@ pub fn show(file: &Path, registers: &Registers, out: Output) -> Result<()> {
     let chosen = |register: u8| registers.selection.0 >> register & 1 == 1;
     let events = log.events().filter(|event| chosen(event.register)).map(|event| ShownEvent {
         register: event.register,
-        kind: kind(event.kind),
+        kind: event.what().map_or_else(|| format!("{:#x}", event.kind), str::to_owned),
         digest: event.digest.map(|digest| digest.to_string()),
-        said: said(event.data),
+        said: event.said().collect(),
     });
     let right = |(register, value): &(u8, _)| log.replay(&Soft, *register).as_ref() == Some(*value);
     let (explained, other): (Vec<_>, Vec<_>) = registers.iter().partition(right);
@@ -99,23 +74,6 @@ fn read(file: &Path) -> Result<Vec<u8>, CliError> {
     Ok(bytes)
 }
 
-fn kind(kind: u32) -> String {
-    let known = KINDS.iter().find(|(number, _)| *number == kind);
-    known.map_or_else(|| format!("{kind:#x}"), |(_, name)| (*name).to_owned())
-}
-
-/// The readable part of an event's data, if it is more than an accident: names and paths are in
-/// ASCII or UTF-16.
-fn said(data: &[u8]) -> String {
-    let letters: String =
-        data.iter().filter(|byte| matches!(byte, b' '..=b'~')).map(|b| char::from(*b)).collect();
-    let others = data.iter().filter(|byte| !matches!(byte, 0 | b' '..=b'~')).count();
-    if letters.len() < 3 || letters.len() < others {
-        return String::new();
-    }
-    letters.chars().take(SAID_MAX).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,13 +100,5 @@ mod tests {
         let missing = show(Path::new("/nowhere"), &registers(false), Output::new(true));
         let missing: CliError = missing.unwrap_err().downcast().unwrap();
         assert!(matches!(missing, CliError::FileUnreadable(..)));
-    }
-
-    #[test]
-    fn what_an_event_says_is_shown_where_it_is_words() {
-        assert_eq!(said(b"k\0e\0r\0n\0e\0l\0"), "kernel");
-        assert_eq!(said(&[0; 4]), "");
-        assert_eq!(said(&[0x80, b'a', b'b', b'c', 0x90, 0x91, 0x92, 0x93]), "");
-        assert_eq!((kind(4), kind(0x99)), ("separator".into(), "0x99".into()));
     }
 }

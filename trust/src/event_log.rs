@@ -21,6 +21,9 @@ const ALGORITHMS_MAX: usize = 8;
 /// own them (§4.2).
 pub const REPLAYED: u8 = 16;
 
+/// Letters of an event's own words that are shown.
+pub const SAID_MAX: usize = 60;
+
 /// EV_NO_ACTION: says something, and measures nothing.
 pub const NO_ACTION: u32 = 3;
 const SHA256: u16 = 0x000b;
@@ -39,6 +42,47 @@ pub struct Event<'l> {
     pub digest: Option<Digest>,
     /// What firmware tells of it; it need not be what was hashed.
     pub data: &'l [u8],
+}
+
+/// Types of events by the words for them (§10.4.1).
+const KINDS: &[(u32, &str)] = &[
+    (0x1, "POST code"),
+    (NO_ACTION, "no action"),
+    (0x4, "separator"),
+    (0x5, "action"),
+    (0x7, "CRTM contents"),
+    (0x8, "CRTM version"),
+    (0xd, "loader"),
+    (0x8000_0001, "variable"),
+    (0x8000_0002, "boot variable"),
+    (0x8000_0003, "application"),
+    (0x8000_0004, "boot driver"),
+    (0x8000_0005, "runtime driver"),
+    (0x8000_0006, "partition table"),
+    (0x8000_0007, "EFI action"),
+    (0x8000_0008, "firmware"),
+    (0x8000_0009, "tables"),
+    (0x8000_000a, "firmware"),
+    (0x8000_000b, "tables"),
+    (0x8000_00e0, "authority"),
+];
+
+impl Event<'_> {
+    /// What its type is called; `None` for one that is not known here.
+    #[must_use]
+    pub fn what(&self) -> Option<&'static str> {
+        KINDS.iter().find(|(kind, _)| *kind == self.kind).map(|(_, what)| *what)
+    }
+
+    /// The readable letters of its data, if they are more than an accident: names and paths are in
+    /// ASCII or UTF-16. No letter of it is proven, and none is a control character.
+    pub fn said(&self) -> impl Iterator<Item = char> {
+        let is_letter = |byte: &&u8| matches!(**byte, b' '..=b'~');
+        let letters = self.data.iter().filter(is_letter).count();
+        let others = self.data.iter().filter(|byte| !matches!(byte, 0 | b' '..=b'~')).count();
+        let words = if letters < 3 || letters < others { &[] } else { self.data };
+        words.iter().filter(is_letter).take(SAID_MAX).map(|byte| char::from(*byte))
+    }
 }
 
 /// A log whose form is right throughout.
@@ -235,6 +279,21 @@ mod tests {
         let log = EventLog::parse(&most).unwrap();
         assert_eq!(log.replay(&Soft, 5), None, "an event without a SHA-256 explains nothing");
         assert_eq!(EventLog::parse(&with(EVENTS_MAX + 1)).err(), Some(Error::EventLogShape));
+    }
+
+    #[test]
+    fn what_an_event_says_is_shown_where_it_is_words() {
+        let said = |data: &[u8]| {
+            let event = Event { register: 0, kind: 4, digest: None, data };
+            event.said().collect::<std::string::String>()
+        };
+        assert_eq!(said(b"k\0e\0r\0n\0e\0l\0"), "kernel");
+        assert_eq!(said(&[0; 4]), "");
+        assert_eq!(said(&[0x80, b'a', b'b', b'c', 0x90, 0x91, 0x92, 0x93]), "");
+        assert_eq!(said(b"\x1b[31mred").as_bytes()[0], b'[', "no control character");
+        assert_eq!(said(&[b'a'; SAID_MAX + 1]).len(), SAID_MAX);
+        let what = |kind| Event { register: 0, kind, digest: None, data: &[] }.what();
+        assert_eq!((what(4), what(0x99)), (Some("separator"), None));
     }
 
     #[test]
