@@ -22,6 +22,10 @@ pub const FAILURES_PATH: &str = "/device/v1/failures";
 /// store; nothing (204) where there is none of that version. It needs no certificate: a section is
 /// believed by its root's signatures, and holds public keys only.
 pub const TRUST_STORE_PATH: &str = "/device/v1/trust-store/";
+/// POST: [`BootLog`] in, nothing out; GET `…/{its SHA-256 in hexadecimal}`: whether the service
+/// wants it, a CBOR boolean. A service that is older does not know the address, and a device that
+/// has no TPM never asks.
+pub const BOOT_LOG_PATH: &str = "/device/v1/boot-log";
 /// The media type of every body.
 pub const MEDIA_TYPE: &str = "application/cbor";
 
@@ -40,6 +44,11 @@ pub const CHECK_IN_MAX: usize = EVIDENCE_MAX + 1024;
 pub const REPORTS_MAX: usize = 64;
 /// The largest report, bytes.
 pub const REPORTS_SIZE_MAX: usize = REPORTS_MAX * (RECORD_MAX + 3) + 8;
+
+/// The largest event log that travels, bytes: those of desktops have some 30 to 100 KiB.
+pub const BOOT_LOG_MAX: usize = 256 * 1024;
+/// The largest body with one, bytes.
+pub const BOOT_LOG_SIZE_MAX: usize = BOOT_LOG_MAX + 5;
 
 /// How apps are kept apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -250,6 +259,54 @@ impl<'b> Reports<'b> {
     }
 }
 
+/// What firmware says that it measured into the device's TPM, as the TCG's binary event log: for
+/// the registers of the last check-in's quote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BootLog<'b>(pub &'b [u8]);
+
+impl<'b> BootLog<'b> {
+    /// Reads the body; the log inside is read by `craton_trust::event_log`.
+    ///
+    /// # Errors
+    /// Those of the encoding.
+    pub fn parse(bytes: &'b [u8]) -> Result<Self> {
+        let mut reader = Reader::new(bytes)?;
+        let log = reader.bytes(BOOT_LOG_MAX)?;
+        reader.end()?;
+        Ok(Self(log))
+    }
+
+    /// The body's bytes.
+    ///
+    /// # Errors
+    /// `BufferTooSmall` for a log above its bound.
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        let mut room = vec![0u8; BOOT_LOG_SIZE_MAX];
+        let mut writer = Writer::new(&mut room);
+        writer.bytes(self.0)?;
+        let length = writer.length();
+        room.truncate(length);
+        Ok(room)
+    }
+}
+
+/// Whether a service wants an event log: reads what it answered.
+///
+/// # Errors
+/// Those of the encoding.
+pub fn is_boot_log_wanted(answer: &[u8]) -> Result<bool> {
+    let mut reader = Reader::new(answer)?;
+    let wanted = reader.bool()?;
+    reader.end()?;
+    Ok(wanted)
+}
+
+/// Writes what [`is_boot_log_wanted`] reads.
+#[must_use]
+pub fn boot_log_wanted(wanted: bool) -> Vec<u8> {
+    vec![0xf4 | u8::from(wanted)] // false, true (RFC 8949 §3.3)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -278,6 +335,24 @@ mod tests {
         for cut in 0..body.len() {
             assert!(CheckIn::parse(&body[..cut]).is_err());
         }
+    }
+
+    #[test]
+    fn a_boot_log_reads_back_and_is_bounded() {
+        let most = vec![7; BOOT_LOG_MAX];
+        let body = BootLog(&most).encode().unwrap();
+        assert_eq!((BootLog::parse(&body), body.len()), (Ok(BootLog(&most)), BOOT_LOG_SIZE_MAX));
+        assert!(BootLog::parse(&body[..body.len() - 1]).is_err());
+        assert!(BootLog::parse(&[&body[..], &[0]].concat()).is_err());
+        let more = vec![7; BOOT_LOG_MAX + 1];
+        assert_eq!(BootLog(&more).encode(), Err(Error::BufferTooSmall));
+        let head = (BOOT_LOG_MAX as u32 + 1).to_be_bytes();
+        let body = [&[0x5a][..], &head, &more].concat();
+        assert!(BootLog::parse(&body).is_err());
+        for wanted in [true, false] {
+            assert_eq!(is_boot_log_wanted(&boot_log_wanted(wanted)), Ok(wanted));
+        }
+        assert!(is_boot_log_wanted(b"yes").is_err() && is_boot_log_wanted(&[]).is_err());
     }
 
     #[test]

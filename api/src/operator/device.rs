@@ -148,6 +148,26 @@ pub struct DeviceBoot {
     pub baseline_s: u64,
     /// When another value than the baseline's was first seen, Unix seconds: it may be gone again.
     pub changed_s: Option<u64>,
+    /// What firmware says that it measured, if it sent a log that leads to what is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<BootLog>,
+    /// The same of the baseline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline_log: Option<BootLog>,
+    /// The number of the error by which the log of what is shown was refused, if none is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_refused: Option<u16>,
+}
+
+/// An event log that leads to registers of a device's TPM. Nobody signed it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct BootLog {
+    /// SHA-256 of the log.
+    pub sha256: Digest,
+    /// When it came, Unix seconds.
+    pub received_s: u64,
+    /// The registers that it leads to; of others it says nothing.
+    pub explains: Vec<u8>,
 }
 
 /// One register of a TPM's SHA-256 bank.
@@ -159,6 +179,32 @@ pub struct Register {
     pub value: Option<Digest>,
     /// In the baseline; absent if it was not quoted there.
     pub baseline: Option<Digest>,
+    /// What was measured otherwise, where the value changed and the logs of both boots lead to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<BootChanges>,
+}
+
+/// What two boots measured otherwise into one register. Two empty lists: the same events in another
+/// order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct BootChanges {
+    /// Events of the baseline that did not happen now, in their order; at most 64.
+    pub gone: Vec<BootEvent>,
+    /// Events that did not happen in the baseline, in their order; at most 64.
+    pub new: Vec<BootEvent>,
+    /// Events beyond those that are listed.
+    pub left_out: u64,
+}
+
+/// One measurement. Its digest is proven by the register; what it is called and says is not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct BootEvent {
+    /// What kind of thing was measured, such as `loader`; a type that has no name as hexadecimal.
+    pub what: String,
+    /// SHA-256 that went into the register.
+    pub digest: Digest,
+    /// The readable part of what firmware tells of it, at most 60 letters.
+    pub said: String,
 }
 
 /// Takes what a device shows for its new baseline.

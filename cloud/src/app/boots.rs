@@ -5,11 +5,10 @@ use craton_trust::crypto::Signer;
 use craton_trust::quote::REGISTERS;
 use craton_trust::quoted::Registers;
 
-use super::{AppError, Core, log};
-use crate::attest::baseline::{Boots, encode};
+use super::{AppError, Core, boot_logs, log};
+use crate::attest::baseline::{Boots, name};
 use crate::audit::{Leaf, LeafKind, commitment};
 use crate::catalog::CatalogError;
-use crate::crypto::sha256;
 use crate::store::{ReadTx, WriteTx};
 use crate::tenancy::{ManageDevices, Permit, ReadCatalog, TenancyError};
 
@@ -42,7 +41,8 @@ pub fn show(
     permit: &Permit<ReadCatalog>,
     device: DeviceId,
 ) -> Result<DeviceBoot, AppError> {
-    core.store.read(|db| Ok(shown(&kept(db, permit.catalog(), device)?)))
+    let at = (permit.catalog(), device);
+    core.store.read(|db| explained(db, at, &kept(db, permit.catalog(), device)?))
 }
 
 /// Takes what a device shows for its new baseline, if that is what the operator saw. It is logged.
@@ -62,14 +62,37 @@ pub async fn accept(
             return Err(CatalogError::BootMovedOn.into());
         }
         if before.changed_s.is_none() {
-            return Ok(shown(&before));
+            return explained(db, (catalog, device), &before);
         }
         let after = before.accepted(now_s);
         db.device_boots_put(catalog, device, &after)?;
         append(db, &*keys.log, (catalog, device), &after, now_s)?;
-        Ok(shown(&after))
+        explained(db, (catalog, device), &after)
     };
     core.store.write(work).await
+}
+
+/// What a device showed of its boots; `None` if it never did.
+///
+/// # Errors
+/// Those of the store.
+pub fn seen(
+    db: &ReadTx<'_>,
+    (catalog, device): (CatalogId, DeviceId),
+) -> Result<Option<DeviceBoot>, AppError> {
+    let boots = db.device_boots(catalog, device)?;
+    boots.map(|boots| explained(db, (catalog, device), &boots)).transpose()
+}
+
+/// What registers show, and what the event logs say of it.
+fn explained(
+    db: &ReadTx<'_>,
+    at: (CatalogId, DeviceId),
+    boots: &Boots,
+) -> Result<DeviceBoot, AppError> {
+    let mut shows = shown(boots);
+    boot_logs::explain(db, at, boots, &mut shows)?;
+    Ok(shows)
 }
 
 fn append(
@@ -95,7 +118,7 @@ fn kept(db: &ReadTx<'_>, catalog: CatalogId, device: DeviceId) -> Result<Boots, 
 }
 
 fn digest(registers: &Registers) -> Digest {
-    sha256(&encode(registers))
+    Digest(name(registers).0)
 }
 
 fn shown(boots: &Boots) -> DeviceBoot {
@@ -106,6 +129,7 @@ fn shown(boots: &Boots) -> DeviceBoot {
         register,
         value: of(&boots.shown, register),
         baseline: of(&boots.baseline, register),
+        events: None,
     });
     DeviceBoot {
         digest: digest(&boots.shown),
@@ -113,5 +137,8 @@ fn shown(boots: &Boots) -> DeviceBoot {
         shown_s: boots.shown_s,
         baseline_s: boots.baseline_s,
         changed_s: boots.changed_s,
+        log: None,
+        baseline_log: None,
+        log_refused: None,
     }
 }

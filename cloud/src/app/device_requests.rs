@@ -25,6 +25,11 @@ impl Holder {
     pub fn stream_owner(&self) -> StreamOwner {
         StreamOwner::Device(self.catalog, self.device)
     }
+
+    /// Which device of which catalog it is.
+    pub(super) fn place(&self) -> (CatalogId, DeviceId) {
+        (self.catalog, self.device)
+    }
 }
 
 /// Finds the device whose newest certificate this is.

@@ -189,6 +189,7 @@ fn kind_of_attest(refusal: &AttestError) -> RefusalKind {
             RefusalKind::Unidentified
         }
         AttestError::Evidence(_) => RefusalKind::Malformed,
+        AttestError::BootLogElsewhere => RefusalKind::Invalid,
         _ => RefusalKind::NotPermitted,
     }
 }

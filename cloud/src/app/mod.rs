@@ -3,6 +3,7 @@
 
 mod advance_rollouts;
 pub mod blobs;
+pub mod boot_logs;
 pub mod boots;
 pub mod callers;
 pub mod capabilities;

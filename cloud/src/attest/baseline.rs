@@ -6,7 +6,10 @@
 //! back, until an operator takes what he saw for the new baseline. The first change since then goes
 //! into the log.
 
+use crate::crypto::AwsLc;
+use craton_trust::Digest;
 use craton_trust::cbor::{Reader, Writer};
+use craton_trust::crypto::Crypto as _;
 use craton_trust::error::Result;
 use craton_trust::quote::REGISTERS;
 use craton_trust::quoted::Registers;
@@ -69,6 +72,12 @@ pub fn encode(registers: &Registers) -> Vec<u8> {
     room[..length].to_vec()
 }
 
+/// Names registers with all their values.
+#[must_use]
+pub fn name(registers: &Registers) -> Digest {
+    AwsLc.sha256(&[&encode(registers)])
+}
+
 /// Reads what [`encode`] wrote.
 ///
 /// # Errors
@@ -83,7 +92,6 @@ pub fn decode(bytes: &[u8]) -> Result<Registers> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use craton_trust::Digest;
 
     fn registers(fourth: u8) -> Registers {
         let mut registers = Registers::none();

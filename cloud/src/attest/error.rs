@@ -88,6 +88,12 @@ pub enum AttestError {
          booted. Update the device's runtime; if that does not help, take it out of service"
     )]
     RegistersMissing,
+    /// What firmware says that it measured leads to other values than the TPM quoted.
+    #[error(
+        "E4120: the event log leads to none of the registers that the device's TPM quoted. Send \
+         the log of this machine's last start; if it is that one, its firmware logs wrongly"
+    )]
+    BootLogElsewhere,
     /// Another check-in was answered on this connection.
     #[error("E4118: this connection has had its check-in. Connect anew for another one")]
     ConnectionUsed,
@@ -117,6 +123,7 @@ impl AttestError {
             Self::CertificateReplaced => 4110,
             Self::ConnectionUsed => 4118,
             Self::RegistersMissing => 4119,
+            Self::BootLogElsewhere => 4120,
         }
     }
 }

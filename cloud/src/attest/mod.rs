@@ -15,6 +15,7 @@
 //! list of good ones is published yet.
 
 pub mod baseline;
+pub mod boot_log;
 mod error;
 mod measured;
 #[cfg(test)]

@@ -13,10 +13,10 @@ use super::names::Names;
 use super::view::{
     CapabilityLine, CatalogLine, CatalogsPage, CheckpointView, DevicePage, EntryLine,
     FailureGroupPage, FailureLine, FailuresPage, FleetPage, Frame, LogPage, Moment, RefusalPage,
-    RolloutLine, RolloutPage, RolloutsPage, Shown,
+    RolloutLine, RolloutPage, RolloutsPage, Shown, register_lines,
 };
 use super::{DashboardError, rollouts};
-use crate::app::{App, AppError};
+use crate::app::{App, AppError, boots};
 
 /// Devices read at once.
 const BATCH: u32 = 1_000;
@@ -113,12 +113,13 @@ pub(super) async fn device(
     let id: DeviceId = id.parse().map_err(|_| DashboardError::PageUnknown)?;
     reading(move || {
         let frame = frame(&app, &name)?;
-        let (device, failures, lost, capabilities, names) = app.store.read(|db| {
+        let (device, failures, lost, capabilities, names, boot) = app.store.read(|db| {
             let device = db.device(frame.id, id)?;
             let failures = db.failures(frame.id, None, Some(id), 0, LINES_MAX)?;
             let names = Names::new(db.image_sets(frame.id)?, db.images(frame.id, None)?);
             let lost = db.failures_lost(frame.id, id)?;
-            Ok::<_, AppError>((device, failures, lost, db.capabilities(frame.id, id)?, names))
+            let boot = boots::seen(db, (frame.id, id))?;
+            Ok::<_, AppError>((device, failures, lost, db.capabilities(frame.id, id)?, names, boot))
         })?;
         let device = device.ok_or(DashboardError::PageUnknown)?.device;
         let capability = |capability: craton_api::operator::Capability| CapabilityLine {
@@ -136,6 +137,7 @@ pub(super) async fn device(
             last_seen: device.last_seen_s.map(Moment),
             cloned: device.cloned,
             boot_changed: device.boot_changed_s.map(Moment),
+            registers: boot.map(register_lines).unwrap_or_default(),
             rot: device.rot,
             storage: device.storage,
             isolation: device.isolation,

@@ -7,9 +7,13 @@ use craton_trust::set::Purpose;
 use serde_json::json;
 use tower::ServiceExt as _;
 
+use crate::app::{AppError, boots};
+use crate::attest::boot_log::tests::{LOG, registers_of, with_another};
+use crate::crypto::sha256;
 use crate::dashboard::{DashboardError, guarded, routes};
 use crate::http::local_router;
-use crate::testing::Bench;
+use crate::store::{BootLogRow, WriteTx};
+use crate::testing::{Bench, NOW_S};
 
 struct Pages {
     bench: Bench,
@@ -68,6 +72,33 @@ async fn each_page_shows_what_the_operator_api_was_told() {
     assert!(pages.get("/catalogs/dev/failures").await.contains("No failure"));
     let log = pages.get("/catalogs/dev/log").await;
     assert!(log.contains("tamper-evident") && log.contains("deployment"));
+}
+
+#[tokio::test]
+async fn the_page_of_a_device_that_booted_something_else_shows_which_events_changed() {
+    let pages = Pages::new().await;
+    let catalog = pages.bench.catalog(true).await;
+    pages.bench.product(catalog).await;
+    let device = pages.bench.device(catalog, 40, "meter/Development").await;
+    let page = format!("/catalogs/dev/devices/{device}");
+    assert!(!pages.get(&page).await.contains("booted something else"));
+    let other = with_another(4);
+    for log in [LOG, &other[..]] {
+        let (log, registers, keys) =
+            (log.to_vec(), registers_of(log), pages.bench.app.keys.clone());
+        let about = BootLogRow { sha256: sha256(&log), received_s: NOW_S, explains: 0xff };
+        let work = move |db: &WriteTx<'_>| {
+            boots::note(db, &*keys.log, (catalog, device), registers, NOW_S)?;
+            Ok::<_, AppError>(db.boot_log_put(catalog, device, &registers, (&about, &log))?)
+        };
+        pages.bench.app.store.write(work).await.unwrap();
+    }
+    let html = pages.get(&page).await;
+    assert!(html.contains("booted something else"), "{html}");
+    let changed = html.split("Measured now").nth(1).unwrap();
+    let rows = changed.split("</table>").next().unwrap();
+    assert_eq!(rows.matches("<tr>").count(), 1, "register 4 alone: {rows}");
+    assert_eq!(rows.matches("EFI action ").count(), 2, "before and now: {rows}");
 }
 
 #[tokio::test]

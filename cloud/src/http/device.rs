@@ -9,15 +9,15 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use craton_api::device::{
-    BLOBS_PATH, CHECK_IN_MAX, CHECK_IN_PATH, FAILURES_PATH, MEDIA_TYPE, REPORTS_SIZE_MAX,
-    SETS_PATH, TRUST_STORE_PATH,
+    BLOBS_PATH, BOOT_LOG_PATH, BOOT_LOG_SIZE_MAX, CHECK_IN_MAX, CHECK_IN_PATH, FAILURES_PATH,
+    MEDIA_TYPE, REPORTS_SIZE_MAX, SETS_PATH, TRUST_STORE_PATH, boot_log_wanted,
 };
 use craton_api::operator::{CatalogId, Digest, ImageSetId, Section};
 use serde::Deserialize;
 
 use super::{Exporter, Named, PeerCertificate, Refusal, Wanted, blob_response, read_body};
 use crate::app::check_in::{Connection, Issuer, LastReply, check_in};
-use crate::app::{App, AppError, device_requests};
+use crate::app::{App, AppError, boot_logs, device_requests};
 
 /// The device API's routes, for the TLS listener.
 pub fn router(issuer: Arc<Issuer>) -> Router<App> {
@@ -26,6 +26,8 @@ pub fn router(issuer: Arc<Issuer>) -> Router<App> {
         .route(&format!("{SETS_PATH}{{set}}"), get(give_set))
         .route(&format!("{BLOBS_PATH}{{digest}}"), get(give_blob))
         .route(FAILURES_PATH, post(take_failures))
+        .route(BOOT_LOG_PATH, post(take_boot_log))
+        .route(&format!("{BOOT_LOG_PATH}/{{digest}}"), get(want_boot_log))
         .route(&format!("{TRUST_STORE_PATH}{{section}}/{{version}}"), get(give_section))
         .layer(Extension(issuer))
 }
@@ -91,5 +93,25 @@ async fn take_failures(
     let holder = device_requests::holder(&app, peer.0.as_deref())?;
     let body = read_body(body, REPORTS_SIZE_MAX).await?;
     device_requests::report(&app, holder, &body).await?;
+    Ok(bytes(Vec::new()))
+}
+
+async fn want_boot_log(
+    State(app): State<App>,
+    Extension(peer): Extension<PeerCertificate>,
+    Named(digest): Named<Digest>,
+) -> Result<Response, Refusal> {
+    let holder = device_requests::holder(&app, peer.0.as_deref())?;
+    Ok(bytes(boot_log_wanted(boot_logs::is_wanted(&app, holder, digest)?)))
+}
+
+async fn take_boot_log(
+    State(app): State<App>,
+    Extension(peer): Extension<PeerCertificate>,
+    body: Body,
+) -> Result<Response, Refusal> {
+    let holder = device_requests::holder(&app, peer.0.as_deref())?;
+    let body = read_body(body, BOOT_LOG_SIZE_MAX).await?;
+    boot_logs::take(&app, holder, &body).await?;
     Ok(bytes(Vec::new()))
 }

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Tables that nothing in memory shows: what devices do changes these at every check-in.
-pub(super) const UNSHOWN: [&str; 6] = [
+pub(super) const UNSHOWN: [&str; 7] = [
     "devices",
     "device_boots",
+    "boot_logs",
     "deployment_outcomes",
     "failures",
     "failure_counts",

@@ -186,6 +186,7 @@ impl WriteTx<'_> {
         };
         from("failure_counts")?;
         from("device_boots")?;
+        from("boot_logs")?;
         Ok(from("devices")? > 0)
     }
 

@@ -14,6 +14,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0007_device_mode.sql"),
     include_str!("migrations/0008_devices_by_name.sql"),
     include_str!("migrations/0009_device_boots.sql"),
+    include_str!("migrations/0010_boot_logs.sql"),
 ];
 
 pub(super) fn to_newest(db: &Connection) -> Result<(), StoreError> {

@@ -29,6 +29,7 @@ use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 
+pub use boots::BootLogRow;
 pub use catalogs::{CatalogRow, GroupRules};
 pub use devices::{CheckInRecord, DeviceRow};
 pub use error::StoreError;

@@ -126,6 +126,7 @@ pub fn device() -> DevicePage {
         offline_after_s: 26 * 3600,
         cloned: false,
         boot_changed: None,
+        registers: Vec::new(),
         rot: Some(RotClass::Software),
         storage: Some("unpacked".to_owned()),
         isolation: Some("reduced".to_owned()),
@@ -157,7 +158,15 @@ pub fn device() -> DevicePage {
 pub fn device_debug_cloned() -> DevicePage {
     let mode = Some("debug".to_owned());
     let boot_changed = Some(ago(3_600));
-    DevicePage { mode, mode_seen: Some(ago(5)), cloned: true, boot_changed, ..device() }
+    let none =
+        RegisterLine { register: 0, gone: vec![], new: vec![], left_out: 0, explained: false };
+    let (gone, new) = (vec!["loader 17c4b9e0a3d2 grub".to_owned()], vec![]);
+    let registers = vec![
+        none.clone(),
+        RegisterLine { register: 4, gone, left_out: 2, explained: true, ..none.clone() },
+        RegisterLine { register: 7, new, explained: true, ..none },
+    ];
+    DevicePage { mode, mode_seen: Some(ago(5)), cloned: true, boot_changed, registers, ..device() }
 }
 
 pub fn device_pending() -> DevicePage {

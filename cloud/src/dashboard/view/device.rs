@@ -1,7 +1,10 @@
 //! One device: who it is, what it runs, how far that is proven.
 
 use askama::Template;
-use craton_api::operator::{DeviceId, DeviceState, ImageId, RotClass, TrialOutcome};
+use craton_api::operator::{
+    BootChanges, BootEvent, DeviceBoot, DeviceId, DeviceState, ImageId, Register, RotClass,
+    TrialOutcome,
+};
 
 use super::{FailureLine, Frame, Moment, SetName, counted, moment::span, short};
 use super::{rot_word, state_word, trial_word};
@@ -30,6 +33,8 @@ pub struct DevicePage {
     pub cloned: bool,
     /// When its TPM first showed another boot than its baseline.
     pub boot_changed: Option<Moment>,
+    /// The registers that are not as in the baseline, now.
+    pub registers: Vec<RegisterLine>,
     /// Class of its root of trust, from its endorsement.
     pub rot: Option<RotClass>,
     /// `verity` or `unpacked`.
@@ -91,6 +96,39 @@ pub struct Component {
     pub version: Option<String>,
     /// The image.
     pub image: Option<ImageId>,
+}
+
+/// One register of a TPM whose value changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegisterLine {
+    /// Its number.
+    pub register: u8,
+    /// Events of the baseline alone, in words.
+    pub gone: Vec<String>,
+    /// Events of now alone.
+    pub new: Vec<String>,
+    /// Events beyond those.
+    pub left_out: u64,
+    /// Whether the event logs of both boots lead to the values.
+    pub explained: bool,
+}
+
+/// The registers that changed, of all that a device shows.
+#[must_use]
+pub fn register_lines(boot: DeviceBoot) -> Vec<RegisterLine> {
+    let words = |event: BootEvent| {
+        let BootEvent { what, digest, said } = event;
+        format!("{what} {} {said}", short(&digest)).trim_end().to_owned()
+    };
+    let line = |register: Register| {
+        let (register, events) = (register.register, register.events);
+        let explained = events.is_some();
+        let none = BootChanges { gone: vec![], new: vec![], left_out: 0 };
+        let BootChanges { gone, new, left_out } = events.unwrap_or(none);
+        let (gone, new) = (gone.into_iter().map(words), new.into_iter().map(words));
+        RegisterLine { register, gone: gone.collect(), new: new.collect(), left_out, explained }
+    };
+    boot.registers.into_iter().filter(|it| it.value != it.baseline).map(line).collect()
 }
 
 /// One signed permission.

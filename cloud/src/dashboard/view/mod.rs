@@ -13,7 +13,7 @@ mod refusal;
 mod rollout;
 
 pub use catalogs::{CatalogLine, CatalogsPage};
-pub use device::{CapabilityLine, Component, DevicePage};
+pub use device::{CapabilityLine, Component, DevicePage, RegisterLine, register_lines};
 pub use failure::{FailureGroupPage, FailureLine, FailuresPage, GroupLine};
 pub use fleet::{Counts, DeviceLine, FleetPage, SetShare, Shown};
 pub use log::{CheckpointView, EntryLine, LogPage};

@@ -3,8 +3,8 @@
 
 use axum::body::Body;
 use axum::http::Request;
-use craton_api::device::{BLOBS_PATH, FAILURES_PATH, REPORTS_SIZE_MAX, SETS_PATH};
-use craton_api::operator::{CatalogId, Digest, FailureGroupList, ImageSetId};
+use craton_api::device::{BLOBS_PATH, BOOT_LOG_PATH, FAILURES_PATH, REPORTS_SIZE_MAX, SETS_PATH};
+use craton_api::operator::{CatalogId, DeviceId, Digest, FailureGroupList, ImageSetId};
 use craton_trust::set::Purpose;
 use rcgen::{CertificateParams, KeyPair, SerialNumber};
 use tower::ServiceExt as _;
@@ -29,15 +29,16 @@ fn named(serial: u8, name: &str) -> Vec<u8> {
     parameters.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
 }
 
-struct DeviceBench {
-    bench: Bench,
-    catalog: CatalogId,
+pub(super) struct DeviceBench {
+    pub(super) bench: Bench,
+    pub(super) catalog: CatalogId,
+    pub(super) device: DeviceId,
     router: axum::Router,
 }
 
 impl DeviceBench {
     /// A service with one device whose newest certificate has the serial 0x4a.
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let bench = Bench::new().await;
         let catalog = bench.catalog(true).await;
         bench.product(catalog).await;
@@ -63,10 +64,16 @@ impl DeviceBench {
         let ca = IssuingCa::new(&FileKey::generate().unwrap()).unwrap();
         let issuer = std::sync::Arc::new(Issuer { ca, policy: Policy::default() });
         let router = api_router(bench.app.clone(), device::router(issuer));
-        Self { bench, catalog, router }
+        Self { bench, catalog, device, router }
     }
 
-    async fn ask(&self, peer: Option<u8>, method: &str, path: &str, body: Vec<u8>) -> Answer {
+    pub(super) async fn ask(
+        &self,
+        peer: Option<u8>,
+        method: &str,
+        path: &str,
+        body: Vec<u8>,
+    ) -> Answer {
         self.ask_by(peer.map(certificate), method, path, body).await
     }
 
@@ -93,7 +100,10 @@ async fn certificate_missing_and_certificate_replaced_open_nothing() {
     let device = DeviceBench::new().await;
     let set = format!("{SETS_PATH}{}", ImageSetId([0; 32]));
     let blob = format!("{BLOBS_PATH}{}", Digest([0; 32]));
-    for (method, path) in [("GET", set.as_str()), ("GET", &blob), ("POST", FAILURES_PATH)] {
+    let log = format!("{BOOT_LOG_PATH}/{}", Digest([0; 32]));
+    let gets = [&set, &blob, &log].map(|path| ("GET", path.as_str()));
+    let posts = [FAILURES_PATH, BOOT_LOG_PATH].map(|path| ("POST", path));
+    for (method, path) in gets.into_iter().chain(posts) {
         let none = device.ask(None, method, path, Vec::new()).await;
         assert_eq!((none.status.as_u16(), none.code()), (401, 4109), "CertificateMissing: {path}");
         for name in ["08".repeat(16), "07".repeat(15), "+7".repeat(16), "zz".repeat(16)] {

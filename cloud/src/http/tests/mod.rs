@@ -2,6 +2,7 @@
 
 mod access;
 mod blobs;
+mod boot_logs;
 mod boots;
 mod catalogs;
 mod check_in;
