@@ -8,6 +8,10 @@ use std::{fs, io};
 /// The manufacturer's endorsement.
 pub const ENDORSEMENT_FILE: &str = "endorsement.cbor";
 
+/// What firmware says that it measured into the device's TPM, if it is not the kernel that has it
+/// for the device.
+pub const BOOT_LOG_FILE: &str = "boot-log";
+
 /// Makes a folder that whoever an app runs as may pass through and not list; its parents, too. The
 /// mode is set, not asked for at the making: there the umask would take bits away.
 ///

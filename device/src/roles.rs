@@ -164,6 +164,13 @@ pub enum CrashQuestion {
         /// As whom.
         credential: CredentialBytes,
     },
+    /// Send what firmware says that it measured, if the service does not have it.
+    OfferBootLog {
+        /// To where.
+        peer: PeerBytes,
+        /// As whom.
+        credential: CredentialBytes,
+    },
 }
 
 /// One app to run, as its verified manifest says.

@@ -7,7 +7,8 @@ use crate::session::{Session, pick};
 use anyhow::Result;
 use clap::{Subcommand, ValueEnum};
 use craton_api::operator::{
-    Device, DeviceBoot, DeviceBootAccept, DeviceChange, DeviceId, DeviceList, DeviceState, Digest,
+    BootChanges, BootEvent, BootLog, Device, DeviceBoot, DeviceBootAccept, DeviceChange, DeviceId,
+    DeviceList, DeviceState, Digest, Register,
 };
 
 /// What is done with devices of the catalog.
@@ -217,21 +218,92 @@ pub fn show(session: &Session, device: &Device) {
 }
 
 fn show_boot(session: &Session, id: DeviceId, boot: &DeviceBoot) {
-    let name = |register: u8| format!("register {register}");
-    let names: Vec<String> = boot.registers.iter().map(|it| name(it.register)).collect();
-    let values = boot.registers.iter().map(|it| match (it.value, it.baseline) {
-        (Some(value), Some(baseline)) if value == baseline => value.to_string(),
-        (value, baseline) => format!("{} CHANGED, was {}", or_dash(value), or_dash(baseline)),
-    });
-    let mut fields: Vec<(&str, String)> = vec![
-        ("digest", boot.digest.to_string()),
-        ("as since", moment(boot.shown_s)),
-        ("baseline since", moment(boot.baseline_s)),
-        ("changed", moment_or_dash(boot.changed_s)),
+    let mut fields = vec![
+        ("digest".to_owned(), boot.digest.to_string()),
+        ("as since".into(), moment(boot.shown_s)),
+        ("baseline since".into(), moment(boot.baseline_s)),
+        ("changed".into(), moment_or_dash(boot.changed_s)),
+        ("event log".into(), log_of(boot.log.as_ref(), boot.log_refused)),
     ];
-    fields.extend(names.iter().map(String::as_str).zip(values));
-    session.out.one(boot, &fields);
+    if boot.changed_s.is_some() {
+        fields.push(("baseline's log".into(), log_of(boot.baseline_log.as_ref(), None)));
+    }
+    boot.registers.iter().for_each(|register| fields.extend(lines_of(register)));
+    let fields = fields.iter().map(|(name, value)| (name.as_str(), value.clone()));
+    session.out.one(boot, &fields.collect::<Vec<_>>());
     if boot.changed_s.is_some() {
         session.out.next(&[&format!("craton device accept-boot {id} {}", boot.digest)]);
+    }
+}
+
+fn log_of(log: Option<&BootLog>, refused: Option<u16>) -> String {
+    let numbers = |log: &BootLog| {
+        let numbers: Vec<String> = log.explains.iter().map(u8::to_string).collect();
+        numbers.join(",")
+    };
+    match (log, refused) {
+        (Some(log), _) => format!("leads to the registers {}", numbers(log)),
+        (None, Some(code)) => format!("REFUSED by E{code}: it does not lead to what the TPM has"),
+        (None, None) => "none came".into(),
+    }
+}
+
+/// A register, and what was measured otherwise into it; what events say is the device's word.
+fn lines_of(register: &Register) -> Vec<(String, String)> {
+    let value = match (register.value, register.baseline) {
+        (Some(value), Some(baseline)) if value == baseline => value.to_string(),
+        (value, baseline) => format!("{} CHANGED, was {}", or_dash(value), or_dash(baseline)),
+    };
+    let mut lines = vec![(format!("register {}", register.register), value)];
+    let Some(BootChanges { gone, new, left_out }) = &register.events else { return lines };
+    let event = |event: &BootEvent| {
+        let BootEvent { what, digest, said } = event;
+        format!("{what} {:.16} {said}", digest.to_string()).trim_end().to_owned()
+    };
+    lines.extend(gone.iter().map(|it| ("  before".into(), event(it))));
+    lines.extend(new.iter().map(|it| ("  now".into(), event(it))));
+    if gone.is_empty() && new.is_empty() {
+        lines.push(("  now".into(), "the same events in another order".into()));
+    }
+    if *left_out > 0 {
+        lines.push(("  more".into(), format!("{left_out} events")));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_register_is_shown_with_what_was_measured_otherwise() {
+        let digest = |byte| Digest([byte; 32]);
+        let event = |byte, said: &str| BootEvent {
+            what: "loader".into(),
+            digest: digest(byte),
+            said: said.into(),
+        };
+        let changes =
+            BootChanges { gone: vec![event(1, "")], new: vec![event(2, "grub")], left_out: 3 };
+        let (value, baseline) = (Some(digest(9)), Some(digest(8)));
+        let mut register = Register { register: 4, value, baseline, events: Some(changes) };
+        let lines = lines_of(&register);
+        let rows: Vec<&str> = lines.iter().map(|(_, row)| row.as_str()).collect();
+        assert!(rows[0].contains(" CHANGED, was 0808"));
+        assert_eq!(rows[1], "loader 0101010101010101");
+        assert_eq!(rows[2..], ["loader 0202020202020202 grub", "3 events"]);
+        let none = BootChanges { gone: vec![], new: vec![], left_out: 0 };
+        register.events = Some(none);
+        assert_eq!(lines_of(&register)[1].1, "the same events in another order");
+        (register.events, register.baseline) = (None, value);
+        assert_eq!(lines_of(&register), [("register 4".into(), digest(9).to_string())]);
+    }
+
+    #[test]
+    fn a_log_is_shown_by_what_it_leads_to_or_why_it_was_refused() {
+        let log = BootLog { sha256: Digest([1; 32]), received_s: 1, explains: vec![0, 7] };
+        assert_eq!(log_of(Some(&log), Some(4120)), "leads to the registers 0,7");
+        assert!(log_of(None, Some(4120)).starts_with("REFUSED by E4120"));
+        assert_eq!(log_of(None, None), "none came");
     }
 }

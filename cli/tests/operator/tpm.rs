@@ -5,6 +5,7 @@ use super::world::{Running, Service, User, until};
 use craton_rot::tpm2::Address;
 use craton_rot::tpm2::command::Tpm;
 use craton_trust::event_log::EventLog;
+use serde_json::Value;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -48,6 +49,24 @@ fn measure_something_else(socket: &Path) {
         .arg(format!("4:sha256={}", "07".repeat(32)))
         .status();
     assert!(done.expect("tpm2-tools are not here: `cargo xtask test` installs them").success());
+}
+
+/// Measures into the emulator what a log says that a firmware measured. Register 0 is left as it
+/// is: the emulator was not started from locality 3, which the log counts there.
+fn boot_as(log: &[u8], socket: &Path) {
+    let events: Vec<_> = EventLog::parse(log).unwrap().events().collect();
+    for event in events.iter().filter(|event| event.register != 0) {
+        let extend = format!("{}:sha256={}", event.register, event.digest.unwrap());
+        run("tpm2_pcrextend", &["-T", &format!("swtpm:path={}", socket.display()), &extend]);
+    }
+}
+
+/// The same log, and what [`measure_something_else`] does after it.
+fn and_something_else(log: &[u8]) -> Vec<u8> {
+    let head = [4u32, 0xd, 1].map(u32::to_le_bytes).concat();
+    let said = b"other.efi";
+    let data = [&(said.len() as u32).to_le_bytes()[..], said].concat();
+    [log, &head, &[0x0b, 0], &[7; 32], &data].concat()
 }
 
 /// Runs a program that must succeed.
@@ -108,12 +127,7 @@ fn tpm_6_a_log_is_believed_as_far_as_the_tpm_says_the_same() {
     let socket = user.path("tpm/socket");
     let log = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/event-log/uefi.bin");
     let bytes = std::fs::read(&log).unwrap();
-    let events: Vec<_> = EventLog::parse(&bytes).unwrap().events().collect();
-    // The emulator was not started from locality 3, which register 0 of the log counts.
-    for event in events.iter().filter(|event| event.register != 0) {
-        let extend = format!("{}:sha256={}", event.register, event.digest.unwrap());
-        run("tpm2_pcrextend", &["-T", &format!("swtpm:path={}", socket.display()), &extend]);
-    }
+    boot_as(&bytes, &socket);
     let words = format!("--tpm unix:{} --log {}", socket.display(), log.display());
     let shown = user.json(&format!("boot-approval events {words} --registers 2,4,7,14"));
     assert_eq!(shown["explained"], serde_json::json!([2, 4, 7, 14]));
@@ -169,6 +183,8 @@ fn a_device_in_a_tpm_runs_on_the_boots_that_its_publisher_approved() {
     let manufacture = format!("device manufacture --folder @lamp --rot tpm:{tpm}");
     user.refused(&manufacture, 3151);
     let _emulator = Emulator::start(&user);
+    let log = include_bytes!("../../../spec/event-log/uefi.bin");
+    boot_as(log, &socket);
     user.refused("device manufacture --folder @other --rot tpm:nowhere", 3156);
     assert!(user.does(&manufacture).contains("tpm"));
     user.refused(&manufacture, 6202);
@@ -176,11 +192,15 @@ fn a_device_in_a_tpm_runs_on_the_boots_that_its_publisher_approved() {
     user.does("device claim --folder @lamp --group Lamp/Development");
     let devices = user.json("device list");
     let id = devices["items"][0]["id"].as_str().unwrap().to_owned();
-    let show = format!("device show {id}");
+    let (show, boot) = (format!("device show {id}"), format!("device boot {id}"));
+    std::fs::write(user.path("lamp/boot-log"), log).unwrap();
     let running = Running::start(&user, "lamp");
     until("the claim", &user, &show, |device| device["state"] == "claimed");
+    let shown = until("the log of that boot", &user, &boot, |boot| boot["log"].is_object());
+    assert_eq!(shown["log"]["explains"], serde_json::json!([1, 2, 3, 4, 5, 6, 7]), "not 0");
     drop(running);
     measure_something_else(&socket);
+    std::fs::write(user.path("lamp/boot-log"), and_something_else(log)).unwrap();
     user.refused("device capability challenge --folder @lamp --out @challenge", 3155);
     // The registers travel to where the publisher's key is, and his word travels back.
     let registers = user.does(&format!("boot-approval registers --json --tpm {tpm}"));
@@ -200,9 +220,17 @@ fn a_device_in_a_tpm_runs_on_the_boots_that_its_publisher_approved() {
     assert_eq!(shown["mode"], "normal", "{shown}");
     assert!(user.does("device list").contains("BOOT CHANGED"));
     // What the publisher approved, an operator still has to look at.
-    let boot = user.json(&format!("device boot {id}"));
+    let words = boot;
+    let boot = until("the log of the next boot", &user, &words, |boot| boot["log"].is_object());
     let fourth = boot["registers"].as_array().unwrap().iter().find(|it| it["register"] == 4);
     assert_ne!(fourth.unwrap()["value"], fourth.unwrap()["baseline"]);
+    let events = &fourth.unwrap()["events"];
+    assert_eq!((&events["gone"], &events["new"][1]), (&serde_json::json!([]), &Value::Null));
+    let new = &events["new"][0];
+    assert_eq!((&new["what"], &new["said"]), (&"loader".into(), &"other.efi".into()), "{events}");
+    let lines = user.does(&words);
+    let line = lines.lines().find(|line| line.trim_start().starts_with("now "));
+    assert!(line.is_some_and(|it| it.ends_with(" loader 0707070707070707 other.efi")), "{lines}");
     let accept = |digest: &str| format!("device accept-boot {id} {digest}");
     user.refused(&accept(&"00".repeat(32)), 4191);
     user.does(&accept(boot["digest"].as_str().unwrap()));

@@ -1,10 +1,13 @@
-//! The crash role: keeps failure records until the service has them.
+//! The crash role: keeps failure records until the service has them, and tells it what firmware
+//! says that it measured.
 //!
 //! It has a bounded folder and the link, and sees no app's memory: records have no place for any
 //! (FAIL-1).
 
+mod boot_log;
 mod spool;
 
+pub use boot_log::BootLogError;
 pub use spool::{SPOOL_MAX, Spool, SpoolError};
 
 use crate::ipc::{Fault, Refusal, serve};
@@ -16,17 +19,22 @@ use std::path::Path;
 /// The role's main.
 pub fn main(device: &Path) {
     let mut spool = Spool::open(&device.join("spool"));
-    serve(|question: CrashQuestion| {
-        let spool = spool.as_mut().map_err(|error| Refusal::new(error.code(), error))?;
-        match question {
-            CrashQuestion::Keep(record) => {
-                spool.keep(&record).map_err(|error| Refusal::new(error.code(), error))
-            }
-            CrashQuestion::Send { peer, credential } => {
-                send(spool, &peer.into(), &credential.into())
-            }
+    serve(|question: CrashQuestion| match question {
+        CrashQuestion::Keep(record) => {
+            let number = opened(&mut spool)?.keep(&record);
+            number.map_err(|error| Refusal::new(error.code(), error))
+        }
+        CrashQuestion::Send { peer, credential } => {
+            send(opened(&mut spool)?, &peer.into(), &credential.into())
+        }
+        CrashQuestion::OfferBootLog { peer, credential } => {
+            boot_log::offer(device, &peer.into(), &credential.into())
         }
     });
+}
+
+fn opened(spool: &mut Result<Spool, SpoolError>) -> Result<&mut Spool, Refusal> {
+    spool.as_mut().map_err(|error| Refusal::new(error.code(), error))
 }
 
 /// Sends all records, and forgets those that the service has taken. Returns how many.

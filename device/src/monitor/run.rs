@@ -3,14 +3,17 @@
 use super::boot::{self, Booted, STEP_WITHIN};
 use super::disk::{rot_is_over, wait_for_disk};
 use super::lock::lock;
-use super::records::{NO_COMPONENT, keep, keep_chip_failure, keep_record};
+use super::records::{
+    NETWORK_WITHIN, NO_COMPONENT, keep, keep_chip_failure, keep_record, offer_boot_log,
+    send_failures,
+};
 use super::retry::{Again, Fetching, Retry};
 use super::status::StatusFile;
 use super::{Device, DeviceStatus, Health, MonitorError, Verdict};
 use crate::ipc::{self, Fault, Refusal, Role, RoleError};
 use crate::roles::{
-    AppsAnswer, AppsEvent, AppsQuestion, AuthAnswer, AuthQuestion, CheckedIn, CrashQuestion,
-    StatusBytes, UpdateQuestion,
+    AppsAnswer, AppsEvent, AppsQuestion, AuthAnswer, AuthQuestion, CheckedIn, StatusBytes,
+    UpdateQuestion,
 };
 use crate::slot_file::SlotFile;
 use craton_api::device::MODE_NOT_NORMAL;
@@ -24,8 +27,6 @@ use std::time::{Duration, Instant};
 
 /// How often health is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How long one check-in or one fetch may take.
-const NETWORK_WITHIN: Duration = Duration::from_secs(3600);
 /// How often a boot in a row may lose a role before the monitor gives up.
 const BOOTS_LOST_MAX: u32 = 4;
 
@@ -115,6 +116,7 @@ struct Session<'d> {
     fetching: Fetching,
     checked_in: Option<CheckedIn>,
     refused_successor: Option<u16>,
+    boot_log_offered: bool,
 }
 
 impl<'d> Session<'d> {
@@ -154,6 +156,7 @@ impl<'d> Session<'d> {
             fetching: Fetching::default(),
             checked_in: None,
             refused_successor: None,
+            boot_log_offered: false,
         }
     }
 
@@ -345,6 +348,7 @@ impl<'d> Session<'d> {
         let target = checked_in.target.map(SetId);
         self.checked_in = Some(checked_in);
         self.send_failures();
+        self.offer_boot_log();
         if let Some(next) = self.old_tried(true)? {
             return Ok(Some(next));
         }
@@ -479,20 +483,15 @@ impl<'d> Session<'d> {
     }
 
     fn send_failures(&mut self) {
-        let Some(checked_in) = &self.checked_in else { return };
-        let question = CrashQuestion::Send {
-            peer: checked_in.peer.clone(),
-            credential: checked_in.credential.clone(),
-        };
-        // What was not sent stays in the spool until the next check-in.
-        let stop = &self.device.stop;
-        let sent = self.crash.ask_unless::<_, u64>(&question, NETWORK_WITHIN, stop);
-        let Err(error) = sent else { return };
-        eprintln!("monitor: {error}");
-        if matches!(error, RoleError::RoleGone(_))
-            && let Ok(again) = Role::start(&self.device.roles, "crash", &self.device.folder, None)
-        {
-            *self.crash = again;
+        if let Some(checked_in) = &self.checked_in {
+            send_failures(self.device, self.crash, checked_in);
+        }
+    }
+
+    /// Once in a boot: the log is of the machine's, which is no shorter.
+    fn offer_boot_log(&mut self) {
+        if let Some(checked_in) = self.checked_in.as_ref().filter(|_| !self.boot_log_offered) {
+            self.boot_log_offered = offer_boot_log(self.device, self.crash, checked_in);
         }
     }
 }
