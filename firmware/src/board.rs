@@ -1,12 +1,10 @@
-//! The board: what there is one of, and the driver of its fuses and flash.
+//! The driver of the board's fuses and flash.
 
 use crate::map;
 use crate::random::{Hmac, Random};
 use crate::register::{read_register, write_register};
-use crate::uart::Uart;
 use core::ops::Range;
 use core::ptr;
-use core::sync::atomic::{AtomicBool, Ordering};
 use craton_rot::platform::{Platform, Row, SECTOR_SIZE, Sector, SlotFlash};
 use craton_rot::{Capabilities, Error, Limit, Result, RotClass};
 use zeroize::Zeroize as _;
@@ -19,25 +17,6 @@ use zeroize::Zeroize as _;
 #[used]
 static __INTERRUPTS: [u32; 1] = [0];
 
-/// All of the board. There is one.
-pub struct Board {
-    /// Where a line goes.
-    pub uart: Uart,
-    /// Fuses and flash.
-    pub chip: Chip,
-}
-
-static TAKEN: AtomicBool = AtomicBool::new(false);
-
-impl Board {
-    /// The board, to the first who asks.
-    #[must_use]
-    pub fn take() -> Option<Self> {
-        let first = !TAKEN.swap(true, Ordering::AcqRel);
-        first.then(|| Self { uart: Uart::start(), chip: Chip::new() })
-    }
-}
-
 /// Fuses and flash in the PSRAM. NOR rules are kept here: bits only fall until a sector is erased,
 /// and fuses only gain ones.
 ///
@@ -49,7 +28,7 @@ pub struct Chip {
 
 impl Chip {
     /// As it is after a reset: its secret is readable, and it has no random numbers.
-    const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { uds_locked: false, random: Random::NONE }
     }
 

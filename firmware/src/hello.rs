@@ -4,7 +4,7 @@
 
 use core::panic::PanicInfo;
 use cortex_m_rt::entry;
-use craton_firmware::board::Board;
+use craton_firmware::whole::Board;
 
 #[entry]
 fn main() -> ! {

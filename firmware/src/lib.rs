@@ -53,3 +53,5 @@ pub mod uart;
 #[cfg(target_os = "none")]
 #[cfg_attr(feature = "rp2350", path = "rp2350/watchdog.rs")]
 pub mod watchdog;
+#[cfg(target_os = "none")]
+pub mod whole;

@@ -13,7 +13,7 @@ use core::panic::PanicInfo;
 use cortex_m::peripheral::SYST;
 use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m_rt::entry;
-use craton_firmware::board::Board;
+use craton_firmware::whole::Board;
 use craton_trust::compact::Compact;
 use craton_trust::crypto::{Crypto as _, KeyedCrypto as _, Signer as _};
 

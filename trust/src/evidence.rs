@@ -7,7 +7,7 @@
 //! travel under private keys.
 
 use crate::cbor::{Reader, Writer};
-use crate::copy::copy;
+use crate::copy::{copy, join};
 use crate::cose::{self, Kind, Sign1};
 use crate::crypto::{Crypto, Signer};
 use crate::dice::{self, CHAIN_MAX, Certified, Mode};
@@ -179,8 +179,7 @@ pub fn trust_store_digest(crypto: &impl Crypto, platform: Digest, owner: Option<
 pub fn layer_configuration(lifecycle: Lifecycle, class: &ClassId) -> [u8; 64] {
     let mut configuration = [0u8; 64];
     let lifecycle = (lifecycle as u16).to_be_bytes();
-    let parts = [&[1][..], &lifecycle, &class.0].into_iter().flatten();
-    configuration.iter_mut().zip(parts).for_each(|(place, byte)| *place = *byte);
+    join(&mut configuration, &[&[1], &lifecycle, &class.0]);
     configuration
 }
 

@@ -1,4 +1,4 @@
-//! An RP2350: what there is one of, and the driver of its OTP and flash.
+//! An RP2350: the driver of its OTP and flash.
 //!
 //! Compile-only: never run on the part. Registers are those of Raspberry Pi's pico-sdk
 //! (`src/rp2350/hardware_regs`), calls of the boot ROM those of its `pico/bootrom.h`. Not known by
@@ -9,10 +9,8 @@
 use crate::map;
 use crate::random::{Hmac, Random};
 use crate::register::{read_register, write_register};
-use crate::uart::Uart;
 use core::ops::Range;
 use core::ptr;
-use core::sync::atomic::{AtomicBool, Ordering};
 use craton_rot::platform::{Platform, Row, SECTOR_SIZE, Sector, SlotFlash};
 use craton_rot::{Capabilities, Error, Limit, Result, RotClass};
 
@@ -31,25 +29,6 @@ static __INTERRUPTS: [u32; 1] = [0];
 #[used]
 static START_BLOCK: [u32; 5] = [0xffff_ded3, 0x1021_0142, 0x0000_01ff, 0, 0xab12_3579];
 
-/// All of the board. There is one.
-pub struct Board {
-    /// Where a line goes.
-    pub uart: Uart,
-    /// Fuses and flash.
-    pub chip: Chip,
-}
-
-static TAKEN: AtomicBool = AtomicBool::new(false);
-
-impl Board {
-    /// The board, to the first who asks.
-    #[must_use]
-    pub fn take() -> Option<Self> {
-        let first = !TAKEN.swap(true, Ordering::AcqRel);
-        first.then(|| Self { uart: Uart::start(), chip: Chip::new() })
-    }
-}
-
 /// OTP and external flash.
 pub struct Chip {
     uds_locked: bool,
@@ -58,7 +37,7 @@ pub struct Chip {
 
 impl Chip {
     /// As it is after a reset.
-    const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { uds_locked: false, random: Random::NONE }
     }
 

@@ -3,8 +3,8 @@
 //! Rule ROT-1: the device secret is readable only until this step is done; its key is the identity
 //! and certifies this layer, whose key attests. Inputs: code = SHA-512 of the implementation id,
 //! which for a program that a ROM verified is SHA-256 of that program; authority = SHA-512 of the
-//! platform section's genesis; mode; configuration = format 1, lifecycle (2 bytes), class (16
-//! bytes), zeros. Sealing depends on none but authority and mode.
+//! platform section's genesis; mode; configuration as [`layer_configuration`] has it. Sealing
+//! depends on none but authority and mode.
 //!
 //! Rule ROT-16: a ROM hands over no more than this: not the device secret, and not the key of the
 //! identity. Whoever reads a handover can be this layer, and no other.
@@ -18,7 +18,8 @@ use crate::slots::Slot;
 use craton_trust::cbor::{Reader, Writer};
 use craton_trust::crypto::{Crypto, KeyedCrypto, Signer as _};
 use craton_trust::dice::{self, CERTIFICATE_MAX, Cdi, Certified, Inputs, Mode};
-use craton_trust::{ComponentId, Digest, PublicKey, copy, join};
+use craton_trust::evidence::layer_configuration;
+use craton_trust::{ClassId, ComponentId, Digest, PublicKey, copy};
 
 /// The most bytes of a handover.
 pub const HANDOVER_MAX: usize = 1024;
@@ -216,10 +217,7 @@ fn inputs(
 }
 
 fn configuration(platform: &impl Platform) -> Result<[u8; 64]> {
-    let mut class = [0u8; 16];
-    platform.fuses(Row::Class, &mut class)?;
-    let mut configuration = [0u8; 64];
-    let lifecycle = (lifecycle::read(platform)? as u16).to_be_bytes();
-    join(&mut configuration, &[&[1], &lifecycle, &class]);
-    Ok(configuration)
+    let mut class = ClassId([0; 16]);
+    platform.fuses(Row::Class, &mut class.0)?;
+    Ok(layer_configuration(lifecycle::read(platform)?, &class))
 }
