@@ -1,6 +1,6 @@
 //! The firmware as a back-end of the suite: each restart is a power cycle.
 
-use super::board::{Board, Psram, package_with, patience, root_of_trust};
+use super::board::{Board, Psram, package_with, patience, root_of_trust, with_envelope};
 use super::lms::{envelope_by_lms, publisher};
 pub use super::steps::*;
 use super::world::PLATFORM_PUBLISHER;
@@ -9,7 +9,7 @@ use craton_rot::{Manufacture, RotClass, Start};
 use craton_trust::Digest;
 use craton_trust::crypto::Crypto as _;
 use craton_trust::soft::Soft;
-use craton_trust::suit::{Footer, Image};
+use craton_trust::suit::Image;
 use std::os::unix::net::UnixStream;
 
 struct InFirmware {
@@ -72,11 +72,5 @@ pub fn on_every_back_end(test: impl Fn(&mut dyn Bench)) {
 
 /// A package that the publisher signed by LMS, too.
 pub fn by_lms(package: &[u8]) -> Vec<u8> {
-    let footer = package.last_chunk().unwrap();
-    let footer = Footer::parse(footer, package.len() as u64).unwrap();
-    let (program, rest) = package.split_at(usize::try_from(footer.payload_size).unwrap());
-    let envelope = &rest[..usize::try_from(footer.envelope_size).unwrap()];
-    let envelope = envelope_by_lms(envelope, publisher());
-    let footer = Footer { envelope_size: envelope.len() as u64, ..footer };
-    [program, &envelope, &footer.encode()].concat()
+    with_envelope(package, |envelope| envelope_by_lms(envelope, publisher()))
 }

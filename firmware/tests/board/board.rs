@@ -133,6 +133,16 @@ pub fn package_with(by: u8, program: &[u8], change: impl FnOnce(&mut Image<'_>))
     [program, envelope, &footer.encode()].concat()
 }
 
+/// A package whose envelope is what `change` makes of it.
+pub fn with_envelope(package: &[u8], change: impl FnOnce(&[u8]) -> Vec<u8>) -> Vec<u8> {
+    let footer = package.last_chunk().unwrap();
+    let footer = Footer::parse(footer, package.len() as u64).unwrap();
+    let (program, rest) = package.split_at(usize::try_from(footer.payload_size).unwrap());
+    let envelope = change(&rest[..usize::try_from(footer.envelope_size).unwrap()]);
+    let footer = Footer { envelope_size: envelope.len() as u64, ..footer };
+    [program, &envelope, &footer.encode()].concat()
+}
+
 /// A manufactured and owned chip that confirmed security version 3 of its program.
 pub fn chip() -> MemoryPlatform {
     chip_of(&platform_section(false), &package(|_| ()))

@@ -135,6 +135,8 @@ pub struct Lab<'a> {
     power: Vec<(u32, Vec<u8>)>,
     /// Where a boot ends well: nothing more is executed there.
     end: Option<u32>,
+    /// A boot that ends well elsewhere has strayed; else it is not seen, and goes on.
+    pub sees_all: bool,
     /// One that runs from the beginning, and one that is brought to a place.
     benches: [Option<Bench<'a>>; 2],
     /// Which of them booted last.
@@ -150,7 +152,7 @@ impl<'a> Lab<'a> {
         let marks = Slot::BOTH.map(map::slot).map(|at| (at as u32, psram.read(at, MARKS_SIZE)));
         let power = [(RAM, vec![0; RAM_SIZE])].into_iter().chain(marks).collect();
         let (trace, benches) = (Trace::of(&[], &[]), [None, None]);
-        Self { psram, rom, trace, known: None, power, end, benches, last: 0, stub }
+        Self { psram, rom, trace, known: None, power, end, sees_all: false, benches, last: 0, stub }
     }
 
     /// Boots `psram` once, to its end at `entry`: each boot of this chip finds in RAM what that one
@@ -213,7 +215,7 @@ impl<'a> Lab<'a> {
 
     fn emulator(&self) -> Command {
         let mut qemu = self.psram.emulator(self.stub.path(), false);
-        if self.end.is_none() {
+        if self.end.is_none() || self.sees_all {
             qemu.args(["-plugin", &plugin()]);
         }
         qemu
@@ -241,11 +243,11 @@ impl<'a> Lab<'a> {
     /// One boot with one fault. What fails on this side of the debugger's line is no outcome: it
     /// is done again, and said.
     pub fn boot(&mut self, fault: Option<Fault>) -> Result<Outcome> {
-        let place = fault.and_then(|fault| self.is_brought(fault));
+        let place = self.is_brought(fault);
         for time in 1.. {
-            let outcome = match (fault, place) {
-                (Some(fault), Some(place)) => self.boot_from(place, fault),
-                _ => self.boot_whole(fault),
+            let outcome = match place {
+                Some(place) => self.boot_from(place, fault),
+                None => self.boot_whole(fault),
             };
             match outcome {
                 Err(why) if time < TRIES => println!("done again: {fault:x?}: {why}"),
@@ -273,14 +275,16 @@ impl<'a> Lab<'a> {
     }
 
     /// The place from which a boot with this fault may begin.
-    fn is_brought(&self, fault: Fault) -> Option<usize> {
-        let (known, start) = (self.known.as_ref()?, fault.start(&self.trace)?);
+    fn is_brought(&self, fault: Option<Fault>) -> Option<usize> {
+        let known = self.known.as_ref()?;
+        let Some(fault) = fault else { return known.gates.first() };
+        let start = fault.start(&self.trace)?;
         // What is gone must not be missed at the end, where no instruction is watched.
         let last = fault.gone().map_or(Some(start), |at| Some(self.trace.ends(at)?.1))?;
         (known.gates.lead_to(start) && last <= known.gates.end).then_some(start)
     }
 
-    fn boot_from(&mut self, place: usize, fault: Fault) -> Result<Outcome> {
+    fn boot_from(&mut self, place: usize, fault: Option<Fault>) -> Result<Outcome> {
         self.last = BROUGHT;
         self.bench(BROUGHT)?;
         let ([_, Some(bench)], Some(known)) = (&mut self.benches, &mut self.known) else {
@@ -292,18 +296,17 @@ impl<'a> Lab<'a> {
         bench.heard();
         bench.debugger.write_all(&self.power)?;
         match fault {
-            Fault::Gone(_) => {}
-            Fault::Skipped(at, _) => state.skip(self.rom.length(at) as u32),
-            Fault::Flipped { register, bit, .. } => {
+            None | Some(Fault::Gone(_)) => {}
+            Some(Fault::Skipped(at, _)) => state.skip(self.rom.length(at) as u32),
+            Some(Fault::Flipped { register, bit, .. }) => {
                 state.set_register(register, state.register(register) ^ 1 << bit);
             }
         }
         known.gates.bring(bench, place, &state)?;
-        if let Some(at) = fault.gone() {
-            bench.lose(at)?;
-        }
+        let gone = fault.and_then(|fault| fault.gone());
+        gone.map_or(Ok(()), |at| bench.lose(at))?;
         bench.see_resets(true)?;
-        let ahead = known.shortcuts.iter().filter(|way| way.is_behind(place, fault.gone()));
+        let ahead = known.shortcuts.iter().filter(|way| way.is_behind(place, gone));
         let stop = run(bench, ahead)?;
         self.outcome(stop, &state.said)
     }
@@ -324,8 +327,8 @@ impl<'a> Lab<'a> {
             Stop::Lost(Lost::Spent) if bench.goes_round()? => Outcome::Endless,
             Stop::Lost(Lost::Spent) => Outcome::Unfinished,
             Stop::Ended(status) => match (status.code(), status.signal()) {
-                (Some(42), _) => Outcome::Started,
-                (Some(44), _) => Outcome::Strayed,
+                (Some(42), _) if end.is_none() => Outcome::Started,
+                (Some(42 | 44), _) => Outcome::Strayed,
                 (_, Some(ABORTED)) => Outcome::LockedUp,
                 _ => return Err(Error::other(format!("the emulator ended: {status}"))),
             },

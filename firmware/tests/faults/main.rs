@@ -14,6 +14,9 @@ mod gdb;
 mod journal;
 mod lab;
 mod layers;
+#[allow(dead_code)] // the suite's, of which the faults use some
+#[path = "../../../rot/tests/conformance/lms.rs"]
+mod lms;
 mod pulse;
 mod rom;
 mod scenarios;
@@ -25,6 +28,8 @@ mod walk;
 mod world;
 
 use board::{Psram, WAITS, chip, hello, package};
+use craton_firmware::map;
+use craton_rot::slots::Slot;
 use lab::{Lab, Outcome};
 use rom::Rom;
 use scenarios::Scenario;
@@ -50,8 +55,8 @@ fn refusal(outcome: &Outcome) -> String {
 
 fn starts_under_no_fault(scenario: &Scenario) {
     let rom = Rom::built();
-    let good = Psram::of(&chip(), &package(|_| ()));
-    let psram = Psram::of(&chip(), &scenario.package);
+    let (chip, good) = scenario.chip();
+    let (good, psram) = (Psram::of(&chip, &good), Psram::of(&chip, &scenario.package));
     let mut lab = Lab::new(&psram, &rom, None).after_boot_of(&good, entry()).unwrap();
     let says = Outcome::Halted(format!("{}\n{WAITS}", scenario.says));
     assert_eq!(lab.boot(None).unwrap(), says);
@@ -107,6 +112,48 @@ fn rot_18_no_single_fault_starts_a_runtime_of_the_device() {
 #[test]
 fn rot_18_no_single_fault_starts_another_component() {
     starts_under_no_fault(&scenarios::another_component());
+}
+
+#[test]
+fn rot_18_no_single_fault_starts_a_program_of_a_hybrid_platform_without_lms() {
+    starts_under_no_fault(&scenarios::es256_alone());
+}
+
+#[test]
+fn rot_18_no_single_fault_starts_a_program_with_a_wrong_lms_signature() {
+    starts_under_no_fault(&scenarios::wrong_lms_signature());
+}
+
+#[test]
+fn rot_18_no_single_fault_starts_the_bad_one_of_two_programs() {
+    let rom = Rom::built();
+    let (chip, good) = (chip(), package(|_| ()));
+    let bad = scenarios::changed_program().package;
+    let psram = Psram::of(&chip, &good);
+    psram.arm_in(Slot::B, &bad);
+    let mut lab = Lab::new(&psram, &rom, Some(entry())).after_boot_of(&psram, entry()).unwrap();
+    lab.sees_all = true;
+    // What it starts lies in code memory.
+    let what = |lab: &mut Lab<'_>, outcome: &Outcome| match outcome {
+        Outcome::Started => {
+            let started = lab.memory(map::CODE as u32, good.len()).unwrap();
+            if started == good {
+                Ok("the good one".to_owned())
+            } else {
+                Err("the bad one".to_owned())
+            }
+        }
+        Outcome::Strayed => {
+            Err("executed what is neither ROM nor a program's beginning".to_owned())
+        }
+        _ => Ok(refusal(outcome)),
+    };
+    lab.learn().unwrap();
+    let started = lab.boot(None).unwrap();
+    assert_eq!(what(&mut lab, &started), Ok("the good one".to_owned()));
+    let line = campaign::run("newest of two bad", &mut lab, what);
+    line.tell();
+    assert!(line.bad.is_empty(), "{} faults started a bad program", line.bad.len());
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! What no fault may start: each way of being bad once, and what the ROM says to it.
 
-use super::board::{hello, package, package_of};
+use super::board::{self, chip_of, hello, package, package_of, with_envelope};
+use super::lms::{envelope_by_lms, hybrid_section, publisher};
 use super::world::STRANGER;
+use craton_rot::platform::memory::MemoryPlatform;
 use craton_trust::crypto::Crypto as _;
+use craton_trust::lms::SIGNATURE_SIZE;
 use craton_trust::soft::Soft;
 use craton_trust::suit::{FOOTER_SIZE, Footer, Image, ImageType};
 use craton_trust::{ClassId, ComponentId};
@@ -12,12 +15,30 @@ pub struct Scenario {
     pub name: &'static str,
     pub package: Vec<u8>,
     pub says: &'static str,
+    /// Whether the platform asks for LMS beside ES256.
+    pub hybrid: bool,
+}
+
+impl Scenario {
+    fn of(name: &'static str, package: Vec<u8>, says: &'static str) -> Self {
+        Self { name, package, says, hybrid: false }
+    }
+
+    /// The chip, and a program that it starts.
+    pub fn chip(&self) -> (MemoryPlatform, Vec<u8>) {
+        let good = package(|_| ());
+        if !self.hybrid {
+            return (board::chip(), good);
+        }
+        let good = with_envelope(&good, by_lms);
+        (chip_of(&hybrid_section(), &good), good)
+    }
 }
 
 /// Of somebody who has no key of the device's: a blank chip would start it (ROT-17).
 pub fn unsigned() -> Scenario {
     let package = package_of(STRANGER, |_| ());
-    Scenario { name: "unsigned program", package, says: "rom: slot A refused E1103" }
+    Scenario::of("unsigned program", package, "rom: slot A refused E1103")
 }
 
 pub fn wrong_signature() -> Scenario {
@@ -27,7 +48,7 @@ pub fn wrong_signature() -> Scenario {
     let signature = package.windows(2).rposition(two).unwrap() + 2;
     assert!(signature > hello().len() && signature < package.len() - FOOTER_SIZE);
     package[signature + 63] ^= 1;
-    Scenario { name: "wrong signature", package, says: "rom: slot A refused E1104" }
+    Scenario::of("wrong signature", package, "rom: slot A refused E1104")
 }
 
 /// A good signature over another manifest than the one that is there, which is of what is there.
@@ -36,7 +57,7 @@ pub fn changed_manifest() -> Scenario {
     let (old, new) = (Soft.sha256(&[&hello()]), Soft.sha256(&[&package[..hello().len()]]));
     let at = package.windows(32).position(|window| window == old.0).unwrap();
     package[at..at + 32].copy_from_slice(&new.0);
-    Scenario { name: "changed manifest", package, says: "rom: slot A refused E1302" }
+    Scenario::of("changed manifest", package, "rom: slot A refused E1302")
 }
 
 /// Changed in its last bit: what runs of it is what it was.
@@ -45,7 +66,7 @@ pub fn changed_program() -> Scenario {
     let footer = package.last_chunk::<FOOTER_SIZE>().unwrap();
     let footer = Footer::parse(footer, package.len() as u64).unwrap();
     package[footer.payload_size as usize - 1] ^= 1;
-    Scenario { name: "changed program", package, says: "rom: slot A refused E1303" }
+    Scenario::of("changed program", package, "rom: slot A refused E1303")
 }
 
 pub fn older_version() -> Scenario {
@@ -66,10 +87,32 @@ pub fn another_component() -> Scenario {
     good_but("another component", "rom: slot A refused E3507", change)
 }
 
+/// By ES256 alone, under a platform that asks for both.
+pub fn es256_alone() -> Scenario {
+    let of = Scenario::of("ES256 alone", package(|_| ()), "rom: slot A refused E1109");
+    Scenario { hybrid: true, ..of }
+}
+
+/// By both, of which LMS is wrong in its last bit.
+pub fn wrong_lms_signature() -> Scenario {
+    let mut package = with_envelope(&package(|_| ()), by_lms);
+    let [high, low] = (SIGNATURE_SIZE as u16).to_be_bytes();
+    let head = |three: &[u8]| three == [0x59, high, low];
+    let signature = package.windows(3).rposition(head).unwrap() + 3;
+    assert!(signature + SIGNATURE_SIZE < package.len() - FOOTER_SIZE);
+    package[signature + SIGNATURE_SIZE - 1] ^= 1;
+    let of = Scenario::of("wrong LMS signature", package, "rom: slot A refused E1104");
+    Scenario { hybrid: true, ..of }
+}
+
+fn by_lms(envelope: &[u8]) -> Vec<u8> {
+    envelope_by_lms(envelope, publisher())
+}
+
 fn good_but(
     name: &'static str,
     says: &'static str,
     change: impl FnOnce(&mut Image<'_>),
 ) -> Scenario {
-    Scenario { name, package: package(change), says }
+    Scenario::of(name, package(change), says)
 }

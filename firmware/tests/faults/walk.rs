@@ -152,6 +152,11 @@ impl Gates {
         Ok(Self { stores: all, end })
     }
 
+    /// The first place to which a chip can be brought.
+    pub fn first(&self) -> Option<usize> {
+        self.stores.first().map(|(stores, ..)| stores.behind + 1)
+    }
+
     /// Whether a chip can be brought to this place.
     pub fn lead_to(&self, place: usize) -> bool {
         let before = self.stores.iter().take_while(|(stores, ..)| stores.first < place).last();
