@@ -76,9 +76,9 @@ impl Probe {
         let begun = Instant::now();
         let lost = || (is_over() || begun.elapsed() > PATIENCE).then_some(());
         match self.debugger.go(lost).unwrap() {
-            None => Some(self.debugger.pc().unwrap()),
-            Some(()) if is_over() => None,
-            Some(()) => panic!("the chip came to no stop"),
+            Ok(_) => Some(self.debugger.pc().unwrap()),
+            Err(()) if is_over() => None,
+            Err(()) => panic!("the chip came to no stop"),
         }
     }
 
