@@ -117,7 +117,7 @@ impl Probe {
     fn go_on(&mut self) -> Result<()> {
         let begun = Instant::now();
         let lost = self.debugger.go(|| (begun.elapsed() > PATIENCE).then_some(()))?;
-        lost.map_or(Ok(()), |()| Err(ErrorKind::TimedOut.into()))
+        lost.map(drop).map_err(|()| ErrorKind::TimedOut.into())
     }
 
     /// Lets it run on without a stop, and connects to its mailbox.
