@@ -7,6 +7,7 @@ mod evidence;
 mod file_platform;
 mod hybrid;
 mod hybrid_rom;
+mod judge;
 mod lms;
 mod mailbox;
 mod manufacturing;

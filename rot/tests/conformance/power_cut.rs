@@ -2,16 +2,15 @@
 //! or the write only fails, and the power goes while the same engine is asked again.
 
 use super::bench::*;
+use super::judge::{Pair, judge, lasting};
 use super::world::*;
 use craton_rot::boot::Status;
 use craton_rot::platform::memory::{Cut, MemoryPlatform};
 use craton_rot::platform::{Platform as _, Row, SECTOR_SIZE, Sector};
-use craton_rot::{Action, AuthRole, Engine, Error, NextLayer, RootOfTrust, SECTION_MAX, Start};
+use craton_rot::{Action, AuthRole, Engine, Error, NextLayer, RootOfTrust, Start};
 use craton_trust::assignment::Address;
-use craton_trust::dice::Mode;
 use craton_trust::evidence::Lifecycle;
 use craton_trust::soft::Soft;
-use craton_trust::store::SectionKind;
 use craton_trust::{DeviceId, Digest};
 use std::cell::RefCell;
 
@@ -22,17 +21,11 @@ const SECOND_CUTS: u64 = 16;
 /// Erase, body, header, sync: cut in one test only, that of the check-in.
 const BOOT_WRITES: u64 = 4;
 
-type Pair = (u64, u64);
 type Command = Box<dyn Fn(&mut dyn RootOfTrust) -> craton_rot::Result<()>>;
 
 thread_local! {
     /// Every pair of boot and check-in that left the device under test.
     static LEFT: RefCell<Vec<Pair>> = const { RefCell::new(Vec::new()) };
-}
-
-/// All of a device that must be as before a command or as after it; counts are checked apart.
-pub fn lasting(status: Status) -> Status {
-    Status { boot: 0, check_in: 0, booted: false, mode: Mode::Normal, ..status }
 }
 
 fn start(chip: &MemoryPlatform) -> craton_rot::Result<Engine<MemoryPlatform>> {
@@ -49,12 +42,15 @@ fn prepare(rot: &mut dyn RootOfTrust) {
 fn check_in_and_note(rot: &mut dyn RootOfTrust, role: &AuthRole) -> craton_rot::Result<()> {
     let evidence = check_in(rot, role, catalog(false))?;
     let claims = &authentic(rot, &evidence).claims;
-    let pair = (claims.boot, claims.check_in);
+    note((claims.boot, claims.check_in));
+    Ok(())
+}
+
+fn note(pair: Pair) {
     LEFT.with_borrow_mut(|left| {
         assert!(left.iter().all(|old| *old < pair), "{pair:?} left again: {left:?}");
         left.push(pair);
     });
-    Ok(())
 }
 
 /// Starts, boots and runs the command; wherever the power goes, it stops there.
@@ -88,21 +84,7 @@ fn allowed(chip: &MemoryPlatform, command: &Command) -> Vec<Status> {
 fn check_after(chip: &MemoryPlatform, before: &Status, sealed: &[u8]) -> Status {
     chip.power_on();
     let mut rot = start(chip).expect("a cut lost the device");
-    let status = rot.status().unwrap();
-    assert!(status.boot >= before.boot && status.epoch >= before.epoch);
-    assert!(status.floors.of(APP) >= before.floors.of(APP));
-    for kind in [SectionKind::Platform, SectionKind::Owner] {
-        let read = rot.section(kind, &mut [0; SECTION_MAX]).map(drop);
-        assert!(matches!(read, Ok(()) | Err(Error::Unowned)), "{kind:?}: {read:?}");
-    }
-    prepare(&mut rot);
-    let role = rot.take_auth_role().unwrap();
-    let _ = check_in_and_note(&mut rot, &role);
-    if rot.status().unwrap().mode == Mode::Normal {
-        let opened = unseal(&rot, RUNTIME, sealed);
-        assert_eq!(opened.is_ok(), status.epoch == before.epoch, "{opened:?}");
-    }
-    status
+    judge(&mut rot, before, sealed, prepare, note)
 }
 
 /// Cuts at every write of the command; `boot_writes` of the boot before it are left out.

@@ -2,7 +2,7 @@
 //! it was done and before its answer.
 
 use super::bench::*;
-use super::power_cut::lasting;
+use super::judge::lasting;
 use super::swtpm::Swtpm;
 use super::world::*;
 use craton_rot::boot::Status;
