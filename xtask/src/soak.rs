@@ -1,7 +1,7 @@
 //! The drills with no point left out: a power cut at every write of `cli/tests/drill`, every
-//! instruction of the ROM skipped in `firmware/tests/faults`, and ten million frames to the running
-//! firmware, not some. Before them, whether time tells a secret: statistics that want a quiet
-//! machine.
+//! instruction of the ROM skipped in `firmware/tests/faults`, a cut at every store of the firmware,
+//! and ten million frames to it, not some. Before them, whether time tells a secret: statistics
+//! that want a quiet machine.
 
 use crate::{needs, step};
 use anyhow::{Context, Result, bail};
@@ -13,6 +13,7 @@ const DRILLS: &str =
     "cargo test --release -p craton-cli --test drill -- --nocapture --test-threads=4";
 const TIMING: &str = "cargo run --release -p craton-trust --example timing";
 const FAULTS: &str = "cargo test --release --locked --test faults -- --nocapture --test-threads=2";
+const CUTS: &str = "cargo test --release --locked --test attacks -- --nocapture a_cut_at_a_store";
 const FRAMES: &str =
     "cargo test --release --locked --test attacks -- --nocapture mbx_3_no_frame_stops";
 
@@ -20,11 +21,14 @@ pub fn run(root: &Path) -> Result<()> {
     step::run(root, "soak: timing", TIMING)?;
     all(root, DRILLS)?;
     if !needs::present("qemu-system-arm") {
-        println!("xtask: NOT TRIED: faults in the ROM, frames to it: install qemu-system-arm");
+        println!(
+            "xtask: NOT TRIED: faults, cuts and frames of the firmware: install qemu-system-arm"
+        );
         return Ok(());
     }
     let firmware = root.join("firmware");
     all(&firmware, FAULTS)?;
+    all(&firmware, CUTS)?;
     all(&firmware, FRAMES)
 }
 

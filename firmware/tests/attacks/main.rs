@@ -4,6 +4,7 @@
 #[allow(dead_code)] // the boots' helpers, of which the attacks use some
 #[path = "../board/board.rs"]
 mod board;
+mod cuts;
 #[path = "../faults/dice.rs"]
 mod dice;
 mod failures;
@@ -12,6 +13,8 @@ mod frames;
 #[path = "../faults/gdb.rs"]
 mod gdb;
 mod hostile;
+#[path = "../../../rot/tests/conformance/judge.rs"]
+mod judge;
 mod known;
 mod probe;
 #[allow(dead_code)] // the suite's, of which the attacks use some

@@ -80,15 +80,18 @@ pub fn address(program: &str, name: &str) -> usize {
 /// The counting plugin, built once.
 fn counter() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("instruments/count.c");
-        let plugin = programs().join("count.so");
-        let mut compiler = Command::new("cc");
-        compiler.args(["-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o"]);
-        let done = compiler.arg(&plugin).arg(source).status();
-        assert!(done.unwrap_or_else(|why| panic!("cc: {why}: install a C compiler")).success());
-        plugin
-    })
+    BUILT.get_or_init(|| instrument("count"))
+}
+
+/// Builds a plugin.
+pub fn instrument(name: &str) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("instruments/{name}.c"));
+    let plugin = programs().join(format!("{name}.so"));
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o"]);
+    let done = compiler.arg(&plugin).arg(source).status();
+    assert!(done.unwrap_or_else(|why| panic!("cc: {why}: install a C compiler")).success());
+    plugin
 }
 
 /// The least program.
@@ -198,14 +201,24 @@ impl Psram {
         }
         let seed = map::SEED - map::FLASH;
         bytes[seed..seed + map::SEED_SIZE].fill(0x5e);
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(&bytes).unwrap();
-        file.as_file().set_len(PSRAM_SIZE).unwrap();
-        let psram = Self { file, folder: tempfile::tempdir().unwrap() };
+        let psram = Self::holding(&bytes);
         if !package.is_empty() {
             psram.install(package);
         }
         psram
+    }
+
+    /// That holds these bytes, from its first on.
+    pub fn holding(bytes: &[u8]) -> Self {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(bytes).unwrap();
+        file.as_file().set_len(PSRAM_SIZE).unwrap();
+        Self { file, folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// The file behind it.
+    pub fn path(&self) -> &Path {
+        self.file.path()
     }
 
     /// Puts a package into slot A, as a programmer does.
@@ -283,7 +296,7 @@ impl Psram {
         let share = if kept { "on" } else { "off" };
         let memory = format!(
             "memory-backend-file,id=psram,size={PSRAM_SIZE},mem-path={},share={share}",
-            self.file.path().display()
+            self.path().display()
         );
         let mut qemu = Command::new(QEMU);
         qemu.args(["-M", "mps2-an505,memory-backend=psram", "-object", &memory]);
@@ -292,7 +305,8 @@ impl Psram {
         qemu
     }
 
-    fn power_on_with(&self, more: &[&str]) -> Board {
+    /// Gives it power in an emulator with these options, too.
+    pub fn power_on_with(&self, more: &[&str]) -> Board {
         let line = self.folder.path().join("mailbox");
         let _ = std::fs::remove_file(&line);
         let socket = format!("unix:{},server=on,wait=off", line.display());
