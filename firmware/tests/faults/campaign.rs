@@ -19,6 +19,8 @@ const SAMPLE: [usize; 2] = [24, 8];
 const FLIPS: [usize; 2] = [2000, 12];
 /// After so many boots it is looked whether they changed what they cannot.
 const TOGETHER: usize = 32;
+/// What became of a boot whose debugger failed each time.
+const UNTOLD: &str = "no outcome";
 /// Parts of the names of functions that do not decide: algorithms and copies.
 const SERVANTS: [&str; 6] = ["compact", "sha2", "digest", "compiler_builtins", "__aeabi", "memc"];
 
@@ -101,6 +103,8 @@ pub fn run(
             lab.renew();
         }
         verdicts.iter().for_each(|(fault, verdict)| line.count(lab.rom, *fault, verdict));
+        // What was not told is tried again by the next soak.
+        verdicts.retain(|(_, verdict)| !matches!(verdict, Err(what) if what.starts_with(UNTOLD)));
         journal.keep(&verdicts).unwrap();
     }
     line
@@ -111,7 +115,10 @@ fn boot(
     fault: Fault,
     judge: &mut impl FnMut(&mut Lab<'_>, &Outcome) -> Verdict,
 ) -> Verdict {
-    let outcome = lab.boot(Some(fault)).unwrap();
+    let outcome = match lab.boot(Some(fault)) {
+        Ok(outcome) => outcome,
+        Err(why) => return Err(format!("{UNTOLD}: {why}")),
+    };
     let verdict = judge(lab, &outcome);
     if verdict.is_ok() && !matches!(outcome, Outcome::Strayed) {
         return verdict;
@@ -119,7 +126,10 @@ fn boot(
     // Once more on a fresh chip, from its reset: what an earlier fault changed is not this one's
     // doing.
     lab.renew();
-    let again = lab.boot_whole(Some(fault)).unwrap();
+    let again = match lab.boot_whole(Some(fault)) {
+        Ok(outcome) => outcome,
+        Err(why) => return Err(format!("{UNTOLD}: {why}")),
+    };
     if again != outcome {
         println!("{outcome:?}, and on a fresh chip {again:?}: {fault:x?}");
     }

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 const CHUNK: usize = 1536;
 /// How long QEMU may take for what needs no execution. A machine under load is slow.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// So many packets are sent before their answers are read: neither side's buffer is full by then.
+const AT_ONCE: usize = 24;
 /// How long one look for an answer takes.
 const LOOK: Duration = Duration::from_millis(100);
 const PC: usize = 15;
@@ -17,6 +19,7 @@ const PC: usize = 15;
 pub struct Debugger {
     stream: UnixStream,
     unread: Vec<u8>,
+    unsent: Vec<u8>,
 }
 
 impl Debugger {
@@ -31,20 +34,23 @@ impl Debugger {
             }
         };
         stream.set_read_timeout(Some(LOOK))?;
-        let mut debugger = Self { stream, unread: Vec::new() };
+        let mut debugger = Self { stream, unread: Vec::new(), unsent: Vec::new() };
         // QEMU gives single registers only to who has asked for their description.
         debugger.ask("qXfer:features:read:target.xml:0,ffb")?;
         Ok(debugger)
     }
 
     pub fn read(&mut self, address: u32, length: usize) -> Result<Vec<u8>> {
-        let places = (0..length).step_by(CHUNK).map(|from| (from, CHUNK.min(length - from)));
-        for (from, chunk) in places.clone() {
-            self.send(&format!("m{:x},{chunk:x}", address + from as u32))?;
-        }
+        let places: Vec<usize> = (0..length).step_by(CHUNK).collect();
         let mut bytes = Vec::new();
-        for _ in places {
-            bytes.extend(from_hex(&self.answer()?)?);
+        for some in places.chunks(AT_ONCE) {
+            for from in some {
+                let chunk = CHUNK.min(length - from);
+                self.queue(&format!("m{:x},{chunk:x}", address + *from as u32));
+            }
+            for _ in some {
+                bytes.extend(from_hex(&self.answer()?)?);
+            }
         }
         Ok(bytes)
     }
@@ -56,15 +62,18 @@ impl Debugger {
 
     /// Writes all of these.
     pub fn write_all<B: AsRef<[u8]>>(&mut self, all: &[(u32, B)]) -> Result<()> {
-        let mut packets = 0;
+        let mut waits = 0;
         for (address, bytes) in all {
             for (to, chunk) in (*address..).step_by(CHUNK).zip(bytes.as_ref().chunks(CHUNK)) {
-                self.send(&format!("M{to:x},{:x}:{}", chunk.len(), hex(chunk)))?;
-                packets += 1;
+                self.queue(&format!("M{to:x},{:x}:{}", chunk.len(), hex(chunk)));
+                waits += 1;
+                if waits == AT_ONCE {
+                    (0..waits).try_for_each(|_| self.is_done())?;
+                    waits = 0;
+                }
             }
         }
-        // At the end: each answer that is waited for is a change of processes.
-        (0..packets).try_for_each(|_| self.is_done())
+        (0..waits).try_for_each(|_| self.is_done())
     }
 
     pub fn register(&mut self, number: usize) -> Result<u32> {
@@ -134,7 +143,8 @@ impl Debugger {
 
     /// Stops a chip that runs, wherever it is.
     pub fn stop(&mut self) -> Result<()> {
-        self.stream.write_all(&[3])?;
+        self.unsent.push(3);
+        self.flush()?;
         self.answer().map(drop)
     }
 
@@ -169,8 +179,20 @@ impl Debugger {
 
     /// Tells the debugger something without waiting for what it says.
     pub fn send(&mut self, packet: &str) -> Result<()> {
+        self.queue(packet);
+        self.flush()
+    }
+
+    /// As above, with what is told next: each that is sent alone is a change of processes.
+    fn queue(&mut self, packet: &str) {
         let sum = packet.bytes().fold(0u8, u8::wrapping_add);
-        self.stream.write_all(format!("${packet}#{sum:02x}").as_bytes())
+        self.unsent.extend(format!("${packet}#{sum:02x}").bytes());
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.stream.write_all(&self.unsent)?;
+        self.unsent.clear();
+        Ok(())
     }
 
     /// The next packet, or what `lost` says instead.
@@ -178,6 +200,7 @@ impl Debugger {
         &mut self,
         mut lost: impl FnMut() -> Option<T>,
     ) -> Result<std::result::Result<String, T>> {
+        self.flush()?;
         loop {
             let mark = |byte| self.unread.iter().position(|other| *other == byte);
             if let (Some(start), Some(end)) = (mark(b'$'), mark(b'#'))
@@ -185,7 +208,7 @@ impl Debugger {
             {
                 let body = String::from_utf8_lossy(&self.unread[start + 1..end]).into_owned();
                 self.unread.drain(..end + 3);
-                self.stream.write_all(b"+")?;
+                self.unsent.push(b'+');
                 return Ok(Ok(body));
             }
             let mut room = [0; 4096];
