@@ -97,12 +97,18 @@ impl Debugger {
         self.done(&format!("z0,{address:x},2"))
     }
 
+    /// A line for the emulator's monitor, whose answer is left out.
+    pub fn monitor(&mut self, line: &str) -> Result<()> {
+        let digits: String = line.bytes().map(|byte| format!("{byte:02x}")).collect();
+        self.send(&format!("qRcmd,{digits}"))?;
+        while self.answer()? != "OK" {}
+        Ok(())
+    }
+
     /// The chip's reset line. What RAM holds stays.
     pub fn reset(&mut self, first: u32) -> Result<()> {
-        let line: String = b"system_reset".iter().map(|byte| format!("{byte:02x}")).collect();
-        self.send(&format!("qRcmd,{line}"))?;
         let begun = Instant::now();
-        while self.answer()? != "OK" {}
+        self.monitor("system_reset")?;
         // QEMU resets a little later than it answers.
         while self.pc()? != first {
             if begun.elapsed() > PATIENCE {
