@@ -35,6 +35,14 @@ pub async fn platform_section(session: &mut Session) -> Result<(KeptSection<Vec<
     followed(&signed_versions(session, SectionName::Platform).await?)
 }
 
+/// All signed versions of the catalog's `platform` section, from the first on: one chain, of which
+/// the same holds.
+pub async fn platform_versions(session: &mut Session) -> Result<Vec<Vec<u8>>> {
+    let versions = signed_versions(session, SectionName::Platform).await?;
+    followed(&versions)?;
+    Ok(versions)
+}
+
 async fn signed_versions(session: &mut Session, half: SectionName) -> Result<Vec<Vec<u8>>> {
     let store: TrustStore = session.ask(Call::of(Operation::TrustStoreShow)).await?;
     let these = store.sections.iter().filter(|it| it.section == half);
@@ -68,7 +76,10 @@ fn descended(catalog: CatalogId, versions: &[Vec<u8>]) -> Result<KeptSection<Vec
 }
 
 /// The end of a chain of versions, and the digest of its first, which nothing here vouches for.
-fn followed(versions: &[Vec<u8>]) -> Result<(KeptSection<Vec<u8>>, Digest)> {
+///
+/// # Errors
+/// `TrustStoreOther` of none; those of `accept_genesis` and `accept_chain`.
+pub fn followed(versions: &[Vec<u8>]) -> Result<(KeptSection<Vec<u8>>, Digest)> {
     let (first, later) = versions.split_first().ok_or(CliError::TrustStoreOther)?;
     let genesis = accept_genesis(&Soft, &Signed::parse(first)?)?;
     accept_chain(&Soft, *genesis, genesis.digest(), later.iter().map(Vec::as_slice))?;

@@ -6,12 +6,13 @@ use crate::error::CliError;
 use crate::virtual_device::{advance, endorse, is_claim_code};
 use anyhow::Result;
 use craton_rot::mailbox::client::{Address, Line, Mailbox, Patience, Transport};
-use craton_rot::{Error, Manufacture, RootOfTrust as _, RotClass, Start};
-use craton_trust::DeviceId;
+use craton_rot::{Error, Manufacture, RootOfTrust as _, RotClass, SECTION_MAX, Start};
 use craton_trust::crypto::Crypto as _;
 use craton_trust::endorsement::Endorsement;
 use craton_trust::evidence::Lifecycle;
 use craton_trust::soft::{Soft, SoftKey};
+use craton_trust::store::{Section, SectionKind};
+use craton_trust::{DeviceId, Signed};
 
 type Board = Mailbox<Box<dyn Transport + Send>>;
 
@@ -31,6 +32,7 @@ pub struct Finished {
 pub fn make(lot: &Lot, address: &Address, manufacturer: &SoftKey) -> Result<Finished> {
     let mut board = with_identity(lot, address)?;
     let mut journal = recognise(lot, &mut board)?;
+    let board = succeed(lot, board)?;
     let (device, identity) = (board.device(), board.identity());
     // Never silicon: that is for its maker to know, and no word of a chip.
     let rot = board.capabilities().class.min(RotClass::Firmware);
@@ -93,6 +95,21 @@ fn recognise(lot: &Lot, board: &mut Board) -> Result<Journal> {
     }
 }
 
+/// Brings the board to the station's newest platform section, version by version: orders are the
+/// manufacturer's whom that one names. A board that was there before has nothing to take.
+fn succeed(lot: &Lot, mut board: Board) -> Result<Board> {
+    let mut room = vec![0; SECTION_MAX];
+    let kept = Signed::parse(board.section(SectionKind::Platform, &mut room)?)?;
+    let version = Section::parse(kept.unchecked_payload())?.version;
+    let mut taken = 0;
+    for successor in lot.successors(version) {
+        board.replace(successor, &[], &[])?;
+        taken += 1;
+    }
+    // Evidence of this reset would quote what was in force when it began.
+    if taken > 0 { Ok(board.restart(Start::Normal)?) } else { Ok(board) }
+}
+
 /// Tests the board, closes its lifecycle, and tests it again. A development root stays where
 /// development devices are: `DeviceComplete` refuses it.
 fn close(
@@ -129,7 +146,7 @@ fn moved(mut board: Board, to: Lifecycle, manufacturer: &SoftKey) -> Result<Boar
 
 fn test(lot: &Lot, board: &mut Board, lifecycle: Lifecycle, claim_code: &str) -> Result<()> {
     let device = board.device();
-    let (class, platform, genesis) = (lot.class(), lot.platform(), lot.genesis());
-    let written = Written { device, class, lifecycle, platform, genesis, claim_code };
+    let (class, genesis, (platform, section)) = (lot.class(), lot.genesis(), lot.newest()?);
+    let written = Written { device, class, lifecycle, platform, section, genesis, claim_code };
     self_test::run(board, &written)
 }

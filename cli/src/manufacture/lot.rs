@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! station.json      catalog and class
-//! platform.section  the first version of the platform section
+//! platform.section  the first version of the platform section; later ones are platform-2.section
+//!                   and so on
 //! bench/            claim-code of the board that is in it, until its identity is known
 //! devices/ID/       claim-code, journal.json, endorsement.cbor
 //! devices.lot       the signed list
@@ -12,6 +13,7 @@
 //! A board has no name before it has an identity. So its claim code is made first, on the bench;
 //! the rename of the bench to the folder of its device is the write that commits whose it is.
 
+use crate::believed;
 use crate::error::CliError;
 use crate::home::{make_folder, read_file, read_secret, write_secret};
 use crate::package_file::{Sixteen, sixteen};
@@ -23,7 +25,7 @@ use craton_trust::cose::Kind;
 use craton_trust::crypto::Signer as _;
 use craton_trust::signed::{self, PAYLOAD_MAX};
 use craton_trust::soft::{Soft, SoftKey};
-use craton_trust::store::{KeptSection, Role, SectionKind, accept_genesis};
+use craton_trust::store::{KeptSection, Role, SectionKind};
 use craton_trust::{ClassId, DeviceId, Digest, Signed, lot};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -37,6 +39,11 @@ const DEVICES: &str = "devices";
 const JOURNAL_FILE: &str = "journal.json";
 const LOT_FILE: &str = "devices.lot";
 const FORMAT: &str = "craton-station-1";
+
+/// Where a version of the platform section is.
+fn platform_file(version: u64) -> String {
+    if version == 1 { PLATFORM_FILE.into() } else { format!("platform-{version}.section") }
+}
 
 /// Whose devices a station makes, and of which class.
 #[derive(Serialize, Deserialize)]
@@ -85,7 +92,9 @@ pub struct Lot {
     folder: PathBuf,
     catalog: CatalogId,
     class: ClassId,
-    platform: Vec<u8>,
+    /// All versions of the platform section, signed.
+    platform: Vec<Vec<u8>>,
+    /// The newest of them, and the digest of the first.
     section: KeptSection<Vec<u8>>,
     genesis: Digest,
     _lock: File,
@@ -101,10 +110,12 @@ impl Lot {
     ///
     /// # Errors
     /// `FolderRefused`, `FileNotWritten`.
-    pub fn begin(folder: &Path, about: &About, platform: &[u8]) -> Result<()> {
+    pub fn begin(folder: &Path, about: &About, platform: &[Vec<u8>]) -> Result<()> {
         make_folder(folder)?;
         make_folder(&folder.join(DEVICES))?;
-        write_secret(&folder.join(PLATFORM_FILE), platform)?;
+        for (version, section) in (1..).zip(platform) {
+            write_secret(&folder.join(platform_file(version)), section)?;
+        }
         Ok(write_secret(&folder.join(ABOUT_FILE), &serde_json::to_vec_pretty(about)?)?)
     }
 
@@ -122,14 +133,15 @@ impl Lot {
         if about.format != FORMAT {
             return Err(damaged().into());
         }
-        let platform = read_secret(&folder.join(PLATFORM_FILE))?;
-        let signed = Signed::parse(&platform)?;
-        let genesis = accept_genesis(&Soft, &signed)?;
-        if genesis.kind != SectionKind::Platform {
+        let mut platform = vec![read_secret(&folder.join(PLATFORM_FILE))?];
+        let later = (2..).map(|version| folder.join(platform_file(version)));
+        for file in later.take_while(|file| file.exists()) {
+            platform.push(read_secret(&file)?);
+        }
+        let (section, genesis) = believed::followed(&platform)?;
+        if section.section().kind != SectionKind::Platform {
             return Err(craton_rot::Error::Trust(craton_trust::Error::SectionKind).into());
         }
-        let genesis = genesis.digest();
-        let section = KeptSection::parse(signed.unchecked_payload().to_vec())?;
         let (folder, catalog, class) = (folder.to_owned(), about.catalog, ClassId(class.0));
         let lot = Self { folder, catalog, class, platform, section, genesis, _lock: lock };
         lot.clear_bench()?;
@@ -144,17 +156,32 @@ impl Lot {
         self.class
     }
 
-    /// The signed platform section, as a chip is given it.
+    /// The first signed platform section, as a blank chip is given it.
     pub fn platform(&self) -> &[u8] {
-        &self.platform
+        self.platform.first().map_or(&[], Vec::as_slice)
     }
 
-    /// The digest of that section.
+    /// The signed platform sections after a version, in their order.
+    pub fn successors(&self, version: u64) -> impl Iterator<Item = &[u8]> {
+        let known = usize::try_from(version).unwrap_or(usize::MAX);
+        self.platform.iter().skip(known).map(Vec::as_slice)
+    }
+
+    /// The newest signed platform section, and its digest.
+    ///
+    /// # Errors
+    /// None for what was opened.
+    pub fn newest(&self) -> Result<(&[u8], Digest)> {
+        let newest = self.platform.last().map_or(&[][..], Vec::as_slice);
+        Ok((newest, Signed::parse(newest)?.digest(&Soft)))
+    }
+
+    /// The digest of the first section: the platform, for good.
     pub fn genesis(&self) -> Digest {
         self.genesis
     }
 
-    /// Whether its root is one for development.
+    /// Whether the newest section's root is one for development.
     pub fn is_dev(&self) -> bool {
         self.section.section().dev
     }

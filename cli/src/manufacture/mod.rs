@@ -9,16 +9,17 @@ mod board;
 mod lot;
 mod self_test;
 
+use crate::believed;
 use crate::error::{CliError, told};
 use crate::home::{CatalogFolder, Home};
 use crate::keys::{self, Unlock};
 use crate::output::Output;
 use crate::package_file::{Sixteen, sixteen};
 use crate::session::{Options, Session};
-use crate::virtual_device::{self, VIRTUAL_CLASS};
+use crate::virtual_device::VIRTUAL_CLASS;
 use anyhow::Result;
 use board::Finished;
-use craton_api::operator::{CatalogId, Section};
+use craton_api::operator::CatalogId;
 use craton_rot::mailbox::client::Address;
 use craton_trust::ClassId;
 use craton_trust::soft::SoftKey;
@@ -140,9 +141,8 @@ fn open_lot(with: &Manufacture, options: &Options) -> Result<Lot> {
     }
     let (catalog, platform) = crate::args::runtime()?.block_on(async {
         let session = &mut Session::open(options).await?;
-        let (client, catalog) = session.client().await?;
-        let platform = virtual_device::section(client, catalog, Section::Platform).await?;
-        anyhow::Ok((catalog, platform))
+        let platform = believed::platform_versions(session).await?;
+        anyhow::Ok((session.catalog().await?, platform))
     })?;
     let class = with.class.map_or(VIRTUAL_CLASS, |class| ClassId(class.0));
     Lot::begin(&with.folder, &About::new(catalog, class), &platform)?;

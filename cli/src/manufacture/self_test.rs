@@ -27,9 +27,11 @@ pub struct Written<'w> {
     pub device: DeviceId,
     pub class: ClassId,
     pub lifecycle: Lifecycle,
-    /// The signed platform section.
+    /// The signed platform section in force.
     pub platform: &'w [u8],
     /// Its digest.
+    pub section: Digest,
+    /// That of the first one.
     pub genesis: Digest,
     pub claim_code: &'w str,
 }
@@ -92,7 +94,7 @@ fn attest(rot: &mut dyn RootOfTrust, written: &Written<'_>) -> Result<()> {
     check(written, "its attested class", layer.configuration == configuration)?;
     let authority = Soft.sha512(&[&written.genesis.0]);
     check(written, "its attested platform", layer.authority == authority)?;
-    let store = trust_store_digest(&Soft, written.genesis, None);
+    let store = trust_store_digest(&Soft, written.section, None);
     let measured = claims.measured.of(TRUST_STORE) == Some(store);
     Ok(check(written, "its attested trust store", measured)?)
 }

@@ -52,6 +52,31 @@ fn what_a_station_made_is_claimed_at_once_and_checks_in() {
     drop(running);
 }
 
+/// The platform's second section names another manufacturer: boards get it before his orders, and
+/// what he endorsed is claimed.
+#[test]
+fn a_station_brings_a_board_the_newest_platform_section() {
+    let user = User::new();
+    let _service = Service::start(&user);
+    user.does("login --data @service");
+    user.does("catalog create shed --dev");
+    user.does("product create Lamp");
+    user.does("key create @next.key --dev");
+    let next = user.path("next.pub").display().to_string();
+    let add = format!("--section platform --add manufacturer={next}");
+    user.does(&format!("trust-store propose {add} --out @two"));
+    user.does("trust-store sign @two");
+    user.does("trust-store submit @two");
+    power_on(&user.path("board"));
+    let mailbox = user.path("board").display().to_string();
+    let station = format!("manufacture @station --rot unix:{mailbox} --key @next.key");
+    user.does(&station);
+    user.refused(&station, 6401);
+    assert!(user.path("station/platform-2.section").exists());
+    let claim = "device claim --lot @station/devices.lot --group Lamp/Development";
+    assert_eq!(user.json(claim)["rows"].as_array().unwrap().len(), 1);
+}
+
 /// The same on a chip, of a development root.
 #[test]
 fn a_station_makes_a_virtual_board_a_device() {
