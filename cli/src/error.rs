@@ -173,8 +173,9 @@ pub enum CliError {
     BootLogOther(String),
     /// The TPM says nothing of its maker.
     #[error(
-        "E6171: the TPM has no certificate for its P-256 endorsement key (NV index 0x01c0000a). \
-         Take one that has, or endorse it without --tpm-maker, on your own word"
+        "E6171: the TPM has no certificate for its endorsement key of P-256 or RSA 2048 (NV index \
+         0x01c0000a or 0x01c00002). Take one that has, or endorse it without --tpm-maker, on your \
+         own word"
     )]
     TpmCertificateMissing,
     /// None of the named makers stands for the TPM.

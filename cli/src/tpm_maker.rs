@@ -8,8 +8,7 @@
 use crate::error::CliError;
 use crate::home::read_file;
 use anyhow::Result;
-use craton_device::tpm::EndorsementKey;
-use craton_trust::PublicKey;
+use craton_device::tpm::Shown;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use std::path::{Path, PathBuf};
@@ -17,11 +16,6 @@ use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
 /// tcg-kp-EKCertificate, 2.23.133.8.1, as DER has it.
 const ENDORSEMENT: &[u8] = &[0x67, 0x81, 0x05, 0x08, 0x01];
-/// SubjectPublicKeyInfo of a point of P-256 (RFC 5480), before its coordinates.
-const P256_INFO: [u8; 27] = [
-    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
-    0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
-];
 
 /// Which makers of TPMs are believed.
 #[derive(clap::Args)]
@@ -44,7 +38,7 @@ impl Makers {
     ///
     /// # Errors
     /// `TpmCertificateMissing`, `TpmMakerUnknown`, `TpmCertificateOther`, `CertificateUnreadable`.
-    pub fn check(&self, endorsement: &EndorsementKey, now: UnixTime) -> Result<()> {
+    pub fn check(&self, endorsement: &Shown, now: UnixTime) -> Result<()> {
         let (roots, issuers) = (certificates(&self.roots)?, certificates(&self.issuers)?);
         let certificate = endorsement.certificate.as_ref();
         let certificate = certificate.ok_or(CliError::TpmCertificateMissing)?;
@@ -65,13 +59,9 @@ impl Makers {
         let all = self::anchors(roots.iter().chain(&issuers), &self.issuers)?;
         verify(&all, KeyUsage::required(ENDORSEMENT))?;
         let own = certificate.subject_public_key_info();
-        let same = own.as_ref() == info(&endorsement.key);
+        let same = own.as_ref() == endorsement.key.info();
         if same { Ok(()) } else { Err(CliError::TpmCertificateOther.into()) }
     }
-}
-
-fn info(key: &PublicKey) -> Vec<u8> {
-    [&P256_INFO[..], &key.0].concat()
 }
 
 fn anchors<'c>(

@@ -10,6 +10,7 @@ use craton_api::operator::{Base64, CatalogId, Device, DeviceClaim, Section};
 use craton_device::folder::ENDORSEMENT_FILE;
 use craton_device::rot::{self, Place, Rot};
 use craton_device::tpm;
+use craton_rot::tpm2::enrol::EndorsementKey;
 use craton_rot::{Action, Error, Manufacture, Order, RootOfTrust, RotClass, Start};
 use craton_trust::cose::Kind;
 use craton_trust::crypto::{Crypto as _, Signer};
@@ -17,7 +18,7 @@ use craton_trust::endorsement::Endorsement;
 use craton_trust::evidence::Lifecycle;
 use craton_trust::signed;
 use craton_trust::soft::Soft;
-use craton_trust::{ClassId, DeviceId, PublicKey};
+use craton_trust::{ClassId, DeviceId};
 use std::path::Path;
 
 /// Where a device's one-time claim code is, beside its root of trust.
@@ -46,7 +47,7 @@ pub fn manufacture(
     manufacturer: &dyn Signer,
     folder: &Path,
     place: &Place,
-    looked_at: Option<&PublicKey>,
+    looked_at: Option<&EndorsementKey>,
     platform_section: &[u8],
 ) -> Result<(Made, RotClass)> {
     make_passage(folder)?;

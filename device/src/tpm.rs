@@ -5,10 +5,11 @@
 //! approved. An approval is signed and no secret; which key's count is in the TPM, so that one of a
 //! stranger opens nothing, and one that does not read is as if it were not there.
 
+use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey};
 use craton_rot::engine::Manufacture;
 use craton_rot::secret::Secret;
 use craton_rot::tpm2::command::Tpm;
-use craton_rot::tpm2::enrol::enclose;
+use craton_rot::tpm2::enrol::{Enclosed, EndorsementKey, RSA_LABEL, enclose, enclose_to_rsa};
 use craton_rot::tpm2::policy::BOOT_APPROVAL_MAX;
 use craton_rot::tpm2::{Address, BootApproval, TpmPlatform};
 use craton_rot::{Engine, Error, Result, RootOfTrust as _, Start};
@@ -29,6 +30,8 @@ pub const APPROVALS: &str = "boot-approvals";
 pub const APPROVALS_MAX: usize = 64;
 /// Index of the certificate of the P-256 endorsement key (TCG EK Credential Profile, 2.2.1.4).
 pub const CERTIFICATE: u32 = 0x01c0_000a;
+/// Index of that of the RSA endorsement key of 2 048 bits (2.2.1.4).
+pub const CERTIFICATE_OF_RSA: u32 = 0x01c0_0002;
 const EXTENSION: &str = "approval";
 
 /// The engine in a TPM.
@@ -59,7 +62,7 @@ fn free(state: &Path) -> Result<()> {
 pub fn manufacture(
     device: &Path,
     address: &Address,
-    endorsement: &PublicKey,
+    endorsement: &EndorsementKey,
     with: &Manufacture<'_>,
 ) -> Result<InTpm> {
     let (approvals, state) = (approvals(device)?, device.join(STATE_FILE));
@@ -69,12 +72,34 @@ pub fn manufacture(
 }
 
 /// Has a secret opened that only the TPM of this endorsement key opens, for this identity alone.
-fn enrol(engine: &InTpm, endorsement: &PublicKey) -> Result<()> {
-    let (secret, chance) = (random()?, random()?);
-    let enclosed = enclose(endorsement, &engine.identity(), &secret, &chance)?;
-    let opened = engine.activate(&enclosed)?;
+fn enrol(engine: &InTpm, endorsement: &EndorsementKey) -> Result<()> {
+    let secret = random()?;
+    let opened = engine.activate(&enclosed(endorsement, &engine.identity(), &secret)?)?;
     // TPM-5
     if opened.bytes() == secret.bytes() { Ok(()) } else { Err(Error::TpmRefused) }
+}
+
+fn enclosed(to: &EndorsementKey, identity: &PublicKey, secret: &Secret) -> Result<Enclosed> {
+    let chance = random()?;
+    match to {
+        EndorsementKey::P256(key) => enclose(key, identity, secret, &chance),
+        EndorsementKey::Rsa2048(_) => {
+            let encrypted = encrypted(&to.info(), &chance)?;
+            Ok(enclose_to_rsa(identity, secret, &chance, encrypted))
+        }
+    }
+}
+
+/// To an RSA key, by its SubjectPublicKeyInfo. Its private half is in the TPM: nothing here could
+/// tell of it by its time.
+fn encrypted(info: &[u8], seed: &Secret) -> Result<Vec<u8>> {
+    let invalid = || Error::Trust(craton_trust::Error::KeyInvalid);
+    let key = PublicEncryptingKey::from_der(info).map_err(|_| invalid())?;
+    let key = OaepPublicEncryptingKey::new(key).map_err(|_| invalid())?;
+    let mut room = vec![0; key.ciphertext_size()];
+    let with = &OAEP_SHA256_MGF1SHA256;
+    let written = key.encrypt(with, seed.bytes(), &mut room, Some(RSA_LABEL));
+    Ok(written.map_err(|_| invalid())?.to_vec())
 }
 
 fn random() -> Result<Secret> {
@@ -85,23 +110,31 @@ fn random() -> Result<Secret> {
 
 /// What tells one TPM from another.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EndorsementKey {
-    /// On P-256, by its maker's template.
-    pub key: PublicKey,
+pub struct Shown {
+    /// Its endorsement key.
+    pub key: EndorsementKey,
     /// What its maker says of it, X.509 as the TPM keeps it: not verified here.
     pub certificate: Option<Vec<u8>>,
 }
 
-/// A TPM's endorsement key.
+/// A TPM's endorsement key: that on P-256, unless there is a certificate for the RSA one alone.
 ///
 /// # Errors
 /// The TPM's.
-pub fn endorsement(address: &Address) -> Result<EndorsementKey> {
+pub fn endorsement(address: &Address) -> Result<Shown> {
     let mut tpm = Tpm::new(address.connect()?)?;
+    let certificate = tpm.read_index(CERTIFICATE)?.map(unpadded);
+    if certificate.is_none()
+        && let Some(certificate) = tpm.read_index(CERTIFICATE_OF_RSA)?.map(unpadded)
+    {
+        let (handle, modulus) = tpm.create_endorsement_of_rsa()?;
+        tpm.flush(handle)?;
+        let key = EndorsementKey::Rsa2048(Box::new(modulus));
+        return Ok(Shown { key, certificate: Some(certificate) });
+    }
     let loaded = tpm.create_endorsement()?;
     tpm.flush(loaded.handle)?;
-    let certificate = tpm.read_index(CERTIFICATE)?.map(unpadded);
-    Ok(EndorsementKey { key: loaded.key, certificate })
+    Ok(Shown { key: EndorsementKey::P256(loaded.key), certificate })
 }
 
 /// A certificate without what fills its index up: a maker may define one of more bytes.

@@ -19,8 +19,7 @@ use craton_api::operator::{
 };
 use craton_device::folder::ENDORSEMENT_FILE;
 use craton_device::{rot, tpm};
-use craton_rot::tpm2;
-use craton_trust::PublicKey;
+use craton_rot::tpm2::{self, enrol::EndorsementKey};
 use craton_trust::Signed;
 use craton_trust::endorsement::Endorsement;
 use craton_trust::soft::Soft;
@@ -118,7 +117,7 @@ pub async fn manufacture(with: &Manufacture, options: &Options) -> Result<()> {
 }
 
 /// The endorsement key of a TPM, of a maker that was named if any was.
-fn look_at(address: &tpm2::Address, makers: &Makers) -> Result<PublicKey> {
+fn look_at(address: &tpm2::Address, makers: &Makers) -> Result<EndorsementKey> {
     let endorsement = tpm::endorsement(address)?;
     if makers.are_named() {
         makers.check(&endorsement, UnixTime::now())?;

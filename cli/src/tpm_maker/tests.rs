@@ -2,6 +2,8 @@
 //! CA are in `tests/operator/tpm.rs`.
 
 use super::*;
+use craton_rot::tpm2::enrol::EndorsementKey;
+use craton_trust::PublicKey;
 use craton_trust::crypto::Signer as _;
 use craton_trust::soft::SoftKey;
 use rcgen::{
@@ -75,15 +77,15 @@ impl Maker {
     }
 }
 
-fn of(key: PublicKey, certificate: Vec<u8>) -> EndorsementKey {
-    EndorsementKey { key, certificate: Some(certificate) }
+fn of(key: PublicKey, certificate: Vec<u8>) -> Shown {
+    Shown { key: EndorsementKey::P256(key), certificate: Some(certificate) }
 }
 
 fn now() -> UnixTime {
     UnixTime::now()
 }
 
-fn refusal(makers: &Makers, endorsement: &EndorsementKey, now: UnixTime) -> CliError {
+fn refusal(makers: &Makers, endorsement: &Shown, now: UnixTime) -> CliError {
     makers.check(endorsement, now).unwrap_err().downcast().unwrap()
 }
 
@@ -92,7 +94,7 @@ fn a_tpm_is_of_a_named_maker_or_tpm_maker_unknown() {
     let (maker, other) = (Maker::new(), Maker::new());
     let good = of(key(1), maker.certifies(&key(1), Some(USAGE)));
     maker.makers().check(&good, now()).unwrap();
-    let unknown = |makers: &Makers, endorsement: &EndorsementKey, now| {
+    let unknown = |makers: &Makers, endorsement: &Shown, now| {
         let refused = refusal(makers, endorsement, now);
         assert!(matches!(refused, CliError::TpmMakerUnknown(_)), "{refused}");
     };
@@ -115,7 +117,7 @@ fn a_certificate_of_another_tpm_or_none_is_told_apart() {
     let stolen = of(key(2), maker.certifies(&key(1), Some(USAGE)));
     let refused = refusal(&maker.makers(), &stolen, now());
     assert!(matches!(refused, CliError::TpmCertificateOther), "{refused}");
-    let none = EndorsementKey { key: key(1), certificate: None };
+    let none = Shown { key: EndorsementKey::P256(key(1)), certificate: None };
     let refused = refusal(&maker.makers(), &none, now());
     assert!(matches!(refused, CliError::TpmCertificateMissing), "{refused}");
 }

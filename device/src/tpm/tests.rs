@@ -6,6 +6,7 @@ use crate::tests::{CLAIM_CODE, CLASS, PLATFORM_PUBLISHER, key, owner_section, pl
 use craton_image::package::sha256;
 use craton_rot::{RotClass, Status};
 use craton_trust::Digest;
+use craton_trust::crypto::Signer as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -153,6 +154,42 @@ fn tpm_5_a_device_is_made_for_the_tpm_that_its_endorser_looked_at_only() {
     let made = manufacture(device.path(), &emulator.address(), &looked_at.key, &with);
     assert_eq!(made.err(), Some(Error::TpmRefused));
     assert!(!rot::is_made(device.path()));
+}
+
+/// The RSA endorsement key, certified or not.
+fn rsa_of(emulator: &Emulator) -> EndorsementKey {
+    let mut tpm = Tpm::new(emulator.address().connect().unwrap()).unwrap();
+    let (handle, modulus) = tpm.create_endorsement_of_rsa().unwrap();
+    tpm.flush(handle).unwrap();
+    EndorsementKey::Rsa2048(Box::new(modulus))
+}
+
+#[test]
+fn tpm_5_an_rsa_endorsement_key_opens_for_its_tpm_and_the_identity_only() {
+    let (emulator, other) = (Emulator::new(), Emulator::new());
+    let device = tempfile::tempdir().unwrap();
+    approve(device.path(), &emulator.approval(PLATFORM_PUBLISHER, 0)).unwrap();
+    let platform = platform_section();
+    let claim_code = sha256(CLAIM_CODE);
+    let with = Manufacture { platform_section: &platform, claim_code, class: CLASS };
+    let (own, of_other) = (rsa_of(&emulator), rsa_of(&other));
+    assert_ne!(own, of_other);
+    let engine = manufacture(device.path(), &emulator.address(), &own, &with).unwrap();
+    let secret = random().unwrap();
+    let refused = |enclosed: Enclosed| engine.activate(&enclosed).err() == Some(Error::TpmRefused);
+    let good = enclosed(&own, &engine.identity(), &secret).unwrap();
+    assert!(engine.activate(&good).ok().unwrap().bytes() == secret.bytes());
+    assert!(refused(enclosed(&of_other, &engine.identity(), &secret).unwrap()));
+    let own_key = key(1).public_key();
+    assert!(refused(enclosed(&own, &own_key, &secret).unwrap()), "made by the host");
+    for at in [0, good.blob.len() - 1] {
+        let mut broken = good.clone();
+        broken.blob[at] ^= 1;
+        assert!(refused(broken));
+    }
+    let no_key = EndorsementKey::Rsa2048(Box::new([0; 256]));
+    let invalid = enclosed(&no_key, &engine.identity(), &secret).err();
+    assert_eq!(invalid, Some(Error::Trust(craton_trust::Error::KeyInvalid)));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The commands that we send (TPM 2.0 Library, part 3), one function each.
 
 use super::policy::{self, BootApproval};
-use super::template::{self, Name, SHA256};
+use super::template::{self, Modulus, Name, SHA256};
 use super::transport::Transport;
 use super::wire::{Refusal, Response, Right, Structure, command, response};
 use crate::error::{Error, Result};
@@ -153,15 +153,27 @@ impl Tpm {
         self.create_in(ENDORSEMENT, &template::endorsement(), &[])
     }
 
+    /// TPM2_CreatePrimary of the endorsement key of RSA: its handle and modulus.
+    pub fn create_endorsement_of_rsa(&mut self) -> Result<(u32, Modulus)> {
+        let (handle, public) = self.create(ENDORSEMENT, &template::endorsement_of_rsa(), &[])?;
+        Ok((handle, template::modulus(&public)?))
+    }
+
     fn create_in(&mut self, hierarchy: u32, area: &[u8], auth: &[u8]) -> Result<Loaded> {
+        let (handle, public) = self.create(hierarchy, area, auth)?;
+        let name = template::name(&craton_trust::soft::Soft, &public);
+        Ok(Loaded { handle, key: template::point(&public)?, name })
+    }
+
+    /// The handle of a primary key, and its public area.
+    fn create(&mut self, hierarchy: u32, area: &[u8], auth: &[u8]) -> Result<(u32, Vec<u8>)> {
         let sensitive = Structure::default().sized(auth).sized(&[]).0;
         let parameters = Structure::default().sized(&sensitive).sized(area).sized(&[]).u32(0);
         let answer = self.ask(0x131, &[hierarchy], &[WITHOUT], &parameters.0, true)?;
         let Answer { handle, parameters } = answer.map_err(refused)?;
         let handle = handle.ok_or(Error::TpmResponseBroken)?;
         let public = Fields::new(&parameters).sized(usize::MAX).map_err(broken)?;
-        let name = template::name(&craton_trust::soft::Soft, public);
-        Ok(Loaded { handle, key: template::point(public)?, name })
+        Ok((handle, public.to_vec()))
     }
 
     /// TPM2_FlushContext.

@@ -6,7 +6,7 @@
 //! stored, and who has the TPM but not the state does not get it.
 
 use super::command::{Loaded, Tpm};
-use super::enrol::Enclosed;
+use super::enrol::{Enclosed, Kind};
 use super::policy::{QUOTE, quotes_only};
 use super::template;
 use crate::engine::derive_from;
@@ -67,7 +67,10 @@ impl Keys {
     /// What was enclosed for the identity and this TPM's endorsement key (TPM-5).
     pub fn activate(&mut self, tpm: &mut Tpm, enclosed: &Enclosed) -> Result<Secret> {
         let identity = self.loaded_identity()?.handle;
-        let endorsement = tpm.create_endorsement()?.handle;
+        let endorsement = match enclosed.to {
+            Kind::P256 => tpm.create_endorsement()?.handle,
+            Kind::Rsa2048 => tpm.create_endorsement_of_rsa()?.0,
+        };
         let session = tpm.start_policy().and_then(|session| {
             tpm.policy_endorsement(session)?;
             Ok(session)

@@ -10,7 +10,13 @@ use std::vec::Vec;
 /// A TPM's name of an object or index: what a policy or a credential means by it.
 pub type Name = [u8; 34];
 
+/// Bytes of the modulus of an RSA key.
+pub const MODULUS_SIZE: usize = 256;
+/// The modulus of an RSA key of 2 048 bits, whose exponent is 65 537.
+pub type Modulus = [u8; MODULUS_SIZE];
+
 pub const SHA256: u16 = 0x000b;
+const RSA: u16 = 0x0001;
 const ECC: u16 = 0x0023;
 const NULL: u16 = 0x0010;
 const ECDSA: u16 = 0x0018;
@@ -61,6 +67,31 @@ pub fn endorsement() -> Vec<u8> {
     let area = Structure::default().u16(ECC).u16(SHA256).u32(attributes);
     let area = area.sized(&BY_ENDORSEMENT).u16(AES).u16(128).u16(CFB).u16(NULL);
     area.u16(P256).u16(NULL).sized(&[0; 32]).sized(&[0; 32]).0
+}
+
+/// The endorsement key of RSA 2048 (template L-1), which older TPMs have a certificate for alone.
+#[must_use]
+pub fn endorsement_of_rsa() -> Vec<u8> {
+    let attributes = BOUND | ADMIN_WITH_POLICY | RESTRICTED | DECRYPTS;
+    let area = Structure::default().u16(RSA).u16(SHA256).u32(attributes);
+    let area = area.sized(&BY_ENDORSEMENT).u16(AES).u16(128).u16(CFB).u16(NULL);
+    // Exponent 0 stands for 65 537.
+    area.u16(2048).u32(0).sized(&[0; MODULUS_SIZE]).0
+}
+
+/// The modulus of a public area of [`endorsement_of_rsa`].
+///
+/// # Errors
+/// `TpmResponseBroken` for another form.
+pub fn modulus(area: &[u8]) -> Result<Modulus> {
+    let wanted = endorsement_of_rsa();
+    let head = wanted.len() - MODULUS_SIZE;
+    match area.split_at_checked(head) {
+        Some((shown, modulus)) if shown == &wanted[..head] => {
+            modulus.try_into().map_err(|_| Error::TpmResponseBroken)
+        }
+        _ => Err(Error::TpmResponseBroken),
+    }
 }
 
 /// The identity: restricted, and only its policy entitles to it.

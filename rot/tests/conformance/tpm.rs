@@ -318,8 +318,13 @@ fn tpm2_tools_make_the_same_endorsement_key() {
     let path = |name: &str| bench.0.folder.path().join(name).display().to_string();
     let (context, area) = (path("context"), path("public"));
     tool(bench, "tpm2_createek", &["-G", "ecc", "-c", &context, "-u", &area]);
-    let theirs = std::fs::read(area).unwrap();
+    let theirs = std::fs::read(&area).unwrap();
     assert!(theirs.windows(32).any(|x| x == &ours.key.0[..32]));
+    drop(Tpm::new(bench.way()));
+    let (_, modulus) = Tpm::new(bench.way()).unwrap().create_endorsement_of_rsa().unwrap();
+    drop(Tpm::new(bench.way()));
+    tool(bench, "tpm2_createek", &["-G", "rsa", "-c", &context, "-u", &area]);
+    assert!(std::fs::read(area).unwrap().ends_with(&modulus));
 }
 
 #[test]
@@ -390,7 +395,7 @@ fn tpm_5_a_key_of_the_tpm_that_signs_more_than_quotes_is_not_enrolled() {
         let enclosed = enclose(&endorsement.key, &key.key, &secret, &chance).unwrap();
         let session = tpm.start_policy().unwrap();
         tpm.policy_endorsement(session).unwrap();
-        let Enclosed { blob, seed } = enclosed;
+        let Enclosed { blob, seed, .. } = enclosed;
         let opened = tpm.activate(key.handle, endorsement.handle, session, &blob, &seed);
         assert_eq!(opened.is_ok(), is_right, "{opened:?}");
         tpm.flush(key.handle).unwrap();
