@@ -12,6 +12,7 @@ use crate::image::catalog_in_use;
 use crate::keys::{self, Unlock};
 use crate::output::Output;
 use crate::session::Options;
+use crate::tpm_error::TpmError;
 use anyhow::Result;
 use clap::Subcommand;
 use craton_device::tpm;
@@ -100,15 +101,16 @@ struct Shown {
 /// Does it.
 ///
 /// # Errors
-/// The TPM's, those of the key and of files, `RegistersUnreadable`, `BootLogOther`, and why an
-/// approval is refused.
+/// The TPM's, those of the key and of files, `RegistersNone`, `RegistersUnreadable`,
+/// `BootLogOther`, and why an approval is refused.
 pub fn run(command: Command, options: &Options) -> Result<()> {
     let out = Output::new(options.json);
     match command {
         Command::Registers { measured: Measured { tpm, registers } } => {
-            show(&tpm::registers(&tpm, registers.registers)?, out);
+            show(&tpm::registers(&tpm, registers.some()?)?, out);
         }
         Command::Events { measured, values, log } => {
+            measured.registers.some()?;
             event_log::show(&log, &measured.read(values.as_deref())?, out)?;
         }
         Command::Sign { measured, values, key, out: to, unlock } => {
@@ -165,6 +167,12 @@ pub fn approve_own(
 }
 
 impl Chosen {
+    /// Those to look at: of none there is nothing to see.
+    fn some(&self) -> Result<Selection, CliError> {
+        let chosen = self.registers;
+        if chosen == Selection(0) { Err(TpmError::RegistersNone.into()) } else { Ok(chosen) }
+    }
+
     /// All that firmware and loader measure into.
     pub const fn of_firmware() -> Self {
         Self { registers: Selection(0xff) }
@@ -224,6 +232,9 @@ mod tests {
     fn registers_are_named_by_their_numbers_or_none() {
         assert_eq!(selection("0,2,4,7"), Ok(Selection(0x95)));
         assert_eq!(selection("none"), Ok(Selection(0)));
+        let none = Chosen { registers: Selection(0) }.some();
+        assert!(matches!(none, Err(CliError::Tpm(TpmError::RegistersNone))));
+        assert_eq!(Chosen::of_firmware().some().unwrap(), Selection(0xff));
         for bad in ["", "24", "0,", "a", "-1"] {
             assert!(selection(bad).is_err(), "{bad}");
         }

@@ -1,5 +1,6 @@
 //! Why the command line refused, each with its number in `spec/errors.toml`.
 
+use crate::tpm_error::TpmError;
 use std::io;
 use std::path::PathBuf;
 
@@ -165,12 +166,9 @@ pub enum CliError {
          craton boot-approval registers --json --registers LIST"
     )]
     RegistersUnreadable(PathBuf),
-    /// Events that lead to other values than the TPM has.
-    #[error(
-        "E6175: the log does not lead to what the TPM has in the registers {0}: something was \
-         measured that is not in it, or it was changed. Do not approve a boot by this log"
-    )]
-    BootLogOther(String),
+    /// What is in a TPM, or measured into it.
+    #[error(transparent)]
+    Tpm(#[from] TpmError),
     /// The TPM says nothing of its maker.
     #[error(
         "E6171: the TPM has no certificate for its endorsement key of P-256 or RSA 2048 (NV index \
@@ -399,7 +397,7 @@ impl CliError {
             Self::ChallengeUnreadable(_) => 6163,
             Self::ChallengeOfOther(_) => 6164,
             Self::RegistersUnreadable(_) => 6170,
-            Self::BootLogOther(_) => 6175,
+            Self::Tpm(error) => error.code(),
             Self::TpmCertificateMissing => 6171,
             Self::TpmMakerUnknown(_) => 6172,
             Self::TpmCertificateOther => 6173,

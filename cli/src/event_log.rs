@@ -3,6 +3,7 @@
 
 use crate::error::CliError;
 use crate::output::Output;
+use crate::tpm_error::TpmError;
 use anyhow::Result;
 use craton_trust::event_log::{EVENT_LOG_MAX, EventLog};
 use craton_trust::quoted::Registers;
@@ -62,7 +63,7 @@ pub fn show(file: &Path, registers: &Registers, out: Output) -> Result<()> {
         return Ok(());
     }
     let other: Vec<String> = other.iter().map(u8::to_string).collect();
-    Err(CliError::BootLogOther(other.join(", ")).into())
+    Err(CliError::from(TpmError::BootLogOther(other.join(", "))).into())
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, CliError> {
@@ -96,7 +97,8 @@ mod tests {
         show(&file, &registers(false), Output::new(true)).unwrap();
         let other = show(&file, &registers(true), Output::new(true)).unwrap_err();
         let other: CliError = other.downcast().unwrap();
-        assert!(matches!(&other, CliError::BootLogOther(which) if which == "4"), "{other}");
+        let is_fourth = matches!(&other, CliError::Tpm(TpmError::BootLogOther(it)) if it == "4");
+        assert!(is_fourth, "{other}");
         let missing = show(Path::new("/nowhere"), &registers(false), Output::new(true));
         let missing: CliError = missing.unwrap_err().downcast().unwrap();
         assert!(matches!(missing, CliError::FileUnreadable(..)));

@@ -36,6 +36,7 @@ mod session;
 mod swtpm;
 mod symbols;
 mod token;
+mod tpm_error;
 mod tpm_maker;
 mod trust_store;
 mod up;

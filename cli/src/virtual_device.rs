@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use craton_api::operator::{Base64, CatalogId, Device, DeviceClaim, Section};
 use craton_device::folder::ENDORSEMENT_FILE;
 use craton_device::rot::{self, Place, Rot};
-use craton_device::tpm;
+use craton_device::tpm::{self, InTpm};
 use craton_rot::tpm2::enrol::EndorsementKey;
 use craton_rot::{Action, Error, Manufacture, Order, RootOfTrust, RotClass, Start};
 use craton_trust::cose::Kind;
@@ -54,17 +54,19 @@ pub fn manufacture(
     let claim_code = claim_code(folder)?;
     let code_digest = Soft.sha256(&[claim_code.as_bytes()]);
     let with = Manufacture { platform_section, claim_code: code_digest, class: VIRTUAL_CLASS };
-    let (mut rot, class) = match (place, looked_at) {
+    let made = match (place, looked_at) {
         (Place::Tpm(address), Some(endorsement)) => {
-            let engine = tpm::manufacture(folder, address, endorsement, &with)?;
-            place.note(folder)?;
-            (Box::new(engine) as Rot, RotClass::Tpm)
+            in_tpm(tpm::manufacture(folder, address, endorsement, &with))
         }
-        _ => match rot::manufacture(folder, place, &with) {
-            Err(Error::AlreadyManufactured) => made_before(folder, place, &claim_code)?,
-            made => made?,
-        },
+        _ => rot::manufacture(folder, place, &with),
     };
+    let (mut rot, class) = match made {
+        Err(Error::AlreadyManufactured) => made_before(folder, place, looked_at, &claim_code)?,
+        made => made?,
+    };
+    if matches!(place, Place::Tpm(_)) {
+        place.note(folder)?; // from here on there is a device in the folder
+    }
     if rot.status()?.lifecycle == Lifecycle::Blank {
         advance(&mut *rot, manufacturer, Lifecycle::Module1Complete)?;
     }
@@ -79,9 +81,23 @@ pub fn manufacture(
     Ok((Made { device: rot.device(), claim_code, endorsement }, class))
 }
 
+fn in_tpm(made: Result<InTpm, Error>) -> Result<(Rot, RotClass), Error> {
+    Ok((Box::new(made?), RotClass::Tpm))
+}
+
 /// What this folder made before it was cut: nobody else has its claim code.
-fn made_before(folder: &Path, place: &Place, claim_code: &str) -> Result<(Rot, RotClass)> {
-    let (mut rot, class) = rot::reopen(folder, place)?;
+fn made_before(
+    folder: &Path,
+    place: &Place,
+    looked_at: Option<&EndorsementKey>,
+    claim_code: &str,
+) -> Result<(Rot, RotClass)> {
+    let (mut rot, class) = match (place, looked_at) {
+        (Place::Tpm(address), Some(endorsement)) => {
+            in_tpm(tpm::resume(folder, address, endorsement))?
+        }
+        _ => rot::reopen(folder, place)?,
+    };
     if !is_claim_code(&mut *rot, claim_code.as_bytes())? {
         return Err(Error::AlreadyManufactured.into());
     }

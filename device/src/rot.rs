@@ -173,12 +173,15 @@ pub fn manufacture(
 /// before he endorses it, by its claim code; then [`Place::note`] says that it is this folder's.
 ///
 /// # Errors
-/// `AlreadyManufactured` for a TPM, whose enrolment nothing has shown; as [`open`].
+/// As [`open`]; for a TPM those of its enrolment, too, which is shown once more.
 pub fn reopen(device: &Path, place: &Place) -> Result<(Rot, RotClass)> {
     let most = match place {
         Place::Engine => RotClass::Software,
         Place::Mailbox(_) => RotClass::Firmware,
-        Place::Tpm(_) => return Err(Error::AlreadyManufactured),
+        Place::Tpm(address) => {
+            let endorsement = tpm::endorsement(address)?.key;
+            return Ok((Box::new(tpm::resume(device, address, &endorsement)?), RotClass::Tpm));
+        }
     };
     let rot = place.open(device, Start::Normal)?;
     let class = rot.capabilities().class.min(most);

@@ -5,6 +5,7 @@
 //! approved. An approval is signed and no secret; which key's count is in the TPM, so that one of a
 //! stranger opens nothing, and one that does not read is as if it were not there.
 
+use crate::rot::PLACE_FILE;
 use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey};
 use craton_rot::engine::Manufacture;
 use craton_rot::secret::Secret;
@@ -69,6 +70,45 @@ pub fn manufacture(
     let engine = Engine::create_in_tpm(address.connect()?, &state, &approvals, Soft, with)?;
     enrol(&engine, endorsement)?;
     Ok(engine)
+}
+
+/// Opens what a manufacture made here that was cut before anybody endorsed it, and has its identity
+/// prove anew that it is in the TPM of this endorsement key (TPM-5).
+///
+/// # Errors
+/// As [`open`]; `TpmRefused` if the TPM has another endorsement key.
+pub fn resume(device: &Path, address: &Address, endorsement: &EndorsementKey) -> Result<InTpm> {
+    let engine = open(device, address, Start::Normal)?;
+    enrol(&engine, endorsement)?;
+    Ok(engine)
+}
+
+/// Takes a device's root of trust out of its TPM, and its file, which nothing opens any more, out
+/// of the folder. Cut anywhere, it is finished by doing it again.
+///
+/// # Errors
+/// `StorageMissing` if there is none in the folder; `TpmOccupied` if the one in the TPM is of
+/// another folder; `StorageLocked`, `StorageFailed`, and the TPM's.
+pub fn discard(device: &Path, address: &Address) -> Result<()> {
+    let state = device.join(STATE_FILE);
+    free(&state)?;
+    TpmPlatform::discard_of(address.connect()?, &state)?;
+    // Recovery: without the line the state alone is there, and is enough to come here again.
+    for file in [device.join(PLACE_FILE), state] {
+        match fs::remove_file(file) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::StorageFailed),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Takes whatever root of trust of ours is in a TPM out of it, without its folder's proof.
+///
+/// # Errors
+/// The TPM's.
+pub fn erase(address: &Address) -> Result<()> {
+    TpmPlatform::discard(address.connect()?)
 }
 
 /// Has a secret opened that only the TPM of this endorsement key opens, for this identity alone.

@@ -1,6 +1,7 @@
 //! `craton device`: devices that run here, and devices that the service lists.
 
 mod capability;
+mod discard;
 mod host;
 mod listed;
 mod manufacture;
@@ -42,6 +43,8 @@ pub enum Command {
     TrustStore(trust_store::Command),
     /// Give a stopped device another program of its root of trust, on trial
     RotUpdate(rot_update::RotUpdate),
+    /// Take a device's root of trust out of its TPM: it is lost for ever
+    Discard(discard::Discard),
     /// A device goes to another owner
     #[command(subcommand)]
     Transfer(transfer::Command),
@@ -150,6 +153,7 @@ pub fn run(command: Command, options: &Options) -> Result<()> {
             crate::args::runtime()?.block_on(capability::run(command, options))
         }
         Command::RotUpdate(with) => rot_update::run(&with, options),
+        Command::Discard(with) => discard::run(&with, options),
         Command::TrustStore(command) => trust_store::run(command, options),
         Command::Transfer(command) => transfer::run(command, options),
         Command::Listed(command) => crate::args::runtime()?

@@ -17,6 +17,30 @@ impl Emulator {
     fn start(user: &User) -> Self {
         let folder = user.path("tpm");
         std::fs::create_dir(&folder).unwrap();
+        Self::on(&folder)
+    }
+
+    /// One that swtpm's own tool certified as many makers do: its endorsement keys of RSA 2048 and
+    /// of P-384, and none on P-256.
+    fn certified(user: &User) -> Self {
+        let folder = user.path("tpm");
+        std::fs::create_dir(&folder).unwrap();
+        authority(user);
+        let at = |name: &str| user.path(name).display().to_string();
+        let setup = format!(
+            "create_certs_tool = swtpm_localca\ncreate_certs_tool_config = {}\n\
+             create_certs_tool_options = {}\nactive_pcr_banks = sha256\n",
+            at("ca.conf"),
+            at("ca.options")
+        );
+        std::fs::write(user.path("setup.conf"), setup).unwrap();
+        let state = format!("dir://{}", folder.display());
+        let words = ["--tpm2", "--create-ek-cert", "--tpmstate", &state, "--config"];
+        run("swtpm_setup", &[&words[..], &[&at("setup.conf")]].concat());
+        Self::on(&folder)
+    }
+
+    fn on(folder: &Path) -> Self {
         let child = Command::new("swtpm")
             .args(["socket", "--tpm2", "--flags", "not-need-init,startup-clear"])
             .args(["--tpmstate", &format!("dir={}", folder.display())])
@@ -79,6 +103,19 @@ fn run(program: &str, arguments: &[&str]) {
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&said));
 }
 
+/// Says where swtpm's own CA, which makes itself, has its files.
+fn authority(user: &User) {
+    let ca = user.path("ca");
+    std::fs::create_dir(&ca).unwrap();
+    let configuration = format!(
+        "statedir = {ca}\nsigningkey = {ca}/key.pem\nissuercert = {ca}/issuer.pem\n\
+         certserial = {ca}/serial\n",
+        ca = ca.display()
+    );
+    std::fs::write(user.path("ca.conf"), configuration).unwrap();
+    std::fs::write(user.path("ca.options"), "").unwrap();
+}
+
 /// Has swtpm's own CA certify the emulator's endorsement key, and puts the certificate where a
 /// maker does.
 fn certify(user: &User, socket: &Path) {
@@ -87,14 +124,7 @@ fn certify(user: &User, socket: &Path) {
     let hex = |half: &[u8]| half.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let (x, y) = key.0.split_at(32);
     let at = |name: &str| user.path(name).display().to_string();
-    std::fs::create_dir(user.path("ca")).unwrap();
-    let configuration = format!(
-        "statedir = {ca}\nsigningkey = {ca}/key.pem\nissuercert = {ca}/issuer.pem\n\
-         certserial = {ca}/serial\n",
-        ca = at("ca")
-    );
-    std::fs::write(user.path("ca.conf"), configuration).unwrap();
-    std::fs::write(user.path("ca.options"), "").unwrap();
+    authority(user);
     let ek = format!("x={},y={},id=secp256r1", hex(x), hex(y));
     let about = ["--tpm-spec-family", "2.0", "--tpm-spec-level", "0", "--tpm-spec-revision", "164"];
     let maker = ["--tpm-manufacturer", "id:1014", "--tpm-model", "swtpm", "--tpm-version", "id:1"];
@@ -133,6 +163,7 @@ fn tpm_6_a_log_is_believed_as_far_as_the_tpm_says_the_same() {
     assert_eq!(shown["explained"], serde_json::json!([2, 4, 7, 14]));
     assert_eq!(shown["events"].as_array().unwrap().len(), 8);
     user.refused(&format!("boot-approval events {words} --registers 0,4"), 6175);
+    user.refused(&format!("boot-approval events {words} --registers none"), 6176);
     std::fs::write(user.path("cut"), &bytes[..bytes.len() - 1]).unwrap();
     let cut = words.replace(&log.display().to_string(), "@cut");
     user.refused(&format!("boot-approval events {cut}"), 1710);
@@ -169,6 +200,39 @@ fn a_device_in_a_tpm_is_endorsed_by_who_named_its_maker_alone() {
     user.refused(&without_issuer, 6172);
     assert!(!user.path("lamp/rot.tpm").exists(), "nothing was made");
     assert!(user.does(&format!("{manufacture} {root}")).contains("tpm"));
+}
+
+#[test]
+fn a_tpm_whose_maker_certified_its_rsa_key_alone_is_endorsed_and_its_device_made_again() {
+    let user = User::new();
+    let _service = Service::start(&user);
+    user.does("login --data @service");
+    user.does("catalog create shed --dev");
+    let _emulator = Emulator::certified(&user);
+    let tpm = format!("unix:{}", user.path("tpm/socket").display());
+    let words = format!("--rot tpm:{tpm} --tpm-maker @ca/swtpm-localca-rootca-cert.pem");
+    let manufacture = format!("device manufacture --folder @lamp {words}");
+    user.refused(&manufacture, 6172);
+    let words = format!("{words} --tpm-issuer @ca/issuer.pem");
+    let manufacture = format!("device manufacture --folder @lamp {words}");
+    let made = user.json(&manufacture)["device"].clone();
+    user.refused(&manufacture, 6202);
+    // Cut before the endorsement was written, and before the place was noted: it goes on.
+    for files in [&["endorsement.cbor"][..], &["endorsement.cbor", "rot.place"]] {
+        files.iter().for_each(|file| std::fs::remove_file(user.path("lamp").join(file)).unwrap());
+        assert_eq!(user.json(&manufacture)["device"], made);
+    }
+    // It makes room, and nothing but its own folder says that it may.
+    let second = format!("device manufacture --folder @second {words}");
+    user.refused(&second, 3154);
+    user.refused("device discard --folder @service", 6205);
+    assert!(user.does("device discard --folder @lamp").contains("lost for ever"));
+    user.refused("device discard --folder @lamp", 6205);
+    user.does(&second);
+    std::fs::remove_dir_all(user.path("second")).unwrap();
+    user.refused(&second, 3154);
+    assert!(user.does(&format!("device discard --erase-tpm {tpm}")).contains("lost for ever"));
+    user.does(&second);
 }
 
 #[test]

@@ -156,6 +156,57 @@ fn tpm_5_a_device_is_made_for_the_tpm_that_its_endorser_looked_at_only() {
     assert!(!rot::is_made(device.path()));
 }
 
+#[test]
+fn a_manufacture_that_was_cut_before_the_endorsement_goes_on() {
+    let (emulator, other) = (Emulator::new(), Emulator::new());
+    let device = tempfile::tempdir().unwrap();
+    let device = device.path();
+    approve(device, &emulator.approval(PLATFORM_PUBLISHER, 0x95)).unwrap();
+    let made = manufactured(device, &emulator.place()).unwrap().0.device();
+    fs::remove_file(device.join(PLACE_FILE)).unwrap(); // the cut came before it
+    let again = manufactured(device, &emulator.place()).err();
+    assert_eq!(again, Some(Error::AlreadyManufactured));
+    let (rot, class) = rot::reopen(device, &emulator.place()).unwrap();
+    assert_eq!((rot.device(), class), (made, RotClass::Tpm));
+    drop(rot);
+    // What goes on is endorsed for the TPM that was looked at, or not at all.
+    let looked_at = endorsement(&other.address()).unwrap().key;
+    let refused = resume(device, &emulator.address(), &looked_at).err();
+    assert_eq!(refused, Some(Error::TpmRefused));
+}
+
+#[test]
+fn a_root_of_trust_leaves_its_tpm_by_its_own_folder_or_tpm_occupied() {
+    let emulator = Emulator::new();
+    let [first, second] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let (first, second) = (first.path(), second.path());
+    let nothing = discard(first, &emulator.address()).err();
+    assert_eq!(nothing, Some(Error::StorageMissing));
+    approve(first, &emulator.approval(PLATFORM_PUBLISHER, 0x95)).unwrap();
+    approve(second, &emulator.approval(PLATFORM_PUBLISHER, 0x95)).unwrap();
+    let made = manufactured(first, &emulator.place()).unwrap().0.device();
+    // A folder whose chip is gone does not take out another's.
+    fs::copy(first.join(STATE_FILE), second.join(STATE_FILE)).unwrap();
+    let state = File::options().write(true).open(second.join(STATE_FILE)).unwrap();
+    let end = state.metadata().unwrap().len() - 1;
+    std::os::unix::fs::FileExt::write_all_at(&state, &[0xa5], end).unwrap();
+    drop(state);
+    assert_eq!(discard(second, &emulator.address()).err(), Some(Error::TpmOccupied));
+    let held = rot::open(first, Start::Normal).unwrap();
+    assert_eq!(discard(first, &emulator.address()).err(), Some(Error::StorageLocked));
+    drop(held);
+    discard(first, &emulator.address()).unwrap();
+    assert!(!rot::is_made(first) && !first.join(STATE_FILE).exists());
+    // The TPM is free for another device, which is not the same one.
+    fs::remove_file(second.join(STATE_FILE)).unwrap();
+    let next = manufactured(second, &emulator.place()).unwrap().0.device();
+    assert_ne!(next, made);
+    erase(&emulator.address()).unwrap();
+    assert_eq!(rot::open(second, Start::Normal).err(), Some(Error::NotManufactured));
+    discard(second, &emulator.address()).unwrap();
+    assert!(!rot::is_made(second), "what is gone from the TPM goes from the folder, too");
+}
+
 /// The RSA endorsement key, certified or not.
 fn rsa_of(emulator: &Emulator) -> EndorsementKey {
     let mut tpm = Tpm::new(emulator.address().connect().unwrap()).unwrap();

@@ -14,6 +14,7 @@ mod address;
 pub mod command;
 pub mod enrol;
 mod keys;
+mod making;
 pub mod platform;
 pub mod policy;
 pub mod state;

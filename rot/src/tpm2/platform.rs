@@ -17,6 +17,7 @@
 use super::command::Tpm;
 use super::enrol::Enclosed;
 use super::keys::Keys;
+use super::making::{MAKING_PLACE, MAKING_SIZE, mark};
 use super::policy::{BootApproval, of_registers};
 use super::state::{Bound, Ground, RECORD_OVERHEAD, Secrets};
 use super::template;
@@ -27,7 +28,7 @@ use crate::error::{Error, Result};
 use crate::platform::file::{environment, make_whole, open_locked};
 use crate::platform::{FUSES_SIZE, Platform, Row, SECTOR_SIZE, SECTORS, Sector, Vault};
 use crate::secret::Secret;
-use craton_trust::crypto::{Crypto as _, KeyedCrypto, Signature};
+use craton_trust::crypto::{KeyedCrypto, Signature};
 use craton_trust::quote::Selection;
 use craton_trust::quoted::SignedQuote;
 use craton_trust::soft::Soft;
@@ -53,9 +54,6 @@ const RECORD_SIZE: usize = BODY_SIZE + RECORD_OVERHEAD;
 const RECORD_PLACES: [u64; 2] = [0, (RECORD_SIZE as u64).next_multiple_of(4096)];
 /// Bytes of the file.
 pub const FILE_SIZE: u64 = 2 * RECORD_PLACES[1];
-/// What tells one making from another: by chance, in the last bytes of the file.
-const MAKING_SIZE: usize = 32;
-const MAKING_PLACE: u64 = FILE_SIZE - MAKING_SIZE as u64;
 const _: () = assert!(RECORD_PLACES[1] + RECORD_SIZE as u64 <= MAKING_PLACE);
 
 /// What a back-end in a TPM cannot do. Its program runs in the host that it speaks for.
@@ -149,15 +147,6 @@ impl TpmPlatform {
         Ok(made)
     }
 
-    /// Takes the chip out of the TPM: nothing opens its file any more.
-    ///
-    /// # Errors
-    /// The TPM's.
-    pub fn discard(transport: Transport) -> Result<()> {
-        let mut tpm = Tpm::new(transport)?;
-        SECRETS.into_iter().chain([COUNTER]).try_for_each(|index| tpm.undefine(index))
-    }
-
     fn start(&mut self) -> Result<Bound> {
         let chip = self.chip.get_mut();
         for (index, secret) in SECRETS.into_iter().zip(&mut self.secrets) {
@@ -241,9 +230,7 @@ impl Chip {
     /// The counter comes first and says whose it is: indices that another making left, or that are
     /// a chip's in use, are not this one's to take away.
     fn define(&mut self, policy: &Digest) -> Result<()> {
-        let mut making = [0; MAKING_SIZE];
-        self.file.read_exact_at(&mut making, MAKING_PLACE).map_err(environment)?;
-        let own = Soft.sha256(&[b"craton/1/tpm-making", &making]);
+        let own = mark(&self.file)?;
         match self.tpm.public_of(COUNTER)? {
             None => self.tpm.define(&template::counter(COUNTER, &own))?,
             Some(area) if template::policy_and_size(&area)?.0 == own.0 => {}

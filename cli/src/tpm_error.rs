@@ -1,0 +1,32 @@
+//! Refusals that have to do with what is in a TPM, or measured into it.
+
+use std::path::PathBuf;
+
+/// Why something of a TPM was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum TpmError {
+    /// Events that lead to other values than the TPM has.
+    #[error(
+        "E6175: the log does not lead to what the TPM has in the registers {0}: something was \
+         measured that is not in it, or it was changed. Do not approve a boot by this log"
+    )]
+    BootLogOther(String),
+    /// No register to look at.
+    #[error("E6176: no register was chosen. Name some: --registers 0,2,4,7")]
+    RegistersNone,
+    /// The root of trust is elsewhere.
+    #[error("E6205: no root of trust of {0} is in a TPM. For any other one remove the folder")]
+    NotInTpm(PathBuf),
+}
+
+impl TpmError {
+    /// The number in `spec/errors.toml`.
+    #[must_use]
+    pub fn code(&self) -> u16 {
+        match self {
+            Self::BootLogOther(_) => 6175,
+            Self::RegistersNone => 6176,
+            Self::NotInTpm(_) => 6205,
+        }
+    }
+}
