@@ -21,11 +21,9 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         self.booted()?;
         if let For::CheckIn(role) = &ask.purpose {
             self.refuse_check_in(role, ask, lifecycle)?;
-            let mut state = self.state.clone();
-            state.check_in = state.check_in.saturating_add(1);
             // ROT-3: durable before the token exists; a cut after it loses a number, never repeats
             // one.
-            self.commit(state)?;
+            self.change(&mut |next| next.check_in = next.check_in.saturating_add(1))?;
         }
         let claims = Claims {
             client_key: ask.client_key,
@@ -89,9 +87,7 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
 
     pub(super) fn device_auth_renew(&mut self) -> Result<PublicKey> {
         self.booted()?;
-        let mut state = self.state.clone();
-        state.client_key = state.client_key.saturating_add(1);
-        self.commit(state)?;
+        self.change(&mut |next| next.client_key = next.client_key.saturating_add(1))?;
         self.device_auth_public()
     }
 

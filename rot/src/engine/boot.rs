@@ -77,12 +77,15 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         if own || images.map(|image| image.component).any(|id| RESERVED.contains(&id)) {
             return Err(Error::ComponentReserved); // ROT-12
         }
-        let admitted = next.set.map(|bytes| self.admit(bytes, next, mode)).transpose()?;
+        let admitted = match next.set {
+            Some(bytes) => Some(self.admit(bytes, next, mode)?),
+            None => None,
+        };
         if admitted.is_none() && !next.images.is_empty() {
             return Err(Error::MeasuredNotInSet);
         }
         self.refuse_disguised(next, admitted.as_ref())?;
-        self.enter(&root, next, admitted, mode)?;
+        self.enter(&root, next, admitted.as_ref(), mode)?;
         Ok(mode)
     }
 
@@ -92,22 +95,23 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         &mut self,
         root: &Secret,
         next: &NextLayer<'_>,
-        admitted: Option<Admitted<'_>>,
+        admitted: Option<&Admitted<'_>>,
         mode: Mode,
     ) -> Result<()> {
-        let measured = self.measure(next, admitted.as_ref())?;
-        let rungs = self.rungs(root, next, admitted.as_ref())?;
+        let measured = self.measure(next, admitted)?;
+        let rungs = self.rungs(root, next, admitted)?;
         let client_root = derive_from(&self.crypto, root, &[b"craton/1/client", &self.bound().0]);
-        let mut state = self.state.clone();
-        // At one boot a second this is full after 10¹¹ years.
-        state.boot = state.boot.saturating_add(1);
-        state.check_in = 0;
-        state.challenge = None; // CAP-2: what answers an older boot's challenge is void
-        let number = state.boot;
-        self.commit(state)?; // the write that commits: the boot counts
-        let set = admitted.as_ref().map(|admitted| SetId(admitted.set.digest().0));
+        // The write that commits: the boot counts.
+        self.change(&mut |next| {
+            // At one boot a second this is full after 10¹¹ years.
+            next.boot = next.boot.saturating_add(1);
+            next.check_in = 0;
+            next.challenge = None; // CAP-2: what answers an older boot's challenge is void
+        })?;
+        let number = self.state.boot;
+        let set = admitted.map(|admitted| SetId(admitted.set.digest().0));
         let runtime = next.runtime.component;
-        let runtime = admitted.as_ref().filter(|set| set.has(runtime)).map(|_| runtime);
+        let runtime = admitted.filter(|set| set.has(runtime)).map(|_| runtime);
         let confirmed = admitted.map_or_else(Floors::default, |admitted| admitted.floors);
         let boot = Boot { number, mode, measured, set, confirmed, runtime, rungs, client_root };
         self.phase = Phase::Booted(boot);
@@ -226,18 +230,32 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         admitted: Option<&Admitted<'_>>,
     ) -> Result<[Option<(ComponentId, Rung)>; COMPONENTS_MAX + 1]> {
         let mut rungs = [const { None }; COMPONENTS_MAX + 1];
-        let members = admitted.into_iter().flat_map(|admitted| admitted.set.members());
-        let verified = members.map(|m| (&b"craton/1/seal"[..], m.component, m.security_version));
+        let mut places = rungs.iter_mut();
+        if let Some(admitted) = admitted {
+            for (member, place) in admitted.set.members().zip(&mut places) {
+                let (component, version) = (member.component, member.security_version);
+                *place = Some((component, self.rung(root, b"craton/1/seal", component, version)?));
+            }
+        }
         let runtime = next.runtime.component;
         let of_set = admitted.is_some_and(|admitted| admitted.has(runtime));
-        let alone = (!of_set).then_some((&b"craton/1/seal-unverified"[..], runtime, 0));
-        for (place, (label, component, version)) in rungs.iter_mut().zip(verified.chain(alone)) {
-            let bound = self.bound();
-            let parts = [label, &bound.0, &component.0];
-            let component_root = derive_from(&self.crypto, root, &parts);
-            *place = Some((component, Rung::of(&self.crypto, &component_root, version)?));
+        if let (false, Some(place)) = (of_set, places.next()) {
+            *place = Some((runtime, self.rung(root, b"craton/1/seal-unverified", runtime, 0)?));
         }
         Ok(rungs)
+    }
+
+    #[inline(never)] // for both labels
+    fn rung(
+        &self,
+        root: &Secret,
+        label: &[u8],
+        component: ComponentId,
+        version: u64,
+    ) -> Result<Rung> {
+        let bound = self.bound();
+        let component_root = derive_from(&self.crypto, root, &[label, &bound.0, &component.0]);
+        Rung::of(&self.crypto, &component_root, version)
     }
 
     /// What every key of this boot is bound to beside mode and platform: authority and epoch

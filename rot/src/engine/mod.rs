@@ -90,12 +90,27 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
 
     /// Makes `next` the state: one write that commits (ROT-7).
     fn commit(&mut self, next: State) -> Result<()> {
-        let written = write_state(&mut self.platform, &self.crypto, &mut self.journal, &next);
+        self.write(&next)?;
+        self.state = next;
+        Ok(())
+    }
+
+    #[inline(never)] // so that who commits has one copy of the next state on the stack
+    fn write(&mut self, next: &State) -> Result<()> {
+        let written = write_state(&mut self.platform, &self.crypto, &mut self.journal, next);
         if self.journal.check_certain().is_err() {
             self.phase = Phase::Over;
         }
-        written?;
-        self.state = next;
+        written
+    }
+
+    /// Commits the state as `change` leaves it.
+    #[inline(never)] // the changed state is on the stack of this alone
+    fn change(&mut self, change: &mut dyn FnMut(&mut State)) -> Result<()> {
+        let mut next = self.state.clone();
+        change(&mut next);
+        self.write(&next)?; // the write that commits
+        core::mem::swap(&mut self.state, &mut next); // moved, it would be on the stack twice
         Ok(())
     }
 

@@ -39,8 +39,7 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
             return Err(Error::ClaimCodeWrong); // ROT-10
         }
         let section = self.first_owner(owner)?;
-        let next = self.state.clone();
-        self.new_owner(next, &section, owner)
+        self.new_owner(&section, owner)
     }
 
     /// A first version of an owner section that this device may have.
@@ -55,12 +54,8 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         Ok(section)
     }
 
-    fn new_owner(
-        &mut self,
-        mut next: State,
-        section: &Verified<Section<'_>>,
-        bytes: &[u8],
-    ) -> Result<()> {
+    fn new_owner(&mut self, section: &Verified<Section<'_>>, bytes: &[u8]) -> Result<()> {
+        let mut next = self.state.clone();
         self.stage_section(&mut next, section, section.digest(), bytes)?;
         // Another catalog has another log, another service, other versions. What the last owner's
         // signatures raised must not bind the next one: a floor at the old ceiling, or a clock in
@@ -184,15 +179,14 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
             Some(_) => self.owners_order(order)?,
             None => self.manufacturers_order(order)?,
         };
-        let next = self.state.clone();
         match (action, next_owner) {
-            (Action::NewEpoch(None), None) => self.begin_epoch(next),
+            (Action::NewEpoch(None), None) => self.begin_epoch(self.state.clone()),
             (Action::NewEpoch(Some(digest)), Some(bytes)) => {
                 let section = self.first_owner(bytes)?;
                 if section.digest() != digest {
                     return Err(Error::OrderMismatch);
                 }
-                self.new_owner(next, &section, bytes)
+                self.new_owner(&section, bytes)
             }
             _ => Err(Error::OrderMismatch),
         }
@@ -210,9 +204,7 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     pub(super) fn open_challenge(&mut self) -> Result<Digest> {
         let mut challenge = Digest([0; 32]);
         self.platform.random(&mut challenge.0)?;
-        let mut next = self.state.clone();
-        next.challenge = Some(challenge);
-        self.commit(next)?;
+        self.change(&mut |next| next.challenge = Some(challenge))?;
         Ok(challenge)
     }
 
@@ -225,17 +217,16 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         let roles = [Role::Publisher, Role::Catalog];
         let owner = self.load_section(SectionKind::Owner, &roles, &mut room)?;
         Capability::verify(&self.crypto, &owner, &open, &Signed::parse(capability)?)?;
-        let mut next = self.state.clone();
-        (next.challenge, next.debug_next) = (None, true); // CAP-2: a challenge is answered once
-        self.commit(next)
+        // CAP-2: a challenge is answered once.
+        self.change(&mut |next| (next.challenge, next.debug_next) = (None, true))
     }
 
     pub(super) fn raise_time(&mut self, reply: &[u8], request: &Digest) -> Result<()> {
         let (time, checkpoint_size) = self.told_by(reply, request)?;
-        let mut next = self.state.clone();
-        next.time_floor = next.time_floor.max(time);
-        next.checkpoint_size = checkpoint_size; // LOG-2
-        self.commit(next)
+        self.change(&mut |next| {
+            next.time_floor = next.time_floor.max(time);
+            next.checkpoint_size = checkpoint_size; // LOG-2
+        })
     }
 
     /// The time that a reply tells, and the size of its checkpoint; what is known if it tells none.
