@@ -158,14 +158,19 @@ impl<'b> Signed<'b> {
         roles: &[RoleKeys<'_>],
         parse: impl FnOnce(&'b [u8]) -> Result<T>,
     ) -> Result<Verified<T>> {
+        self.check_signed(crypto, kind, roles)?;
+        let value = parse(self.payload)?;
+        Ok(Verified { value, digest: self.digest(crypto) })
+    }
+
+    #[inline(never)] // for every kind of value
+    fn check_signed(&self, crypto: &impl Crypto, kind: Kind, roles: &[RoleKeys<'_>]) -> Result<()> {
         if roles.is_empty() {
             return Err(Error::RoleEmpty);
         }
-        for role in roles {
-            self.signatures.satisfy(crypto, kind, &[self.payload], *role)?;
-        }
-        let value = parse(self.payload)?;
-        Ok(Verified { value, digest: self.digest(crypto) })
+        let satisfied =
+            |role: &RoleKeys<'_>| self.signatures.satisfy(crypto, kind, &[self.payload], *role);
+        roles.iter().try_for_each(satisfied)
     }
 }
 
