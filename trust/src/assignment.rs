@@ -42,6 +42,40 @@ pub struct Address {
     pub request: Digest,
 }
 
+impl Address {
+    /// Reads catalog, device, epoch and request, which follow one another.
+    ///
+    /// # Errors
+    /// Those of the encoding.
+    #[inline(never)] // for every object that has one
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self> {
+        Ok(Self {
+            catalog: CatalogId(*reader.fixed_in_place()?),
+            device: DeviceId(*reader.fixed_in_place()?),
+            epoch: reader.u64()?,
+            request: Digest(*reader.fixed_in_place()?),
+        })
+    }
+
+    /// Refuses what is addressed elsewhere; `other_request` is the refusal of another request.
+    ///
+    /// # Errors
+    /// `OtherCatalog`, `OtherDevice`, `OtherEpoch`, and `other_request`.
+    #[inline(never)] // as above
+    pub(crate) fn check(&self, expected: &Self, other_request: Error) -> Result<()> {
+        if self.catalog != expected.catalog {
+            return Err(Error::OtherCatalog);
+        }
+        if self.device != expected.device {
+            return Err(Error::OtherDevice);
+        }
+        if self.epoch != expected.epoch {
+            return Err(Error::OtherEpoch);
+        }
+        if self.request == expected.request { Ok(()) } else { Err(other_request) }
+    }
+}
+
 /// What an online request gets beside the assignment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Online<'b> {
@@ -150,12 +184,7 @@ impl<'b> Assignment<'b> {
         if reader.u64()? != 1 {
             return Err(Error::VersionUnknown);
         }
-        let address = Address {
-            catalog: CatalogId(reader.fixed()?),
-            device: DeviceId(reader.fixed()?),
-            epoch: reader.u64()?,
-            request: reader.digest()?,
-        };
+        let address = Address::read(&mut reader)?;
         let online = reader.optional(|r| {
             r.array(2)?;
             Ok(Online { time: r.u64()?, certificate: r.bytes(CERTIFICATE_MAX)? }) // ASG-2
@@ -223,26 +252,14 @@ impl<'b> Assignment<'b> {
         section.require(SectionKind::Owner)?;
         let roles = [section.role(Role::Online)];
         let assignment = signed.verify(crypto, Kind::Assignment, &roles, Self::parse)?;
-        let to = &assignment.address;
-        if to.catalog != address.catalog {
-            return Err(Error::OtherCatalog);
-        }
-        if to.device != address.device {
-            return Err(Error::OtherDevice);
-        }
-        if to.epoch != address.epoch {
-            return Err(Error::OtherEpoch);
-        }
-        if to.request != address.request {
-            return Err(Error::OtherRequest);
-        }
+        assignment.address.check(address, Error::OtherRequest)?;
         Ok(assignment)
     }
 }
 
 fn read_target<'b>(reader: &mut Reader<'b>) -> Result<Target<'b>> {
     reader.array(4)?;
-    let set = SetId(reader.fixed()?);
+    let set = SetId(*reader.fixed_in_place()?);
     let index = reader.u64()?;
     let checkpoint = reader.bytes(CHECKPOINT_MAX)?;
     let count = reader.list(PATH_MAX)?;

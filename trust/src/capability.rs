@@ -9,7 +9,6 @@ use crate::cbor::{Reader, Writer};
 use crate::cose::Kind;
 use crate::crypto::Crypto;
 use crate::error::{Error, Result};
-use crate::id::{CatalogId, DeviceId, Digest};
 use crate::signed::{Signed, Verified};
 use crate::store::{Role, Section, SectionKind};
 
@@ -41,12 +40,7 @@ impl Capability {
         if reader.u64()? != 1 {
             return Err(Error::VersionUnknown);
         }
-        let address = Address {
-            catalog: CatalogId(reader.fixed()?),
-            device: DeviceId(reader.fixed()?),
-            epoch: reader.u64()?,
-            request: Digest(reader.fixed()?),
-        };
+        let address = Address::read(&mut reader)?;
         let permission = match reader.u8()? {
             11 => Permission::AppDevelopment,
             _ => return Err(Error::FieldInvalid),
@@ -81,19 +75,7 @@ impl Capability {
         section.require(SectionKind::Owner)?;
         let roles = [section.role(Role::Publisher), section.role(Role::Catalog)];
         let capability = signed.verify(crypto, Kind::Capability, &roles, Self::parse)?;
-        let to = &capability.address;
-        if to.catalog != open.catalog {
-            return Err(Error::OtherCatalog);
-        }
-        if to.device != open.device {
-            return Err(Error::OtherDevice);
-        }
-        if to.epoch != open.epoch {
-            return Err(Error::OtherEpoch);
-        }
-        if to.request != open.request {
-            return Err(Error::ChallengeMismatch);
-        }
+        capability.address.check(open, Error::ChallengeMismatch)?;
         Ok(capability)
     }
 }
