@@ -9,10 +9,10 @@
 //! however often it was cut before. A row with more ones is refused: the chip is to be discarded.
 //! That befalls half of those whose power goes between the burn of the secret and the last burn.
 
-use super::journal::{BODY_MAX, Journal};
+use super::journal::Journal;
 use super::sections;
 use super::state::State;
-use super::{Engine, Start, lifecycle};
+use super::{Engine, Start, lifecycle, write_state};
 use crate::error::{Error, Result};
 use crate::platform::{Platform, Row};
 use crate::secret::Secret;
@@ -20,7 +20,6 @@ use core::ops::RangeInclusive;
 use craton_trust::crypto::{Crypto, KeyedCrypto};
 use craton_trust::store::{SectionKind, accept_genesis};
 use craton_trust::{ClassId, Digest, Signed};
-use zeroize::Zeroize as _;
 
 /// What a manufacturer gives a device.
 #[derive(Clone, Copy, Debug)]
@@ -77,15 +76,10 @@ pub fn provision(
 }
 
 fn write_first(platform: &mut impl Platform, crypto: &impl Crypto, state: &State) -> Result<()> {
-    let mut body = [0u8; BODY_MAX];
-    let length = state.encode(&mut body)?;
     // Twice, so that whatever an earlier try left in the other copy is gone.
     let mut journal = Journal::blank();
-    for _ in 0..2 {
-        journal.write(platform, crypto, body.get(..length).unwrap_or(&[]))?;
-    }
-    body.zeroize();
-    Ok(())
+    write_state(platform, crypto, &mut journal, state)?;
+    write_state(platform, crypto, &mut journal, state)
 }
 
 /// The most ones that a row may have before the device secret is burned into it (ROT-14).
