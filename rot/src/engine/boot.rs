@@ -123,8 +123,10 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     fn admit<'b>(&self, bytes: &'b [u8], next: &NextLayer<'_>, mode: Mode) -> Result<Admitted<'b>> {
         let (set, ceiling) = self.verify_set(bytes, mode)?;
         set.check_class(self.class()?)?; // SET-5
-        let floors = self.admit_versions(&set, ceiling, next.runtime.component)?;
-        for member in set.members() {
+        // In its place from here on: a table of floors is half of it.
+        let mut admitted = Admitted { set, floors: self.state.floors };
+        self.admit_versions(&mut admitted, ceiling, next.runtime.component)?;
+        for member in admitted.set.members() {
             let is_runtime = member.component == next.runtime.component;
             let found = if is_runtime { Some(&next.runtime) } else { only(next, member.component) };
             let digest = found.ok_or(Error::MemberNotMeasured)?.digest;
@@ -132,7 +134,6 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
                 return Err(Error::MeasurementMismatch);
             }
         }
-        let admitted = Admitted { set, floors };
         if !next.images.iter().all(|image| admitted.has(image.component)) {
             return Err(Error::MeasuredNotInSet);
         }
@@ -160,12 +161,11 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     /// The runtime's version stands below both ceilings: its floor outlives the owner.
     fn admit_versions(
         &self,
-        set: &ImageSet<'_>,
+        admitted: &mut Admitted<'_>,
         owners_ceiling: u64,
         runtime: ComponentId,
-    ) -> Result<Floors> {
-        let mut raised = self.state.floors;
-        for member in set.members() {
+    ) -> Result<()> {
+        for member in admitted.set.members() {
             let (component, version) = (member.component, member.security_version);
             let ceiling = if component == runtime {
                 owners_ceiling.min(self.load_limits(SectionKind::Platform)?.0)
@@ -174,10 +174,11 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
             };
             self.state.floors.admit(component, version, ceiling)?;
             if self.as_it_runs(component, member.payload) == member.payload {
-                raised.raise(component, version)?; // ROT-4: not by a program that does not run
+                // ROT-4: not by a program that does not run
+                admitted.floors.raise(component, version)?;
             }
         }
-        Ok(raised)
+        Ok(())
     }
 
     fn measure(
