@@ -16,6 +16,7 @@ mod hostile;
 #[path = "../../../rot/tests/conformance/judge.rs"]
 mod judge;
 mod known;
+mod private;
 mod probe;
 #[allow(dead_code)] // the suite's, of which the attacks use some
 #[path = "../../../rot/tests/conformance/steps.rs"]

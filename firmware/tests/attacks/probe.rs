@@ -160,7 +160,7 @@ impl Probe {
     }
 
     /// The chip stores a word, by an instruction where it stands.
-    fn store(&mut self, address: u32, word: u32) {
+    pub fn store(&mut self, address: u32, word: u32) {
         let pc = self.debugger.pc().unwrap();
         let instruction = self.read(pc as usize, STORE.len());
         let registers = [0, 1].map(|number| self.debugger.register(number).unwrap());
