@@ -2,7 +2,7 @@
 //!
 //! What is signed is the payload as it is mounted or executed; how it travels is decided later.
 
-use craton_trust::crypto::Signer;
+use craton_trust::crypto::{By, Signer};
 use craton_trust::error::Error as TrustError;
 use craton_trust::id::{Digest, ImageId};
 use craton_trust::soft::Soft;
@@ -78,6 +78,17 @@ impl Package {
         signers: &[&dyn Signer],
     ) -> Result<Self, PackageError> {
         Unsigned::of(payload, image)?.sign(signers)
+    }
+
+    /// The same package with one signature more; what the image is, and is called, stays the same.
+    ///
+    /// # Errors
+    /// `SignerRepeated`, `FieldTooLong` for a ninth signature or an envelope larger than any may
+    /// be, and the signer's.
+    pub fn countersign(&self, by: By<'_>) -> Result<Self, PackageError> {
+        let mut envelope = [0u8; ENVELOPE_MAX];
+        let envelope = suit::countersign(&Soft, &self.envelope, by, &mut envelope)?.to_vec();
+        Ok(Self { payload: self.payload.clone(), envelope })
     }
 
     /// Reads a package file and checks that payload and manifest belong together. The signatures
@@ -302,6 +313,19 @@ mod tests {
             });
             assert!(verdict.is_err(), "bit {bit}");
         }
+    }
+
+    #[test]
+    fn a_second_signature_leaves_the_image_what_it_is_and_one_key_signs_once() {
+        let (one, keys) = (package(), [5, 6].map(|seed| SoftKey::from_bytes(&[seed; 32]).unwrap()));
+        let both = one.countersign(By::Es256(&keys[1])).unwrap();
+        assert_eq!(both.image().unwrap().0, one.image().unwrap().0);
+        let mut role = craton_trust::store::RoleKeysBuilder::new(2);
+        keys.iter().for_each(|key| role.push(key.public_key()).unwrap());
+        assert!(suit::verify(&Soft, role.role_keys(), both.envelope()).is_ok());
+        assert!(suit::verify(&Soft, role.role_keys(), one.envelope()).is_err());
+        let again = both.countersign(By::Es256(&keys[0])).unwrap_err();
+        assert!(matches!(again, PackageError::Trust(TrustError::SignerRepeated)));
     }
 
     #[test]
