@@ -7,14 +7,13 @@ use crate::error::CliError;
 use crate::home::{make_passage, read_file, write_file};
 use crate::keys::Unlock;
 use crate::output::Output;
+use crate::platform::Publisher;
 use crate::session::{Options, Session};
 use crate::up;
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
-use craton_image::package::Package;
 use craton_rot::mailbox::client::{Address, recover};
 use craton_rot::slots::Marks;
-use craton_trust::crypto::Signer;
 use craton_trust::suit::{Abis, Image, ImageType};
 use craton_trust::{ComponentId, Digest};
 use serde::{Deserialize, Serialize};
@@ -26,7 +25,7 @@ use std::process::{Child, Command as Process, Stdio};
 use std::time::{Duration, Instant};
 
 /// The component of the root of trust's own program.
-const ROOT_OF_TRUST: ComponentId = ComponentId(*b"craton/rot-fw-v1");
+pub const ROOT_OF_TRUST: ComponentId = ComponentId(*b"craton/rot-fw-v1");
 /// Where `cargo xtask firmware` leaves it.
 pub const FIRMWARE: &str = "target/firmware";
 /// The board's fuses and flash.
@@ -67,6 +66,9 @@ pub enum Command {
         /// As what a ROM takes over the wire where no slot starts
         #[arg(long)]
         recovery: bool,
+        /// The publisher's key of LMS; otherwise the catalog's, if there is one
+        #[arg(long, value_name = "FILE")]
+        lms_key: Option<PathBuf>,
         #[command(flatten)]
         unlock: Unlock,
     },
@@ -113,11 +115,11 @@ impl Board {
     ///
     /// # Errors
     /// `FirmwareMissing`, those of files, and the signer's.
-    pub fn make(folder: &Path, firmware: &Path, publisher: &dyn Signer) -> Result<()> {
+    pub fn make(folder: &Path, firmware: &Path, publisher: &Publisher) -> Result<()> {
         let layout = layout(firmware)?;
         make_passage(folder)?;
         let program = fs::read(firmware.join("rot.bin"))?;
-        let package = Package::sign(program, &about(ImageType::RootOfTrust, 1)?, &[publisher])?;
+        let package = publisher.package(program, &about(ImageType::RootOfTrust, 1)?)?;
         let fresh = folder.join("flash.new");
         let bytes = package.to_bytes();
         anyhow::ensure!(
@@ -255,14 +257,13 @@ pub async fn run(command: &Command, options: &Options) -> Result<()> {
         Command::Run { folder, firmware, unlock } => {
             run_board((folder, firmware), unlock, options).await
         }
-        Command::Package { out, firmware, security_version, recovery, unlock } => {
+        Command::Package { out, firmware, security_version, recovery, lms_key, unlock } => {
             layout(firmware)?;
             let image_type = if *recovery { ImageType::Recovery } else { ImageType::RootOfTrust };
-            let publisher = Session::open(options).await?.folder().await?;
-            let publisher = publisher.key("platform-publisher", unlock)?;
+            let session = &mut Session::open(options).await?;
+            let publisher = Publisher::open(session, lms_key.as_deref(), unlock).await?;
             let program = fs::read(firmware.join("rot.bin"))?;
-            let about = about(image_type, *security_version)?;
-            let package = Package::sign(program, &about, &[&publisher])?;
+            let package = publisher.package(program, &about(image_type, *security_version)?)?;
             write_file(out, &package.to_bytes())?;
             Output::new(options.json).done(&format!("written: {}", out.display()));
             Ok(())
@@ -285,7 +286,7 @@ async fn run_board(
 ) -> Result<()> {
     if !folder.join(FLASH_FILE).exists() {
         let session = &mut Session::open(options).await?;
-        let publisher = session.folder().await?.key("platform-publisher", unlock)?;
+        let publisher = Publisher::open(session, None, unlock).await?;
         Board::make(folder, firmware, &publisher)?;
     }
     let board = Board::power_on(folder, firmware)?;

@@ -1,5 +1,6 @@
 //! Why the command line refused, each with its number in `spec/errors.toml`.
 
+use crate::lms::LmsError;
 use crate::tpm_error::TpmError;
 use std::io;
 use std::path::PathBuf;
@@ -58,6 +59,9 @@ pub enum CliError {
     /// Too short to withstand a guesser.
     #[error("E6115: the passphrase has fewer than 8 characters. Take several words")]
     PassphraseShort,
+    /// A key of LMS is refused.
+    #[error(transparent)]
+    Lms(#[from] LmsError),
     /// Neither a key nor a fingerprint.
     #[error(
         "E6120: {0} is neither a key (128 hexadecimal digits) nor a fingerprint (64). `craton up` \
@@ -169,13 +173,6 @@ pub enum CliError {
     /// What is in a TPM, or measured into it.
     #[error(transparent)]
     Tpm(#[from] TpmError),
-    /// The TPM says nothing of its maker.
-    #[error(
-        "E6171: the TPM has no certificate for its endorsement key of P-256 or RSA 2048 (NV index \
-         0x01c0000a or 0x01c00002). Take one that has, or endorse it without --tpm-maker, on your \
-         own word"
-    )]
-    TpmCertificateMissing,
     /// None of the named makers stands for the TPM.
     #[error(
         "E6172: the TPM's certificate does not lead to a maker that was named ({0}). Do not \
@@ -378,6 +375,7 @@ impl CliError {
             Self::PassphraseMissing => 6113,
             Self::PassphrasesDiffer => 6114,
             Self::PassphraseShort => 6115,
+            Self::Lms(error) => error.code(),
             Self::ServiceKeyInvalid(_) => 6120,
             Self::FingerprintOther { .. } => 6121,
             Self::ServiceNotFound(_) => 6122,
@@ -398,7 +396,6 @@ impl CliError {
             Self::ChallengeOfOther(_) => 6164,
             Self::RegistersUnreadable(_) => 6170,
             Self::Tpm(error) => error.code(),
-            Self::TpmCertificateMissing => 6171,
             Self::TpmMakerUnknown(_) => 6172,
             Self::TpmCertificateOther => 6173,
             Self::CertificateUnreadable(_) => 6174,

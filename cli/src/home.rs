@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 pub struct Home {
     config: PathBuf,
     data: PathBuf,
+    state: PathBuf,
 }
 
 /// Which service and catalog the commands speak to.
@@ -34,7 +35,8 @@ pub struct Profile {
 }
 
 impl Home {
-    /// The user's own: `$XDG_CONFIG_HOME/craton` and `$XDG_DATA_HOME/craton`.
+    /// The user's own: `$XDG_CONFIG_HOME/craton`, `$XDG_DATA_HOME/craton`, and
+    /// `$XDG_STATE_HOME/craton`.
     pub fn of_user() -> Result<Self> {
         let under = |variable: &str, below: &str| {
             xdg(std::env::var_os(variable), std::env::home_dir(), below)
@@ -46,13 +48,15 @@ impl Home {
         } else {
             under("XDG_DATA_HOME", ".local/share")?.join("craton")
         };
-        Ok(Self { config, data })
+        let state = under("XDG_STATE_HOME", ".local/state")?.join("craton");
+        Ok(Self { config, data, state })
     }
 
     /// Everything below one folder.
     #[must_use]
     pub fn below(folder: &Path) -> Self {
-        Self { config: folder.join("config"), data: folder.join("data") }
+        let [config, data, state] = ["config", "data", "state"].map(|name| folder.join(name));
+        Self { config, data, state }
     }
 
     /// The service's data folder.
@@ -71,6 +75,13 @@ impl Home {
     #[must_use]
     pub fn quickstart(&self) -> PathBuf {
         self.data.join("quickstart")
+    }
+
+    /// What this machine remembers of the LMS keys that sign here: apart from the keys, so that a
+    /// copy of those does not bring it back, too.
+    #[must_use]
+    pub fn lms_records(&self) -> PathBuf {
+        self.state.join("lms")
     }
 
     /// The profile's file.

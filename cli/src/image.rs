@@ -2,12 +2,14 @@
 
 use crate::client::Call;
 use crate::home::{Home, write_file};
-use crate::keys::{self, Unlock};
+use crate::keys::Unlock;
 use crate::operation::Operation;
 use crate::output::{Output, moment, short};
 use crate::package_file::{self, Pack};
+use crate::platform::Publisher;
 use crate::publish;
 use crate::session::{Options, Session, pick};
+use crate::signer::AnySigner;
 use anyhow::Result;
 use clap::Subcommand;
 use craton_api::operator::{CatalogId, ComponentId, Image, ImageList};
@@ -85,7 +87,8 @@ pub async fn run(command: Command, options: &Options) -> Result<()> {
         Command::Pack(with) => package_file::pack(&with, out),
         Command::Sign { file, key, out: to, unlock } => {
             let paths = if key.is_empty() { vec![publisher_path()?] } else { key };
-            let keys: Result<Vec<_>> = paths.iter().map(|path| keys::read(path, &unlock)).collect();
+            let keys = paths.iter().map(|path| AnySigner::open(path, &unlock));
+            let keys: Result<Vec<_>> = keys.collect();
             package_file::sign(&file, &keys?, to.as_deref(), out)
         }
         Command::Show { image } if Path::new(&image).is_file() => {
@@ -154,7 +157,6 @@ async fn with_service(command: Command, session: &mut Session) -> Result<()> {
 }
 
 async fn upload(session: &mut Session, file: Option<PathBuf>, unlock: &Unlock) -> Result<()> {
-    let folder = session.folder().await?;
     let image = match &file {
         Some(file) => {
             let package = package_file::read(file)?;
@@ -162,7 +164,7 @@ async fn upload(session: &mut Session, file: Option<PathBuf>, unlock: &Unlock) -
             publish::upload_image(client, catalog, &package).await?
         }
         None => {
-            let publisher = folder.key("platform-publisher", unlock)?;
+            let publisher = Publisher::open(session, None, unlock).await?;
             let (client, catalog) = session.client().await?;
             publish::publish_runtime(client, catalog, &publisher).await?
         }

@@ -1,37 +1,26 @@
 //! Key files: a P-256 key in hexadecimal for one machine's development, or sealed under a
-//! passphrase.
-//!
-//! A sealed key costs a guesser Argon2id's time and memory for each try; its public key stands
-//! beside it in the clear, so that it can be named without the passphrase, and is authenticated
-//! with it.
+//! passphrase ([`crate::sealed`]), its public key beside it in the clear, so that it can be named
+//! without the passphrase. Keys of LMS have files of their own ([`crate::lms`]).
 
 use crate::error::CliError;
 use crate::home::{read_file, read_secret, write_new_secret};
+use crate::lms::{KeyFile, LmsError};
 use crate::output::hex;
 use crate::passphrase::Passphrase;
 pub use crate::passphrase::Unlock;
+use crate::sealed::{Sealed, Wrapping};
 use anyhow::{Context as _, Result};
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use craton_trust::PublicKey;
 use craton_trust::crypto::Signer as _;
 use craton_trust::id::from_hex;
-use craton_trust::soft::SoftKey;
+use craton_trust::key::{KEY_ID_SIZE, LmsPublicKey};
+use craton_trust::soft::{Soft, SoftKey};
+use craton_trust::{PublicKey, lms};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use zeroize::Zeroizing;
 
 /// What a sealed key file begins its life as.
 const FORMAT: &str = "craton-key-1";
-
-/// Argon2id as RFC 9106 §4 has it for a machine with little memory to spare.
-const MEMORY_KIB: u32 = 64 * 1024;
-const PASSES: u32 = 3;
-const LANES: u32 = 1;
-
-/// A file that asks for more is refused: opening one must not stop the machine.
-const MEMORY_KIB_MAX: u32 = 1024 * 1024;
-const PASSES_MAX: u32 = 64;
-const LANES_MAX: u32 = 16;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -75,8 +64,8 @@ pub fn write(path: &Path, key: &SoftKey, passphrase: Option<&Passphrase>) -> Res
 /// Reads a key file, asking for its passphrase if it has one.
 ///
 /// # Errors
-/// `SigningKeyMissing`, `SecretExposed`, `SigningKeyDamaged`, `PassphraseWrong`, and those of
-/// [`Unlock::passphrase`].
+/// `SigningKeyMissing`, `SecretExposed`, `SigningKeyDamaged`, `KeyOtherAlgorithm`,
+/// `PassphraseWrong`, and those of [`Unlock::passphrase`].
 pub fn read(path: &Path, unlock: &Unlock) -> Result<SoftKey> {
     if !path.exists() {
         return Err(CliError::SigningKeyMissing(path.to_owned()).into());
@@ -88,92 +77,121 @@ pub fn read(path: &Path, unlock: &Unlock) -> Result<SoftKey> {
         let secret = Zeroizing::new(from_hex::<32>(text).ok_or_else(damaged)?);
         return SoftKey::from_bytes(&secret).map_err(|_| damaged().into());
     }
-    let sealed = parse(text).ok_or_else(damaged)?;
-    let passphrase = unlock.passphrase(path)?;
-    let secret = open(&sealed, &passphrase).ok_or_else(damaged)?;
+    if KeyFile::parse(text).is_some() {
+        return Err(CliError::from(LmsError::KeyOtherAlgorithm(path.to_owned())).into());
+    }
+    let key = parse(text).ok_or_else(damaged)?;
+    let sealed = key.secret();
+    let wrapping = Wrapping::of(&sealed, &unlock.passphrase(path)?).ok_or_else(damaged)?;
+    let secret = wrapping.open::<32>(&sealed, &SealedKey::context(&key.public_key));
     let secret = secret.ok_or_else(|| CliError::PassphraseWrong(path.to_owned()))?;
     SoftKey::from_bytes(&secret).map_err(|_| damaged().into())
+}
+
+/// A public key of either algorithm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnyKey {
+    /// ES256.
+    Es256(PublicKey),
+    /// HSS/LMS.
+    Lms(LmsPublicKey),
+}
+
+impl AnyKey {
+    /// The hint by which a signature names the key.
+    #[must_use]
+    pub fn key_id(&self) -> [u8; KEY_ID_SIZE] {
+        match self {
+            Self::Es256(key) => key.key_id(&Soft),
+            Self::Lms(key) => key.key_id(&Soft),
+        }
+    }
+
+    /// As a .pub file has it: x ‖ y, or the HSS key, in hexadecimal.
+    #[must_use]
+    pub fn to_hex(self) -> String {
+        match self {
+            Self::Es256(key) => hex(&key.0),
+            Self::Lms(key) => hex(&key.to_hss()),
+        }
+    }
+
+    fn from_hex(text: &str) -> Option<Self> {
+        let lms = || LmsPublicKey::from_hss(&from_hex::<{ lms::KEY_SIZE }>(text)?).ok();
+        let es256 = from_hex(text).map(PublicKey).map(Self::Es256);
+        es256.or_else(|| lms().map(Self::Lms))
+    }
 }
 
 /// The public key of a key file, or of a file or text that holds nothing else.
 ///
 /// # Errors
 /// `FileUnreadable`, `SigningKeyDamaged`.
-pub fn public_key(named: &str) -> Result<PublicKey, CliError> {
-    if let Some(point) = from_hex::<64>(named) {
-        return Ok(PublicKey(point));
+pub fn any_public_key(named: &str) -> Result<AnyKey, CliError> {
+    if let Some(key) = AnyKey::from_hex(named) {
+        return Ok(key);
     }
     let path = Path::new(named);
     let damaged = || CliError::SigningKeyDamaged(path.to_owned());
     let text = Zeroizing::new(read_file(path)?);
     let text = std::str::from_utf8(&text).map_err(|_| damaged())?.trim();
+    if let Some(file) = KeyFile::parse(text) {
+        return file.public_key().map(AnyKey::Lms).ok_or_else(damaged);
+    }
     if let Some(sealed) = parse(text) {
-        return from_hex(&sealed.public_key).map(PublicKey).ok_or_else(damaged);
+        let key = from_hex(&sealed.public_key).map(PublicKey);
+        return key.map(AnyKey::Es256).ok_or_else(damaged);
     }
     if let Some(secret) = from_hex::<32>(text).map(Zeroizing::new) {
-        return SoftKey::from_bytes(&secret).map(|key| key.public_key()).map_err(|_| damaged());
+        let key = SoftKey::from_bytes(&secret).map_err(|_| damaged())?;
+        return Ok(AnyKey::Es256(key.public_key()));
     }
-    from_hex(text).map(PublicKey).ok_or_else(damaged)
+    AnyKey::from_hex(text).ok_or_else(damaged)
+}
+
+/// The same, of ES256.
+///
+/// # Errors
+/// `KeyOtherAlgorithm`, and those of [`any_public_key`].
+pub fn public_key(named: &str) -> Result<PublicKey, CliError> {
+    match any_public_key(named)? {
+        AnyKey::Es256(key) => Ok(key),
+        AnyKey::Lms(_) => Err(LmsError::KeyOtherAlgorithm(named.into()).into()),
+    }
 }
 
 /// Reads a sealed key's text; `None` for anything else, or for costs beyond the bounds.
 fn parse(text: &str) -> Option<SealedKey> {
-    let sealed: SealedKey = serde_json::from_str(text).ok()?;
-    let bounded = sealed.memory_kib <= MEMORY_KIB_MAX
-        && sealed.passes <= PASSES_MAX
-        && sealed.lanes <= LANES_MAX;
-    (sealed.format == FORMAT && bounded).then_some(sealed)
+    let key: SealedKey = serde_json::from_str(text).ok()?;
+    (key.format == FORMAT && key.secret().is_bounded()).then_some(key)
+}
+
+impl SealedKey {
+    fn secret(&self) -> Sealed {
+        Sealed {
+            memory_kib: self.memory_kib,
+            passes: self.passes,
+            lanes: self.lanes,
+            salt: self.salt.clone(),
+            nonce: self.nonce.clone(),
+            sealed: self.sealed.clone(),
+        }
+    }
+
+    /// What the seal also vouches for.
+    fn context(public_key: &str) -> String {
+        format!("{FORMAT} {public_key}")
+    }
 }
 
 fn seal(key: &SoftKey, passphrase: &Passphrase) -> Result<String> {
-    let (mut salt, mut nonce) = ([0u8; 16], [0u8; NONCE_LEN]);
-    for room in [&mut salt[..], &mut nonce[..]] {
-        aws_lc_rs::rand::fill(room).context("the system has no randomness")?;
-    }
-    let mut sealed = SealedKey {
-        format: FORMAT.into(),
-        public_key: hex(&key.public_key().0),
-        memory_kib: MEMORY_KIB,
-        passes: PASSES,
-        lanes: LANES,
-        salt: hex(&salt),
-        nonce: hex(&nonce),
-        sealed: String::new(),
-    };
-    let wrapping = wrapping_key(&sealed, passphrase).context("Argon2id refused its parameters")?;
-    let mut secret = key.to_bytes().to_vec();
-    let unique = Nonce::assume_unique_for_key(nonce);
-    wrapping
-        .seal_in_place_append_tag(unique, Aad::from(facts(&sealed)), &mut secret)
-        .context("the key could not be sealed")?;
-    sealed.sealed = hex(&secret);
-    Ok(serde_json::to_string_pretty(&sealed)?)
-}
-
-/// The secret; the outer `None` for a file that no passphrase opens, the inner one for another
-/// passphrase.
-fn open(sealed: &SealedKey, passphrase: &Passphrase) -> Option<Option<Zeroizing<[u8; 32]>>> {
-    let nonce = Nonce::assume_unique_for_key(from_hex::<NONCE_LEN>(&sealed.nonce)?);
-    let wrapping = wrapping_key(sealed, passphrase)?;
-    let mut body = Zeroizing::new(from_hex::<48>(&sealed.sealed)?);
-    let opened = wrapping.open_in_place(nonce, Aad::from(facts(sealed)), &mut body[..]);
-    Some(opened.ok().and_then(|secret| <[u8; 32]>::try_from(&*secret).ok()).map(Zeroizing::new))
-}
-
-/// What the seal also vouches for.
-fn facts(sealed: &SealedKey) -> String {
-    let SealedKey { format, public_key, memory_kib, passes, lanes, .. } = sealed;
-    format!("{format} {public_key} {memory_kib} {passes} {lanes}")
-}
-
-fn wrapping_key(sealed: &SealedKey, passphrase: &Passphrase) -> Option<LessSafeKey> {
-    let SealedKey { memory_kib, passes, lanes, .. } = *sealed;
-    let params = argon2::Params::new(memory_kib, passes, lanes, Some(32)).ok()?;
-    let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
-    let salt = from_hex::<16>(&sealed.salt)?;
-    let mut key = Zeroizing::new([0u8; 32]);
-    argon2.hash_password_into(passphrase.as_bytes(), &salt, &mut key[..]).ok()?;
-    UnboundKey::new(&AES_256_GCM, &key[..]).ok().map(LessSafeKey::new)
+    let (public_key, secret) = (hex(&key.public_key().0), Zeroizing::new(key.to_bytes()));
+    let context = SealedKey::context(&public_key);
+    let sealed = Wrapping::fresh(passphrase)?.seal(&secret[..], &context)?;
+    let Sealed { memory_kib, passes, lanes, salt, nonce, sealed } = sealed;
+    let format = FORMAT.into();
+    let key = SealedKey { format, public_key, memory_kib, passes, lanes, salt, nonce, sealed };
+    Ok(serde_json::to_string_pretty(&key)?)
 }
 
 #[cfg(test)]
@@ -211,6 +229,20 @@ mod tests {
         fs::write(&path, text.replace("\"memory_kib\": 65536", "\"memory_kib\": 4000000000"))
             .unwrap();
         assert!(matches!(refused(&path, &right), CliError::SigningKeyDamaged(_)));
+    }
+
+    #[test]
+    fn a_key_of_lms_is_key_other_algorithm_where_one_of_es256_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lms.key");
+        let key = crate::lms::LmsKey::create(&path, None, folder.path()).unwrap();
+        let other = |error| matches!(error, CliError::Lms(LmsError::KeyOtherAlgorithm(_)));
+        assert!(other(refused(&path, &Unlock::default())));
+        let (named, hex) = (path.to_str().unwrap(), AnyKey::Lms(key).to_hex());
+        for named in [named, &hex] {
+            assert_eq!(any_public_key(named).unwrap(), AnyKey::Lms(key));
+            assert!(other(public_key(named).unwrap_err()));
+        }
     }
 
     #[test]

@@ -5,12 +5,12 @@ use crate::error::CliError;
 use crate::home::{CatalogFolder, read_file, write_file};
 use crate::keys;
 use crate::output::{Output, date, hex, moment};
+use crate::signer::{AnySigner, sign_package};
 use anyhow::Result;
 use craton_image::pack::{Facts, Packed};
 use craton_image::package::{Package, Unsigned, sha256};
 use craton_image::sbom::{Component, components_of_lock, cyclonedx};
-use craton_trust::crypto::Signer;
-use craton_trust::soft::{Soft, SoftKey};
+use craton_trust::soft::Soft;
 use craton_trust::store::{Role, RoleKeysBuilder, SectionKind};
 use craton_trust::suit::{self, Image, ImageType};
 use craton_trust::{ClassId, Digest};
@@ -160,21 +160,24 @@ fn bill_of_materials(with: &Pack, packed: &Packed) -> Result<Vec<u8>> {
     Ok(cyclonedx(&app, &parts))
 }
 
-/// Signs an unsigned file, or signs a package anew by other keys.
+/// Signs an unsigned file, or signs a package anew by other keys. Keys of LMS alone are added to
+/// what signed a package before: they stand beside ES256.
 ///
 /// # Errors
-/// Those of the file; `FileNotWritten`.
-pub fn sign(file: &Path, keys: &[SoftKey], to: Option<&Path>, out: Output) -> Result<()> {
+/// Those of the file and of the keys; `FileNotWritten`.
+pub fn sign(file: &Path, keys: &[AnySigner], to: Option<&Path>, out: Output) -> Result<()> {
     let bytes = read_file(file)?;
-    let unsigned = match Unsigned::parse(&bytes) {
-        Ok(unsigned) => unsigned,
-        Err(error) => match Package::parse(&bytes) {
-            Ok(package) => Unsigned::of(package.payload().to_vec(), &package.image()?.1)?,
-            Err(_) => return Err(error.into()),
-        },
+    let beside = keys.iter().all(|key| key.lms().is_some());
+    let package = match (Unsigned::parse(&bytes), Package::parse(&bytes)) {
+        (Ok(unsigned), _) => sign_package(unsigned, keys)?,
+        (_, Ok(signed)) if beside => {
+            keys.iter().try_fold(signed, |package, key| key.countersign(&package))?
+        }
+        (_, Ok(signed)) => {
+            sign_package(Unsigned::of(signed.payload().to_vec(), &signed.image()?.1)?, keys)?
+        }
+        (Err(error), Err(_)) => return Err(error.into()),
     };
-    let signers: Vec<&dyn Signer> = keys.iter().map(|key| key as &dyn Signer).collect();
-    let package = unsigned.sign(&signers)?;
     let to = to.map_or_else(|| file.with_extension("image"), Path::to_owned);
     write_file(&to, &package.to_bytes())?;
     let (id, image) = package.image()?;

@@ -2,6 +2,7 @@
 
 use crate::client::{Call, Client};
 use crate::operation::Operation;
+use crate::platform::Publisher;
 use anyhow::{Context as _, Result};
 use craton_api::operator::{
     Blob, CatalogId, Deployment, DeploymentCreate, Image, ImageId, ImageSet as SetShown, PauseRule,
@@ -58,12 +59,12 @@ pub async fn put_blob(client: &mut Client, catalog: CatalogId, bytes: &[u8]) -> 
     client.call(call, Some(catalog)).await
 }
 
-/// This very program as the image that runs virtual devices: its measurement is a reference value
-/// once it is uploaded.
+/// This very program as the image that runs virtual devices, signed by ES256: its measurement is a
+/// reference value once it is uploaded.
 ///
 /// # Errors
 /// When the program cannot read itself, or a signer's.
-pub fn runtime_package(platform_publisher: &dyn Signer) -> Result<Package> {
+pub fn runtime_package(publisher: &Publisher) -> Result<Package> {
     let program = std::fs::read(std::env::current_exe()?)?;
     let image = craton_trust::suit::Image {
         component: craton_device::auth::RUNTIME,
@@ -82,7 +83,7 @@ pub fn runtime_package(platform_publisher: &dyn Signer) -> Result<Package> {
         sbom: Digest([0; 32]),
         support_until: 1_924_992_000,
     };
-    Ok(Package::sign(program, &image, &[platform_publisher])?)
+    Ok(Package::sign(program, &image, &[publisher.es256()])?)
 }
 
 /// Uploads this program as the runtime, unless the catalog has it.
@@ -92,14 +93,15 @@ pub fn runtime_package(platform_publisher: &dyn Signer) -> Result<Package> {
 pub async fn publish_runtime(
     client: &mut Client,
     catalog: CatalogId,
-    platform_publisher: &dyn Signer,
+    publisher: &Publisher,
 ) -> Result<Image> {
-    let package = runtime_package(platform_publisher)?;
+    let package = runtime_package(publisher)?;
     let id = ImageId::from(package.image()?.0);
     let known = Call::of(Operation::ImageShow).at(id);
     match client.call(known, Some(catalog)).await {
         Ok(image) => Ok(image),
-        Err(_) => upload_image(client, catalog, &package).await,
+        // No leaf signs what is known already.
+        Err(_) => upload_image(client, catalog, &publisher.countersign(package)?).await,
     }
 }
 

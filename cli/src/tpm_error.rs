@@ -14,6 +14,13 @@ pub enum TpmError {
     /// No register to look at.
     #[error("E6176: no register was chosen. Name some: --registers 0,2,4,7")]
     RegistersNone,
+    /// The TPM says nothing of its maker.
+    #[error(
+        "E6171: the TPM has no certificate for its endorsement key of P-256 or RSA 2048 (NV index \
+         0x01c0000a or 0x01c00002). Take one that has, or endorse it without --tpm-maker, on your \
+         own word"
+    )]
+    TpmCertificateMissing,
     /// The root of trust is elsewhere.
     #[error("E6205: no root of trust of {0} is in a TPM. For any other one remove the folder")]
     NotInTpm(PathBuf),
@@ -26,6 +33,7 @@ impl TpmError {
         match self {
             Self::BootLogOther(_) => 6175,
             Self::RegistersNone => 6176,
+            Self::TpmCertificateMissing => 6171,
             Self::NotInTpm(_) => 6205,
         }
     }

@@ -7,6 +7,7 @@
 
 use crate::error::CliError;
 use crate::home::read_file;
+use crate::tpm_error::TpmError;
 use anyhow::Result;
 use craton_device::tpm::Shown;
 use rustls::pki_types::pem::PemObject as _;
@@ -41,7 +42,7 @@ impl Makers {
     pub fn check(&self, endorsement: &Shown, now: UnixTime) -> Result<()> {
         let (roots, issuers) = (certificates(&self.roots)?, certificates(&self.issuers)?);
         let certificate = endorsement.certificate.as_ref();
-        let certificate = certificate.ok_or(CliError::TpmCertificateMissing)?;
+        let certificate = certificate.ok_or(CliError::Tpm(TpmError::TpmCertificateMissing))?;
         let certificate = CertificateDer::from(certificate.as_slice());
         let unknown = |error: webpki::Error| CliError::TpmMakerUnknown(error.to_string());
         let certificate = EndEntityCert::try_from(&certificate).map_err(unknown)?;

@@ -8,21 +8,24 @@ use crate::believed;
 use crate::client::Call;
 use crate::error::CliError;
 use crate::home::{read_file, write_file};
-use crate::keys::{self, Unlock};
+use crate::keys::{self, AnyKey, Unlock};
 use crate::operation::Operation;
 use crate::output::{Output, short};
 use crate::session::{Options, Session};
+use crate::signer::AnySigner;
 use anyhow::Result;
 use clap::{Subcommand, ValueEnum};
 use craton_api::operator::{TrustStore, TrustStoreSection};
-use craton_trust::cose::Kind;
+use craton_trust::Signed;
 use craton_trust::key::KEY_ID_SIZE;
 use craton_trust::soft::Soft;
 use craton_trust::store::{
     KeptSection, Role, RoleKeys, RoleKeysBuilder, Section, SectionBuilder, SectionKind,
 };
-use craton_trust::{PublicKey, Signed, signed};
+use signing::{own_signatures, roots, sign, told, unsigned};
 use std::path::{Path, PathBuf};
+
+mod signing;
 
 /// What is done with the trust store.
 #[derive(Subcommand)]
@@ -34,11 +37,12 @@ pub enum Command {
     },
     /// Write the successor of a section, changed and not signed yet
     Propose(Propose),
-    /// Add a root's signature to a successor; needs no service
+    /// Add a root's signature to a successor; with --key it needs no service
     Sign {
         /// What `propose` wrote
         file: PathBuf,
-        /// The root's key file; otherwise the catalog's
+        /// The root's key file, of either algorithm; otherwise the catalog's root key, and its
+        /// root-lms key where the root is hybrid
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
         #[command(flatten)]
@@ -57,7 +61,8 @@ pub struct Propose {
     /// Which half
     #[arg(long, value_enum, default_value = "owner")]
     section: Half,
-    /// Give a role one more key: a key file, a .pub file, or 128 hexadecimal digits
+    /// Give a role one more key: a key file, a .pub file, or its hexadecimal digits. A key of LMS
+    /// makes the platform's root or publisher hybrid
     #[arg(long, value_name = "ROLE=KEY", value_parser = role_and_text)]
     add: Vec<(Role, String)>,
     /// Take a key from a role; devices must run nothing that it alone signed
@@ -128,17 +133,13 @@ pub async fn run(command: Command, options: &Options) -> Result<()> {
         Command::Show { file: Some(file) } => show_file(&file, Output::new(options.json)),
         Command::Propose(with) => propose(&mut Session::open(options).await?, &with).await,
         Command::Sign { file, key, unlock } => {
-            sign(&file, &root_key(key, options).await?, &unlock, Output::new(options.json))
+            let roots = match key {
+                Some(key) => vec![AnySigner::open(&key, &unlock)?],
+                None => roots(&mut Session::open(options).await?, &file, &unlock).await?,
+            };
+            sign(&file, &roots, Output::new(options.json))
         }
         Command::Submit { file } => submit(&mut Session::open(options).await?, &file).await,
-    }
-}
-
-/// The key file that was named, or the root of the catalog in use.
-async fn root_key(key: Option<PathBuf>, options: &Options) -> Result<PathBuf> {
-    match key {
-        Some(key) => Ok(key),
-        None => Ok(Session::open(options).await?.folder().await?.key_path("root")),
     }
 }
 
@@ -213,7 +214,7 @@ async fn propose(session: &mut Session, with: &Propose) -> Result<()> {
     let name = format!("{}-{}.successor", with.section.name(), next.version);
     let file = with.out.clone().unwrap_or_else(|| PathBuf::from(name));
     write_file(&file, payload)?;
-    told(session.out, &file, &proposed, 0);
+    told(session.out, &file, &proposed, (0, 0));
     let sign = format!("craton trust-store sign {}", file.display());
     session.out.next(&[&sign, &format!("craton trust-store submit {}", file.display())]);
     Ok(())
@@ -228,8 +229,10 @@ fn changed(old: &SectionBuilder, with: &Propose) -> Result<SectionBuilder> {
         let key = named_in(next.role(*role), key)?;
         let old = next.role(*role);
         let mut kept = RoleKeysBuilder::new(old.threshold);
-        old.keys().filter(|it| *it != key).try_for_each(|it| kept.push(it))?;
-        old.lms_keys().try_for_each(|it| kept.push_lms(it))?;
+        let es256 = old.keys().filter(|it| AnyKey::Es256(*it) != key);
+        { es256 }.try_for_each(|it| kept.push(it))?;
+        let lms = old.lms_keys().filter(|it| AnyKey::Lms(*it) != key);
+        { lms }.try_for_each(|it| kept.push_lms(it))?;
         if kept.role_keys().is_empty() {
             kept.threshold = 0;
         }
@@ -237,7 +240,10 @@ fn changed(old: &SectionBuilder, with: &Propose) -> Result<SectionBuilder> {
     }
     for (role, key) in &with.add {
         let mut keys = RoleKeysBuilder::from(next.role(*role));
-        keys.push(keys::public_key(key)?)?;
+        match keys::any_public_key(key)? {
+            AnyKey::Es256(key) => keys.push(key)?,
+            AnyKey::Lms(key) => keys.push_lms(key)?,
+        }
         keys.threshold = keys.threshold.max(1);
         next.set_role(*role, keys);
     }
@@ -250,68 +256,21 @@ fn changed(old: &SectionBuilder, with: &Propose) -> Result<SectionBuilder> {
     if next == *old { Err(CliError::ProposalEmpty.into()) } else { Ok(next) }
 }
 
-/// A key of a role, by the beginning of its id as `show` has it, or as [`keys::public_key`] reads.
-fn named_in(role: RoleKeys<'_>, named: &str) -> Result<PublicKey, CliError> {
-    let by_id = |key: &PublicKey| named.len() >= 4 && hex(&key.key_id(&Soft)).starts_with(named);
-    if let Some(key) = role.keys().find(by_id) {
-        return Ok(key);
+/// A key of a role, by the beginning of its id as `show` has it, or as [`keys::any_public_key`]
+/// reads.
+fn named_in(role: RoleKeys<'_>, named: &str) -> Result<AnyKey, CliError> {
+    let es256 = role.keys().map(AnyKey::Es256);
+    let all: Vec<AnyKey> = es256.chain(role.lms_keys().map(AnyKey::Lms)).collect();
+    let by_id = |key: &&AnyKey| named.len() >= 4 && hex(&key.key_id()).starts_with(named);
+    if let Some(key) = all.iter().find(by_id) {
+        return Ok(*key);
     }
-    let key = keys::public_key(named)?;
-    let holds = role.contains(&key);
-    if holds { Ok(key) } else { Err(CliError::KeyNotInRole(named.to_owned())) }
+    let key = keys::any_public_key(named)?;
+    if all.contains(&key) { Ok(key) } else { Err(CliError::KeyNotInRole(named.to_owned())) }
 }
 
 fn hex(bytes: &[u8]) -> String {
     crate::output::hex(bytes)
-}
-
-/// Adds a signature; the file is replaced whole.
-fn sign(file: &Path, key: &Path, unlock: &Unlock, out: Output) -> Result<()> {
-    let bytes = read_file(file)?;
-    let (payload, has) = unsigned(&bytes);
-    let damaged = |_| CliError::SuccessorUnreadable(file.to_owned());
-    let section = Section::parse(payload).map_err(damaged)?;
-    let root = keys::read(key, unlock)?;
-    let mut room = vec![0u8; SECTION_MAX];
-    let signed = if has {
-        signed::countersign(&Soft, Kind::TrustStore, &bytes, &root, &mut room)?
-    } else {
-        signed::seal(&Soft, Kind::TrustStore, payload, &[&root], &mut room)?
-    };
-    write_file(file, signed)?;
-    told(out, file, &section, own_signatures(signed, &section));
-    out.next(&[&format!("craton trust-store submit {}", file.display())]);
-    Ok(())
-}
-
-/// The payload of a proposal, and whether anybody has signed it.
-fn unsigned(bytes: &[u8]) -> (&[u8], bool) {
-    match Signed::parse(bytes) {
-        Ok(signed) => (signed.unchecked_payload(), true),
-        Err(_) => (bytes, false),
-    }
-}
-
-/// How many keys of the section's own root have signed it.
-fn own_signatures(bytes: &[u8], section: &Section<'_>) -> usize {
-    let Ok(signed) = Signed::parse(bytes) else { return 0 };
-    let by = |key: &PublicKey| {
-        let alone = RoleKeysBuilder::of(*key);
-        signed.verify(&Soft, Kind::TrustStore, &[alone.role_keys()], Section::parse).is_ok()
-    };
-    section.role(Role::Root).keys().filter(by).count()
-}
-
-fn told(out: Output, file: &Path, section: &Section<'_>, signatures: usize) {
-    let (half, root) = (half(section), section.role(Role::Root));
-    out.done(&format!(
-        "{}: version {} of {half}, ceiling {}; signed by {signatures} of its own root, which asks \
-         for {}",
-        file.display(),
-        section.version,
-        section.ceiling,
-        root.threshold,
-    ));
 }
 
 async fn submit(session: &mut Session, file: &Path) -> Result<()> {
@@ -390,6 +349,7 @@ mod tests {
     fn the_lms_keys_of_a_hybrid_role_are_shown_and_stay() {
         let [root, publisher, next] = [(); 3].map(|()| generate().unwrap());
         let lms = LmsPublicKey { id: [5; 16], root: [6; lms::ROOT_SIZE] };
+        let lms_hex = hex(&lms.to_hss());
         let hybrid = |keys: &[&SoftKey]| {
             let mut role = RoleKeysBuilder::new(1);
             keys.iter().for_each(|key| role.push(key.public_key()).unwrap());
@@ -403,6 +363,14 @@ mod tests {
         let remove = with(|it| it.remove = vec![(Role::Publisher, id)]);
         let left = changed(&old, &remove).unwrap();
         assert_eq!(left.role(Role::Publisher), hybrid(&[&next]).role_keys());
+        // By its id or as a whole the LMS key goes, and comes back.
+        for named in [hex(&lms.key_id(&Soft))[..8].to_owned(), lms_hex.clone()] {
+            let without = with(|it| it.remove = vec![(Role::Publisher, named)]);
+            let without = changed(&old, &without).unwrap();
+            assert_eq!(without.role(Role::Publisher).lms_keys().len(), 0);
+            let again = with(|it| it.add = vec![(Role::Publisher, lms_hex.clone())]);
+            assert_eq!(changed(&without, &again).unwrap(), old);
+        }
         let mut room = vec![0; SECTION_MAX];
         let shown = rows(&Section::parse(left.encode(&mut room).unwrap()).unwrap());
         let lms = format!("{} LMS", short(hex(&lms.key_id(&Soft))));
@@ -437,14 +405,15 @@ mod tests {
             let path = folder.path().join(name);
             keys::write(&path, key, None).unwrap();
             assert!(accepted().is_err());
-            sign(&file, &path, &unlock, out).unwrap();
+            sign(&file, &[AnySigner::open(&path, &unlock).unwrap()], out).unwrap();
         }
         assert!(accepted().is_ok());
         let before = std::fs::read(&file).unwrap();
-        assert!(sign(&file, &folder.path().join("one"), &unlock, out).is_err(), "one key once");
+        let one = [AnySigner::open(&folder.path().join("one"), &unlock).unwrap()];
+        assert!(sign(&file, &one, out).is_err(), "one key once");
         assert_eq!(std::fs::read(&file).unwrap(), before);
         std::fs::write(&file, b"something else").unwrap();
-        let refused = sign(&file, &folder.path().join("one"), &unlock, out).unwrap_err();
+        let refused = sign(&file, &one, out).unwrap_err();
         assert!(matches!(refused.downcast().unwrap(), CliError::SuccessorUnreadable(_)));
     }
 }

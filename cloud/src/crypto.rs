@@ -55,7 +55,7 @@ impl Crypto for AwsLc {
 }
 
 /// SHA-256 in pieces.
-struct Running(digest::Context);
+pub struct Running(digest::Context);
 
 impl RunningSha256 for Running {
     fn new() -> Self {

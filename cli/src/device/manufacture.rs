@@ -9,6 +9,7 @@ use crate::home::{Home, read_file, read_secret};
 use crate::keys::Unlock;
 use crate::operation::Operation;
 use crate::output::{short, word};
+use crate::platform::Publisher;
 use crate::publish;
 use crate::session::{Options, Session};
 use crate::tpm_maker::Makers;
@@ -90,14 +91,14 @@ pub async fn manufacture(with: &Manufacture, options: &Options) -> Result<()> {
     let session = &mut Session::open(options).await?;
     let folder = session.folder().await?;
     let manufacturer = folder.key("manufacturer", &with.unlock)?;
-    let publisher = folder.key("platform-publisher", &with.unlock)?;
+    let publisher = Publisher::open(session, None, &with.unlock).await?;
     let (client, catalog) = session.client().await?;
     publish::publish_runtime(client, catalog, &publisher).await?;
     let platform = virtual_device::section(client, catalog, Section::Platform).await?;
     let mut looked_at = None;
     if let rot::Place::Tpm(address) = &with.rot {
         looked_at = Some(look_at(address, &with.makers)?);
-        approve_own(&device, address, &with.registers, &publisher)?;
+        approve_own(&device, address, &with.registers, publisher.es256())?;
     }
     let looked_at = looked_at.as_ref();
     let made = virtual_device::manufacture(&manufacturer, &device, &with.rot, looked_at, &platform);

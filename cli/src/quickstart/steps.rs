@@ -10,6 +10,7 @@ use crate::error::CliError;
 use crate::home::{Home, Profile, make_passage};
 use crate::keys::Unlock;
 use crate::owner::Plan;
+use crate::platform::Publisher;
 use crate::publish::Part;
 use crate::swtpm::Swtpm;
 use crate::{owner, publish, up, virtual_device};
@@ -238,7 +239,8 @@ fn kib(bytes: &[u8]) -> usize {
 }
 
 async fn make_device(stage: &mut Stage) -> Result<((), String)> {
-    let (manufacturer, runtime) = (stage.key("manufacturer")?, stage.key("platform-publisher")?);
+    let manufacturer = stage.key("manufacturer")?;
+    let runtime = Publisher::of(stage.key("platform-publisher")?);
     let folder = stage.home.device("lamp-1");
     let place = place(stage, &folder, &runtime)?;
     let (client, catalog) = (&mut stage.client, stage.catalog);
@@ -269,7 +271,7 @@ async fn make_device(stage: &mut Stage) -> Result<((), String)> {
 }
 
 /// Starts what the device's root of trust is in; the platform's publisher signs what is below it.
-fn place(stage: &mut Stage, device: &Path, publisher: &SoftKey) -> Result<Place> {
+fn place(stage: &mut Stage, device: &Path, publisher: &Publisher) -> Result<Place> {
     let (place, chip) = match stage.with.rot {
         RotKind::Engine => return Ok(Place::Engine),
         RotKind::Firmware => {
@@ -280,7 +282,8 @@ fn place(stage: &mut Stage, device: &Path, publisher: &SoftKey) -> Result<Place>
         }
         RotKind::Tpm => {
             let tpm = Swtpm::start(&stage.folder.join("tpm"))?;
-            approve_own(device, &tpm.address(), &Chosen::of_firmware(), publisher)?;
+            let approver = publisher.es256();
+            approve_own(device, &tpm.address(), &Chosen::of_firmware(), approver)?;
             (Place::Tpm(tpm.address()), Chip::Tpm(tpm))
         }
     };

@@ -119,7 +119,7 @@ fn a_certificate_of_another_tpm_or_none_is_told_apart() {
     assert!(matches!(refused, CliError::TpmCertificateOther), "{refused}");
     let none = Shown { key: EndorsementKey::P256(key(1)), certificate: None };
     let refused = refusal(&maker.makers(), &none, now());
-    assert!(matches!(refused, CliError::TpmCertificateMissing), "{refused}");
+    assert!(matches!(refused, CliError::Tpm(TpmError::TpmCertificateMissing)), "{refused}");
 }
 
 #[test]

@@ -1,0 +1,161 @@
+//! Who signs: a key file of either algorithm, and the two keys that a hybrid role needs.
+
+use crate::home::Home;
+use crate::keys::{self, AnyKey, Unlock};
+use crate::lms::{LmsError, LmsKey, is_signed_by};
+use anyhow::Result;
+use craton_image::package::{Package, Unsigned};
+use craton_trust::cbor::Writer;
+use craton_trust::cose::{self, Kind, LMS_SIGN1_SIZE};
+use craton_trust::crypto::{By, LmsSigner as _, Signer};
+use craton_trust::error::Error as TrustError;
+use craton_trust::signed;
+use craton_trust::soft::{Soft, SoftKey};
+use craton_trust::store::RoleKeys;
+use std::path::Path;
+
+/// With fewer leaves than this, each signature says how many are left.
+const LEAVES_FEW: u32 = 64;
+
+/// An opened key file.
+pub enum AnySigner {
+    /// Of ES256.
+    Es256(SoftKey),
+    /// Of HSS/LMS.
+    Lms(Box<LmsKey>),
+}
+
+impl AnySigner {
+    /// Opens a key file of either algorithm.
+    ///
+    /// # Errors
+    /// Those of [`keys::read`] and [`LmsKey::open`].
+    pub fn open(path: &Path, unlock: &Unlock) -> Result<Self> {
+        match keys::any_public_key(&path.display().to_string()) {
+            Ok(AnyKey::Lms(_)) => Self::open_lms(path, unlock),
+            _ => keys::read(path, unlock).map(Self::Es256),
+        }
+    }
+
+    /// Opens a key file of LMS.
+    ///
+    /// # Errors
+    /// Those of [`LmsKey::open`].
+    pub fn open_lms(path: &Path, unlock: &Unlock) -> Result<Self> {
+        let key = LmsKey::open(path, unlock, &Home::of_user()?.lms_records())?;
+        Ok(Self::Lms(Box::new(key)))
+    }
+
+    fn by(&self) -> By<'_> {
+        match self {
+            Self::Es256(key) => By::Es256(key),
+            Self::Lms(key) => By::Lms(&**key),
+        }
+    }
+
+    /// The key, if it is one of ES256.
+    #[must_use]
+    pub fn es256(&self) -> Option<&dyn Signer> {
+        match self {
+            Self::Es256(key) => Some(key),
+            Self::Lms(_) => None,
+        }
+    }
+
+    /// The key, if it is one of LMS.
+    #[must_use]
+    pub fn lms(&self) -> Option<&LmsKey> {
+        match self {
+            Self::Es256(_) => None,
+            Self::Lms(key) => Some(key),
+        }
+    }
+
+    /// Whether the key has a role.
+    #[must_use]
+    pub fn is_in(&self, role: RoleKeys<'_>) -> bool {
+        match self {
+            Self::Es256(key) => role.contains(&key.public_key()),
+            Self::Lms(key) => role.contains_lms(&key.public_key()),
+        }
+    }
+
+    /// Whether an object names the key as one that signed it; nothing is verified.
+    #[must_use]
+    pub fn has_signed(&self, object: &[u8]) -> bool {
+        is_signed_by(object, self.by().key_id(&Soft))
+    }
+
+    /// Signs a section that nobody has signed, or adds a signature to one; `size` bytes at most.
+    ///
+    /// # Errors
+    /// `SignerRepeated`, `BufferTooSmall`, and why the key does not sign.
+    pub fn sign_section(&self, section: &[u8], is_signed: bool, size: usize) -> Result<Vec<u8>> {
+        let mut out = vec![0u8; size];
+        let signed = if is_signed {
+            signed::countersign_by(&Soft, Kind::TrustStore, section, self.by(), &mut out)
+        } else {
+            first_signature(section, self.by(), &mut out)
+        };
+        self.told(signed).map(<[u8]>::to_vec)
+    }
+
+    /// Adds a signature to a package.
+    ///
+    /// # Errors
+    /// `SignerRepeated`, `FieldTooLong`, and why the key does not sign.
+    pub fn countersign(&self, package: &Package) -> Result<Package> {
+        self.told(package.countersign(self.by()))
+    }
+
+    /// What came of a signature: why the key refused, if it did; and who has few leaves left is
+    /// told.
+    fn told<T, E: Into<anyhow::Error>>(&self, signed: Result<T, E>) -> Result<T> {
+        let Self::Lms(key) = self else { return signed.map_err(Into::into) };
+        if let Some(refusal) = key.refusal() {
+            return Err(refusal.into());
+        }
+        if signed.is_ok() && key.left() < LEAVES_FEW {
+            let (path, left) = (key.path().display(), key.left());
+            eprintln!(
+                "craton: {path} has {left} leaves left. Make the key that follows it in time"
+            );
+        }
+        signed.map_err(Into::into)
+    }
+}
+
+/// Signs by all keys, those of ES256 first: LMS stands beside them and never alone (STORE-8).
+///
+/// # Errors
+/// `KeyOtherAlgorithm` without a key of ES256, and why a key does not sign.
+pub fn sign_package(unsigned: Unsigned, signers: &[AnySigner]) -> Result<Package> {
+    let es256: Vec<&dyn Signer> = signers.iter().filter_map(AnySigner::es256).collect();
+    let mut lms = signers.iter().filter(|signer| signer.lms().is_some());
+    if let (true, Some(key)) = (es256.is_empty(), signers.iter().find_map(AnySigner::lms)) {
+        return Err(LmsError::KeyOtherAlgorithm(key.path().to_owned()).into());
+    }
+    let package = unsigned.sign(&es256)?;
+    lms.try_fold(package, |package, signer| signer.countersign(&package))
+}
+
+/// A section with its first signature.
+fn first_signature<'o>(
+    section: &[u8],
+    by: By<'_>,
+    out: &'o mut [u8],
+) -> Result<&'o [u8], TrustError> {
+    let mut room = [0u8; LMS_SIGN1_SIZE];
+    if section.len() + room.len() + FIRST_HEADS > out.len() {
+        return Err(TrustError::BufferTooSmall); // before a leaf is spent on it
+    }
+    let sign1 = cose::sign_by(&Soft, by, Kind::TrustStore, &[section], &mut room)?;
+    let mut writer = Writer::new(out);
+    writer.array(2)?.bytes(section)?.array(1)?.bytes(sign1)?;
+    let length = writer.length();
+    out.get(..length).ok_or(TrustError::BufferTooSmall)
+}
+
+/// Bytes of heads around a section and its first signature: of the pair, the section, the list and
+/// the signature.
+const FIRST_HEADS: usize = 1 + 3 + 1 + 3;
