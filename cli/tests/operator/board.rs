@@ -48,12 +48,29 @@ fn log(user: &User) -> String {
 }
 
 /// Waits until it says this.
-fn says(user: &User, words: &str) {
+pub fn says(user: &User, words: &str) {
     let end = Instant::now() + Duration::from_secs(120);
     while !log(user).contains(words) {
         assert!(Instant::now() < end, "it never said {words}:\n{}", log(user));
         std::thread::sleep(Duration::from_millis(200));
     }
+}
+
+/// Makes a device whose root of trust is on this user's board, and has it run a first set.
+pub fn lamp(user: &User, firmware: &str) -> Powered {
+    let board = Powered::on(user, firmware);
+    let mailbox = user.path("board/mailbox").display().to_string();
+    user.does(&format!("device manufacture --folder @lamp --rot unix:{mailbox}"));
+    user.does("device claim --folder @lamp --group Lamp/Development");
+    let devices = user.json("device list");
+    let show = format!("device show {}", devices["items"][0]["id"].as_str().unwrap());
+    let _running = Running::start(user, "lamp");
+    let first = ship(user, 1, "");
+    user.does(&format!("deployment create Lamp/Development {first}"));
+    until("the first update", user, &show, |device| {
+        device["attested_set"] == first.as_str() && device["trial"] == "confirmed"
+    });
+    board
 }
 
 /// A program on trial, in a boot of a set that is confirmed long since: it is not confirmed before
@@ -67,19 +84,7 @@ fn rot_21_a_program_of_the_board_is_confirmed_by_a_check_in_and_not_by_a_boot() 
     user.does("login --data @service");
     user.does("catalog create shed --dev");
     user.does("product create Lamp");
-    let _board = Powered::on(&user, &firmware);
-    let mailbox = user.path("board/mailbox").display().to_string();
-    user.does(&format!("device manufacture --folder @lamp --rot unix:{mailbox}"));
-    user.does("device claim --folder @lamp --group Lamp/Development");
-    let devices = user.json("device list");
-    let show = format!("device show {}", devices["items"][0]["id"].as_str().unwrap());
-    let running = Running::start(&user, "lamp");
-    let first = ship(&user, 1, "");
-    user.does(&format!("deployment create Lamp/Development {first}"));
-    until("the first update", &user, &show, |device| {
-        device["attested_set"] == first.as_str() && device["trial"] == "confirmed"
-    });
-    drop(running);
+    let _board = lamp(&user, &firmware);
     user.does(&format!("board package @rot.image --firmware {firmware} --security-version 2"));
     let update = "device rot-update --folder @lamp @rot.image";
     user.refused(update, 3516);

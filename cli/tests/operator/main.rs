@@ -2,6 +2,7 @@
 
 mod board;
 mod development;
+mod hybrid;
 mod lots;
 mod mailbox;
 mod production;
