@@ -22,6 +22,8 @@ const PROMISED: &[&str] = &[
     "an older security version",
     "another device class",
     "a truncated file",
+    "an LMS key file that was copied, restored, moved, damaged or used up",
+    "a hybrid role whose second key is not here",
     "an over-long file",
     "an unknown capability in a manifest",
     "an assignment replayed",
