@@ -44,6 +44,9 @@ pub mod register;
 pub mod slot;
 #[cfg(target_os = "none")]
 #[allow(unsafe_code)]
+pub mod stack;
+#[cfg(target_os = "none")]
+#[allow(unsafe_code)]
 pub mod table;
 #[cfg(target_os = "none")]
 pub mod timer;

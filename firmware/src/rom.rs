@@ -24,6 +24,7 @@ use craton_firmware::failure;
 use craton_firmware::handover::{self, Handover};
 use craton_firmware::leave::wipe_stack;
 use craton_firmware::map;
+use craton_firmware::stack;
 use craton_firmware::table::Table;
 use craton_firmware::uart::{Line, Uart};
 use craton_firmware::watchdog;
@@ -45,7 +46,7 @@ static TABLE: Table = Table::of::<Compact>();
 #[entry]
 fn main() -> ! {
     cortex_m::interrupt::disable();
-    limit_stack();
+    stack::limit();
     board::confine();
     let Some(Board { mut uart, mut chip }) = Board::take() else { halt() };
     let (code, asked) = (code_memory(), handover::requested());
@@ -218,17 +219,6 @@ fn start(program: &[u8], token: u32) -> ! {
 
 /// Where the address of the vector table is set.
 const VTOR: usize = 0xe000_ed08;
-
-/// From here on a stack below the last static is a fault.
-fn limit_stack() {
-    // SAFETY: cortex-m-rt's linker script has this symbol.
-    unsafe extern "C" {
-        static __sheap: u32;
-    }
-    // SAFETY: the linker puts `__sheap` above all statics; only its address is taken, and the limit
-    // is far below the stack in use.
-    unsafe { cortex_m::register::msplim::write(ptr::addr_of!(__sheap).expose_provenance() as u32) }
-}
 
 /// A number in decimal digits.
 fn decimal(number: u16, room: &mut [u8; 5]) -> &str {

@@ -17,6 +17,7 @@ use craton_firmware::failure;
 use craton_firmware::gate::{BLOCK_SIZE, Block, Place};
 use craton_firmware::handover::{self, Handover};
 use craton_firmware::leave::start_other_side;
+use craton_firmware::stack;
 use craton_firmware::partition;
 use craton_firmware::table::Rom;
 use craton_firmware::watchdog;
@@ -188,7 +189,7 @@ static DEVICE: Cell = Cell(UnsafeCell::new(MaybeUninit::uninit()));
 #[entry]
 fn main() -> ! {
     cortex_m::interrupt::disable();
-    limit_stack();
+    stack::limit();
     let (Some(Board { chip, .. }), Some(rom)) = (Board::take(), Rom::find()) else { failed() };
     // SAFETY: as `Cell` says: the only access so far. Every field is written before it is read.
     let device = unsafe {
@@ -269,17 +270,6 @@ fn call(device: &mut Device, block: &Block, own: Place) -> Result<Answer> {
     let numbers = block.numbers.get(..block.number_count as usize).ok_or(Error::CallShape)?;
     let call = Call::new(u64::from(block.operation), numbers, bytes)?;
     Ok(serve(device, &call, out))
-}
-
-/// From here on a stack below the last static is a fault.
-fn limit_stack() {
-    // SAFETY: cortex-m-rt's linker script has this symbol.
-    unsafe extern "C" {
-        static __sheap: u32;
-    }
-    // SAFETY: the linker puts `__sheap` above all statics; only its address is taken, and the limit
-    // is far below the stack in use.
-    unsafe { cortex_m::register::msplim::write(ptr::addr_of!(__sheap).expose_provenance() as u32) }
 }
 
 craton_firmware::resets_on_failure!(failure::RUNTIME);

@@ -563,5 +563,15 @@ fn fail_3_a_failure_leaves_no_secret_in_memory_or_registers() {
     }
 }
 
+/// A wipe begins above the last static, wherever that ends: the board stays taken.
+#[test]
+fn rot_23_a_wipe_leaves_the_statics() {
+    let psram = seeded(whole());
+    let mut probe = Probe::power_on(&psram);
+    let taken = extent(PROGRAM_RUNTIME, "whole::TAKEN");
+    probe.come(place(PROGRAM_RUNTIME, "leave_end"));
+    assert_eq!(probe.read(taken.start, 1), [1]);
+}
+
 /// What no register has by itself.
 const MARK: u32 = 0x5afe_5af0;
