@@ -43,7 +43,8 @@ pub fn check(claims: &Claims, references: &impl References) -> Result<(), Attest
     for measured in others {
         let (component, digest) = (measured.component, measured.digest);
         let runtime = if runtime_seen { None } else { references.runtime(component, digest) };
-        runtime_seen |= runtime.is_some();
+        // The root of trust's own program is the platform's, too, and no runtime.
+        runtime_seen |= runtime.is_some() && digest != claims.implementation;
         let version = match member(component) {
             Some(member) if member.payload == digest => Some(member.security_version),
             // The root of trust's own program comes before or after the set that names it, and

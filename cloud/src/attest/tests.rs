@@ -295,6 +295,11 @@ fn att_2_refuses_what_measures_no_runtime_as_runtime_unmeasured() {
     assert_eq!(measuring(&[STORE]).unwrap_err(), AttestError::RuntimeUnmeasured);
     let apps = [STORE, id_of(&booted()), app(APP, 3), app(OTHER_APP, 3)];
     assert_eq!(measuring(&apps).unwrap_err(), AttestError::RuntimeUnmeasured);
+    let mut device = device();
+    device.claims.implementation = PROGRAM.digest;
+    device.claims.measured = list(&[STORE, id_of(&booted()), app(APP, 3), PROGRAM]);
+    let own_alone = verdict(&device).unwrap_err();
+    assert_eq!(own_alone, AttestError::RuntimeUnmeasured, "its own program is no runtime");
 }
 
 #[test]
