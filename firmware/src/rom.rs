@@ -128,12 +128,14 @@ fn prepare(
     from: Option<(Slot, &Marks)>,
     asked: Start,
 ) -> Result<Result<u32>> {
+    // What a second look at the count begins with is read apart from what the count begins with.
+    let before = from.map_or(Ok(Marks::NONE), |(slot, _)| chip.slot_marks(slot))?;
     // Before the decision: a trial whose start cannot be counted is refused like any other, and the
     // next slot is looked at.
     from.map_or(Ok(()), |(slot, marks)| chip.count_start(slot, marks))?;
     let wanted = if from.is_some() { ImageType::RootOfTrust } else { ImageType::Recovery };
     match rom::select(chip, &Compact, wanted, package) {
-        Ok(runtime) => Ok(enter(chip, &runtime, from, asked)),
+        Ok(runtime) => Ok(enter(chip, &runtime, from.map(|(slot, _)| (slot, &before)), asked)),
         Err(Error::NotManufactured) if from.is_some() => {
             rom::unverified(package)?; // ROT-17
             Ok(enter_blank(chip))
@@ -151,7 +153,10 @@ fn enter(
 ) -> Result<u32> {
     let layer = runtime.layer(chip, &Compact, asked, from.map(|(slot, _)| slot))?;
     failure::runs(&runtime.digest()); // before its first instruction: that may be what fails
-    let doubt = from.map_or_else(|| Runtime::doubt_recovery(&layer), |_| 0);
+    let doubt = match from {
+        Some((slot, before)) => before.doubt_counted(&chip.slot_marks(slot)?),
+        None => Runtime::doubt_recovery(&layer),
+    };
     Handover::Layer(layer).leave()?;
     let elsewhere = black_box(runtime.program()).as_ptr().addr() ^ map::CODE;
     Ok(runtime.token() ^ chip.doubt_hidden() ^ doubt ^ elsewhere as u32)

@@ -11,6 +11,8 @@
 //! What a torn word counts as: `armed` and `confirmed` count only as exactly their numbers, a start
 //! and `given up` as soon as a bit of them fell.
 
+use core::hint::black_box;
+
 /// Which slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -220,6 +222,22 @@ impl Marks {
         left.filter(|_| self.standing() == Standing::Trial).map(|place| Write::of(place, 0))
     }
 
+    /// What speaks against a start's having been counted between these marks and those of `now`: 0
+    /// is nothing. Nothing does if it is confirmed, or had no start left. No branch decides
+    /// (ROT-18).
+    #[inline(never)]
+    #[must_use]
+    pub fn doubt_counted(&self, now: &Self) -> u32 {
+        let (before, now) = (black_box(self), black_box(now));
+        let starts = before.0.iter().zip(&now.0).skip(STARTED).take(STARTS);
+        let (left, counted) = starts.fold((0, 0), |(left, counted), (before, now)| {
+            (left | is_same(*before, ERASED), counted | !is_same(*before, *now))
+        });
+        let confirmed = now.0.iter().skip(CONFIRMED).take(STARTS);
+        let confirmed = confirmed.fold(0, |all, word| all | is_same(*word, IS_CONFIRMED));
+        left & !counted & !confirmed
+    }
+
     /// What confirms the program that runs from here: each start of a trial has a word of its own,
     /// so that a confirm that was cut is done again by the next start. `None` if it is confirmed.
     #[must_use]
@@ -263,6 +281,12 @@ impl Marks {
     pub const fn give_up() -> Write {
         Write::of(GIVEN_UP, 0)
     }
+}
+
+/// All ones if two words are the same.
+const fn is_same(a: u32, b: u32) -> u32 {
+    let bits = a ^ b;
+    !((bits | bits.wrapping_neg()).cast_signed() >> 31).cast_unsigned()
 }
 
 /// The slots in the order in which they are tried: a newer trial, what was confirmed, the rest; and

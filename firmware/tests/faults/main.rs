@@ -29,7 +29,7 @@ mod world;
 
 use board::{Psram, WAITS, chip, hello, package};
 use craton_firmware::map;
-use craton_rot::slots::Slot;
+use craton_rot::slots::{MARKS_SIZE, Marks, STARTS, Slot, Standing};
 use lab::{Lab, Outcome};
 use rom::Rom;
 use scenarios::Scenario;
@@ -154,6 +154,40 @@ fn rot_18_no_single_fault_starts_the_bad_one_of_two_programs() {
     let line = campaign::run("newest of two bad", &mut lab, what);
     line.tell();
     assert!(line.bad.is_empty(), "{} faults started a bad program", line.bad.len());
+}
+
+#[test]
+fn rot_18_no_single_fault_starts_a_trial_uncounted() {
+    let rom = Rom::built();
+    let (chip, confirmed) = (chip(), package(|_| ()));
+    let trial = package(|image| image.security_version = 4);
+    let psram = Psram::of(&chip, &confirmed);
+    psram.arm_in(Slot::B, &trial);
+    for _ in 1..STARTS {
+        let start = psram.marks(Slot::B).start().unwrap();
+        psram.write(map::slot(Slot::B) + start.offset, &start.bytes());
+    }
+    let mut lab = Lab::new(&psram, &rom, Some(entry())).after_boot_of(&psram, entry()).unwrap();
+    lab.sees_all = true;
+    let what = |lab: &mut Lab<'_>, outcome: &Outcome| {
+        if *outcome != Outcome::Started {
+            return Ok(refusal(outcome));
+        }
+        let started = lab.memory(map::CODE as u32, trial.len()).unwrap();
+        let marks = lab.memory(map::slot(Slot::B) as u32, MARKS_SIZE).unwrap();
+        let counted = Marks::of_bytes(&marks.try_into().unwrap()).standing() == Standing::Spent;
+        match (started == trial, counted) {
+            (true, true) => Ok("its last start".to_owned()),
+            (true, false) => Err("a start that is not counted".to_owned()),
+            (false, _) => Ok("the confirmed one".to_owned()),
+        }
+    };
+    lab.learn().unwrap();
+    let started = lab.boot(None).unwrap();
+    assert_eq!(what(&mut lab, &started), Ok("its last start".to_owned()));
+    let line = campaign::run("last start of a trial", &mut lab, what);
+    line.tell();
+    assert!(line.bad.is_empty(), "{} faults started a trial uncounted", line.bad.len());
 }
 
 #[test]

@@ -333,3 +333,22 @@ fn rot_19_generations_go_round() {
     assert_eq!(order(&[old, new]), [Slot::B, Slot::A]);
     assert_eq!(order(&[new, old]), [Slot::A, Slot::B]);
 }
+
+#[test]
+fn rot_18_a_start_that_was_not_counted_is_a_doubt() {
+    let mut before = Marks::NONE;
+    before.apply(Marks::arm());
+    for _ in 0..STARTS {
+        let mut now = before;
+        assert_ne!(before.doubt_counted(&now), 0, "not counted");
+        now.apply(before.start().unwrap());
+        assert_eq!(before.doubt_counted(&now), 0, "counted");
+        before = now;
+    }
+    assert_eq!(before.doubt_counted(&before), 0, "the last resort has none left");
+    let mut confirmed = Marks::of_bytes(&Marks::first(1));
+    assert_eq!(confirmed.doubt_counted(&confirmed), 0);
+    let torn = Write::of(CONFIRMED, !1);
+    confirmed.apply(torn);
+    assert_ne!(confirmed.doubt_counted(&confirmed), 0, "a torn mark confirms nothing");
+}
