@@ -1,7 +1,8 @@
 /* A plugin for QEMU: how many instructions the chip had executed each time it came to one of the
    places that `at` names (hexadecimal, repeatable), into the file `to`, one line each:
    the place, the count. With `stack` and `top` also each new lowest address between them that was
-   stored to, by another instruction than those at `except` (repeatable): how deep a stack came. With `-icount shift=0,sleep=off` both are the same in every run.
+   stored to, by another instruction than those at `except` (repeatable): how deep a stack came; it
+   counts anew from each of the places on. With `-icount shift=0,sleep=off` both are the same in every run.
 
    The declarations are those of QEMU's plugin interface, version 1. */
 #include <inttypes.h>
@@ -54,6 +55,7 @@ static void stored(unsigned cpu, uint32_t about, uint64_t address, void *data)
 static void came(unsigned cpu, void *place)
 {
     (void)cpu;
+    lowest = top;
     fprintf(to, "%08" PRIx64 " %" PRIu64 "\n", *(uint64_t *)place, executed);
     fflush(to);
 }

@@ -48,8 +48,8 @@ pub const RAM_FIRST: usize = RETAINED + 0x60;
 /// Where the ROM hands over: above its own stack. It is wiped before it is the other side's.
 pub const HANDOVER: usize = RAM + 0x7c00;
 /// Bytes of the memory of the non-secure side.
-pub const NON_SECURE_RAM_SIZE: usize = 0x6000;
-/// The largest answer that the mailbox gives, bytes: a section of the trust store, or evidence.
-pub const ANSWER_MAX: usize = 8 * 1024;
+pub const NON_SECURE_RAM_SIZE: usize = 0x4000;
+/// The largest frame that the mailbox takes, and what a request and its reply need together, bytes.
+pub const FRAME_MAX: usize = craton_rot::mailbox::FRAME_MAX;
 
 const _: () = assert!(FAILED + 16 <= RAM_FIRST);

@@ -13,8 +13,7 @@ use craton_firmware::map;
 use craton_firmware::timer;
 use craton_firmware::uart::Line;
 use craton_rot::Error;
-use craton_rot::mailbox::frame::Decoder;
-use craton_rot::mailbox::{Answer, Call, FRAME_MAX, Post};
+use craton_rot::mailbox::{Answer, Call, Post};
 
 /// A buffer that `main` takes once.
 struct Buffer<const N: usize>(UnsafeCell<[u8; N]>);
@@ -22,17 +21,16 @@ struct Buffer<const N: usize>(UnsafeCell<[u8; N]>);
 // SAFETY: only `main` touches it.
 unsafe impl<const N: usize> Sync for Buffer<N> {}
 
-static IN: Buffer<FRAME_MAX> = Buffer(UnsafeCell::new([0; FRAME_MAX]));
-static OUT: Buffer<{ map::ANSWER_MAX }> = Buffer(UnsafeCell::new([0; map::ANSWER_MAX]));
+static ROOM: Buffer<{ map::FRAME_MAX }> = Buffer(UnsafeCell::new([0; map::FRAME_MAX]));
 
 #[entry]
 fn main() -> ! {
     cortex_m::interrupt::disable();
     let line = Line::start(map::LINE);
     timer::start();
-    // SAFETY: `main` runs once, and takes each once.
-    let (room, out) = unsafe { (&mut *IN.0.get(), &mut *OUT.0.get()) };
-    let (mut decoder, mut post) = (Decoder::new(&mut room[..]), Post::new(&mut out[..]));
+    // SAFETY: `main` runs once, and takes it once.
+    let room = unsafe { &mut *ROOM.0.get() };
+    let mut post = Post::new(&mut room[..]);
     loop {
         if timer::is_time() {
             enter(0); // this side comes round
@@ -41,8 +39,7 @@ fn main() -> ! {
             line.wait();
             continue;
         };
-        if let Some(frame) = decoder.push(byte) {
-            post.take(&frame, ask, |bytes| bytes.iter().for_each(|byte| line.send(*byte)));
+        if post.take(byte, ask, |bytes| bytes.iter().for_each(|byte| line.send(*byte))) {
             line.drain();
             enter(0); // the reply is on the line
         }

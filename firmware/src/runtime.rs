@@ -18,12 +18,12 @@ use craton_firmware::gate::{BLOCK_SIZE, Block, Place};
 use craton_firmware::handover::{self, Handover};
 use craton_firmware::leave::start_other_side;
 use craton_firmware::stack;
-use craton_firmware::partition;
 use craton_firmware::table::Rom;
 use craton_firmware::watchdog;
 use craton_firmware::whole::Board;
+use craton_firmware::{map, partition};
 use craton_rot::engine::{self, Engine, Layer0, Manufacture};
-use craton_rot::mailbox::{Answer, Call, Chip, ENTROPY_SIZE, FRAME_MAX, Runs, serve};
+use craton_rot::mailbox::{Answer, Call, Chip, ENTROPY_SIZE, Runs, serve};
 use craton_rot::{ChipFailure, Error, Result, Start};
 use craton_trust::ComponentId;
 
@@ -107,7 +107,7 @@ impl Device {
 impl Device {
     #[inline(never)] // as above, apart from those of the handover
     fn resume(&mut self, chip: board::Chip, layer: Layer0) -> Result<()> {
-        Engine::resume_in(&mut self.engine, chip, self.rom, layer).map(|_| ())
+        Engine::resume_in(&mut self.engine, chip, self.rom, layer)
     }
 
     #[inline(never)] // as above
@@ -125,7 +125,7 @@ impl Chip for Device {
     }
 
     fn frame_max(&self) -> usize {
-        FRAME_MAX
+        map::FRAME_MAX
     }
 
     fn rot(&mut self) -> Result<&mut Self::Rot> {
@@ -233,8 +233,9 @@ extern "C" fn enter(at: u32) -> u32 {
         copy_words(block, copy.as_mut_ptr());
         copy.assume_init()
     };
-    let answer = call(device, &copy, place).unwrap_or_else(Answer::refusal);
-    copy.answer(&answer);
+    if let Err(error) = call(device, &mut copy, place) {
+        refuse(&mut copy, error);
+    }
     // SAFETY: as above.
     unsafe { copy_words(&raw const copy, block) };
     0
@@ -254,22 +255,27 @@ unsafe fn copy_words(from: *const Block, to: *mut Block) {
 }
 
 #[inline(never)] // its call is not on the stack beside the block
-fn call(device: &mut Device, block: &Block, own: Place) -> Result<Answer> {
+fn call(device: &mut Device, block: &mut Block, own: Place) -> Result<()> {
     block.check(own)?;
-    let mut room = [&[][..]; craton_rot::mailbox::call::BYTES_MAX];
-    let bytes = room.get_mut(..block.byte_count as usize).ok_or(Error::CallShape)?;
-    for (to, from) in bytes.iter_mut().zip(&block.bytes) {
+    let numbers = block.numbers.get(..block.number_count as usize).ok_or(Error::CallShape)?;
+    let mut call = Call::EMPTY;
+    call.begin(u64::from(block.operation), numbers)?;
+    for from in block.bytes.iter().take(block.byte_count as usize) {
         let at = ptr::with_exposed_provenance::<u8>(from.at as usize);
         // SAFETY: `check`: it lies in memory of the non-secure side, which nothing writes during
         // the call but `out`, which is apart.
-        *to = unsafe { core::slice::from_raw_parts(at, from.length as usize) };
+        call.push(unsafe { core::slice::from_raw_parts(at, from.length as usize) })?;
     }
     let at = ptr::with_exposed_provenance_mut::<u8>(block.out.at as usize);
     // SAFETY: as above.
     let out = unsafe { core::slice::from_raw_parts_mut(at, block.out.length as usize) };
-    let numbers = block.numbers.get(..block.number_count as usize).ok_or(Error::CallShape)?;
-    let call = Call::new(u64::from(block.operation), numbers, bytes)?;
-    Ok(serve(device, &call, out))
+    block.answer(&serve(device, &call, out));
+    Ok(())
+}
+
+#[inline(never)] // nor is its answer
+fn refuse(block: &mut Block, error: Error) {
+    block.answer(&Answer::refusal(error));
 }
 
 craton_firmware::resets_on_failure!(failure::RUNTIME);

@@ -9,7 +9,7 @@ use craton_trust::rollback::Floors;
 use craton_trust::{CatalogId, ClassId, Digest};
 
 /// What the root of trust verifies and measures before it runs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct NextLayer<'a> {
     /// The runtime: its component, and the SHA-256 of its program. If the set names that component,
     /// it must be the payload that the set names.
@@ -18,7 +18,27 @@ pub struct NextLayer<'a> {
     pub set: Option<&'a [u8]>,
     /// Each image of the set as it lies on the device: its component, and the SHA-256 of its
     /// payload, just computed.
-    pub images: &'a [Measured],
+    pub images: &'a dyn Images,
+}
+
+impl NextLayer<'_> {
+    /// The images, in the caller's order.
+    pub fn images(&self) -> impl Iterator<Item = Measured> {
+        (0..usize::MAX).map_while(|place| self.images.get(place))
+    }
+}
+
+/// Measured images: a list, or what a message says of them. A chip has no room to make a list of
+/// that, 48 bytes an image.
+pub trait Images: Sync {
+    /// The one at `place`; `None` past the end.
+    fn get(&self, place: usize) -> Option<Measured>;
+}
+
+impl<T: AsRef<[Measured]> + Sync> Images for T {
+    fn get(&self, place: usize) -> Option<Measured> {
+        self.as_ref().get(place).copied()
+    }
 }
 
 /// Lifecycle, mode, owner, counters and floors.

@@ -26,7 +26,7 @@ pub mod slots;
 pub mod tpm2;
 
 pub use auth::{Ask, AuthMessage, AuthRole, For};
-pub use boot::{Event, NextLayer, Status};
+pub use boot::{Event, Images, NextLayer, Status};
 pub use capabilities::{Capabilities, Limit, RotClass};
 pub use engine::{Engine, Manufacture, Start};
 pub use error::{Error, Result};

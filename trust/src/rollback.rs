@@ -32,17 +32,21 @@ pub const fn admit(floor: u64, version: u64, ceiling: u64) -> Result<()> {
 /// The least security version of each component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Floors {
-    floors: [Option<(ComponentId, u64)>; FLOORS_MAX],
+    /// In the order of their first rise; zeros behind.
+    floors: [(ComponentId, u64); FLOORS_MAX],
+    count: usize,
 }
 
 impl Default for Floors {
-    #[inline(never)] // a store for each place
     fn default() -> Self {
-        Self { floors: [None; FLOORS_MAX] }
+        Self::NONE
     }
 }
 
 impl Floors {
+    /// Of no component.
+    pub const NONE: Self = Self { floors: [(ComponentId([0; 16]), 0); FLOORS_MAX], count: 0 };
+
     /// The floor of a component; 0 if it has none yet.
     #[must_use]
     pub fn of(&self, component: ComponentId) -> u64 {
@@ -57,7 +61,7 @@ impl Floors {
 
     /// All floors, in the order of their first rise.
     pub fn iter(&self) -> impl Iterator<Item = (ComponentId, u64)> {
-        self.floors.iter().flatten().copied()
+        self.floors.iter().take(self.count).copied()
     }
 
     /// Refuses a version that may not be installed or booted.
@@ -73,13 +77,10 @@ impl Floors {
     /// # Errors
     /// `FieldTooLong` when there is no place for another component.
     pub fn raise(&mut self, component: ComponentId, version: u64) -> Result<()> {
-        let known = |place: &&mut Option<(ComponentId, u64)>| match place {
-            Some((id, _)) => *id == component,
-            None => true,
-        };
-        let place = self.floors.iter_mut().find(known).ok_or(Error::FieldTooLong)?;
-        let floor = place.map_or(0, |(_, floor)| floor);
-        *place = Some((component, floor.max(version)));
+        let known = self.iter().position(|(id, _)| id == component).unwrap_or(self.count);
+        let (id, floor) = self.floors.get_mut(known).ok_or(Error::FieldTooLong)?;
+        (*id, *floor) = (component, version.max(*floor));
+        self.count = self.count.max(known + 1);
         Ok(())
     }
 

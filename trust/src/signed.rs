@@ -205,6 +205,17 @@ impl<T> core::ops::Deref for Verified<T> {
     }
 }
 
+/// The payload of an object whose bytes are known: they are those that were believed. Its
+/// signatures are not read.
+///
+/// # Errors
+/// Those of the encoding.
+pub fn unchecked_payload(bytes: &[u8]) -> Result<&[u8]> {
+    let mut reader = Reader::new(bytes)?;
+    reader.array(2)?;
+    reader.bytes(PAYLOAD_MAX)
+}
+
 /// Signs `payload` by every signer, into `out`; returns the bytes written.
 ///
 /// # Errors

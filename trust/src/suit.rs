@@ -200,7 +200,7 @@ impl<'b> Image<'b> {
         if !inside || image.support_until > TIME_MAX {
             return Err(Error::FieldInvalid);
         }
-        let mut again = [0u8; MANIFEST_MAX];
+        let mut again = [0u8; WRITTEN_MAX];
         // IMG-1: whatever was read, only what we would have written is believed.
         if image.encode(&mut again).ok() == Some(manifest) {
             Ok(image)
@@ -214,7 +214,7 @@ impl<'b> Image<'b> {
     /// # Errors
     /// `BufferTooSmall`.
     pub fn encode<'o>(&self, out: &'o mut [u8]) -> Result<&'o [u8]> {
-        let (mut common, mut facts) = ([0u8; 512], [0u8; 1024]);
+        let (mut common, mut facts) = ([0u8; COMMON_MAX], [0u8; FACTS_MAX]);
         let common = self.encode_common(&mut common)?;
         let facts = self.encode_facts(&mut facts)?;
         let mut writer = Writer::new(out);
@@ -275,6 +275,13 @@ impl<'b> Image<'b> {
         if same { Ok(()) } else { Err(Error::PayloadMismatch) }
     }
 }
+
+/// Bytes of what [`Image::encode_common`] writes at most, with room to spare.
+const COMMON_MAX: usize = 192;
+/// As above, with every list and text full.
+const FACTS_MAX: usize = 448;
+/// As above, of a whole manifest.
+const WRITTEN_MAX: usize = 704;
 
 /// `[condition-image-match, report]`.
 const VALIDATE: &[u8] = &[0x82, 0x03, 0x0f];

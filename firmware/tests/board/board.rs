@@ -276,10 +276,17 @@ impl Psram {
         self.power_on_plugged(places.iter().map(|place| format!(",at={place:x}")).collect())
     }
 
-    /// Gives it power in an emulator that watches how deep a stack comes.
-    pub fn power_on_watching(&self, stack: Range<usize>, except: &[usize]) -> Board {
+    /// Gives it power in an emulator that watches how deep a stack comes, from each of the places
+    /// on anew.
+    pub fn power_on_watching(
+        &self,
+        stack: Range<usize>,
+        except: &[usize],
+        places: &[usize],
+    ) -> Board {
         let Range { start, end } = stack;
         let mut plugin = format!(",stack={start:x},top={end:x}");
+        places.iter().for_each(|place| plugin += &format!(",at={place:x}"));
         except.iter().for_each(|place| plugin += &format!(",except={place:x}"));
         self.power_on_plugged(plugin)
     }

@@ -25,6 +25,15 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
             // one.
             self.change(&mut |next| next.check_in = next.check_in.saturating_add(1))?;
         }
+        self.sign_claims(ask, lifecycle, out)
+    }
+
+    fn sign_claims<'o>(
+        &self,
+        ask: &Ask<'_>,
+        lifecycle: Lifecycle,
+        out: &'o mut [u8],
+    ) -> Result<&'o [u8]> {
         let claims = Claims {
             client_key: ask.client_key,
             nonce: ask.nonce,

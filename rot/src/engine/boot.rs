@@ -7,8 +7,9 @@
 //! something else by it.
 
 use super::ladder::{Rung, derive_from};
+use super::reset::scrub;
 use super::state::State;
-use super::{Engine, Phase};
+use super::{Engine, Layer0, Phase};
 use crate::boot::{Event, NextLayer};
 use crate::error::{Error, Result};
 use crate::platform::Platform;
@@ -19,7 +20,7 @@ use craton_trust::evidence::{IMAGE_SET, Measured, Measurements, RESERVED, TRUST_
 use craton_trust::rollback::Floors;
 use craton_trust::set::{COMPONENTS_MAX, ImageSet};
 use craton_trust::store::{Role, Section, SectionKind};
-use craton_trust::{ComponentId, Digest, SetId, Signed, Verified};
+use craton_trust::{ClassId, ComponentId, Digest, SetId, Signed, Verified};
 
 /// What one boot may use; the sealing root is gone.
 pub struct Boot {
@@ -52,16 +53,28 @@ impl Boot {
     }
 }
 
-/// A set that was verified for this boot, and what it raises the floors to.
-struct Admitted<'b> {
-    set: Verified<ImageSet<'b>>,
-    floors: Floors,
+impl Boot {
+    /// Of nothing yet.
+    fn blank(mode: Mode) -> Self {
+        Self {
+            number: 0,
+            mode,
+            measured: Measurements::default(),
+            set: None,
+            confirmed: Floors::NONE,
+            runtime: None,
+            rungs: [const { None }; COMPONENTS_MAX + 1],
+            client_root: Secret::zero(),
+        }
+    }
 }
 
-impl Admitted<'_> {
-    fn has(&self, component: ComponentId) -> bool {
-        self.set.members().any(|member| member.component == component)
-    }
+/// A set that was verified for this boot.
+type Admitted<'b> = Verified<ImageSet<'b>>;
+
+#[inline(never)] // a member is on the stack here, and nowhere below
+fn has(set: &ImageSet<'_>, component: ComponentId) -> bool {
+    set.members().any(|member| member.component == component)
 }
 
 impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
@@ -72,72 +85,72 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
             Phase::Over => return Err(Error::ResetNeeded),
         };
         let mode = self.layer.mode;
-        let images = next.images.iter().chain([&next.runtime]);
+        let images = next.images().chain([next.runtime]);
         let own = self.layer.component() == Some(next.runtime.component);
         if own || images.map(|image| image.component).any(|id| RESERVED.contains(&id)) {
             return Err(Error::ComponentReserved); // ROT-12
         }
-        let admitted = match next.set {
-            Some(bytes) => Some(self.admit(bytes, next, mode)?),
-            None => None,
+        let Some(bytes) = next.set else {
+            if next.images().next().is_some() {
+                return Err(Error::MeasuredNotInSet);
+            }
+            self.enter(root, next, None, mode)?;
+            return Ok(mode);
         };
-        if admitted.is_none() && !next.images.is_empty() {
-            return Err(Error::MeasuredNotInSet);
-        }
-        self.refuse_disguised(next, admitted.as_ref())?;
-        self.enter(&root, next, admitted.as_ref(), mode)?;
+        let set = self.admit(bytes, next, mode)?;
+        self.enter(root, next, Some(&set), mode)?;
         Ok(mode)
     }
 
-    /// Counts a boot that was admitted, and keeps what it may use.
-    #[inline(never)] // what a boot keeps is 3 KiB, and comes to the stack after the signatures
+    /// Counts a boot that was admitted, and keeps what it may use. That is 3 KiB: it is made in its
+    /// place, which a refusal gives back to the root.
+    #[inline(never)] // comes to the stack after the signatures
     fn enter(
         &mut self,
-        root: &Secret,
+        root: Secret,
         next: &NextLayer<'_>,
-        admitted: Option<&Admitted<'_>>,
+        set: Option<&Admitted<'_>>,
         mode: Mode,
     ) -> Result<()> {
-        let measured = self.measure(next, admitted)?;
-        let rungs = self.rungs(root, next, admitted)?;
-        let client_root = derive_from(&self.crypto, root, &[b"craton/1/client", &self.bound().0]);
-        // The write that commits: the boot counts.
+        self.refuse_disguised(next, set)?;
+        self.clear(mode);
+        let kept = self.measure(next, set).and_then(|()| self.keep_rungs(&root, next, set));
+        let counted = kept.and_then(|()| self.count_boot());
+        if counted.is_err() && !matches!(self.phase, Phase::Over) {
+            scrub(); // rungs were on the stack, and the phase has room that a root does not fill
+            self.give_back(root);
+        }
+        counted
+    }
+
+    #[inline(never)] // made on the stack that was scrubbed (ROT-23)
+    fn give_back(&mut self, root: Secret) {
+        self.phase = Phase::Fresh(root);
+    }
+
+    #[inline(never)] // the only time that it is on the stack
+    fn clear(&mut self, mode: Mode) {
+        self.phase = Phase::Booted(Boot::blank(mode));
+    }
+
+    /// The write that commits: the boot counts.
+    fn count_boot(&mut self) -> Result<()> {
         self.change(&mut |next| {
             // At one boot a second this is full after 10¹¹ years.
             next.boot = next.boot.saturating_add(1);
             next.check_in = 0;
             next.challenge = None; // CAP-2: what answers an older boot's challenge is void
-        })?;
-        let number = self.state.boot;
-        let set = admitted.map(|admitted| SetId(admitted.set.digest().0));
-        let runtime = next.runtime.component;
-        let runtime = admitted.filter(|set| set.has(runtime)).map(|_| runtime);
-        let confirmed = admitted.map_or_else(Floors::default, |admitted| admitted.floors);
-        let boot = Boot { number, mode, measured, set, confirmed, runtime, rungs, client_root };
-        self.phase = Phase::Booted(boot);
-        Ok(())
+        })
     }
 
     /// Verifies the set, and that each image is the one that the set names.
-    #[inline(never)] // leaves the stack before the boot is entered
+    #[inline(never)] // what it looks at leaves the stack with it
     fn admit<'b>(&self, bytes: &'b [u8], next: &NextLayer<'_>, mode: Mode) -> Result<Admitted<'b>> {
         let (set, ceiling) = self.verify_set(bytes, mode)?;
-        set.check_class(self.class()?)?; // SET-5
-        // In its place from here on: a table of floors is half of it.
-        let mut admitted = Admitted { set, floors: self.state.floors };
-        self.admit_versions(&mut admitted, ceiling, next.runtime.component)?;
-        for member in admitted.set.members() {
-            let is_runtime = member.component == next.runtime.component;
-            let found = if is_runtime { Some(&next.runtime) } else { only(next, member.component) };
-            let digest = found.ok_or(Error::MemberNotMeasured)?.digest;
-            if digest != member.payload {
-                return Err(Error::MeasurementMismatch);
-            }
-        }
-        if !next.images.iter().all(|image| admitted.has(image.component)) {
-            return Err(Error::MeasuredNotInSet);
-        }
-        Ok(admitted)
+        check_class(&set, self.class()?)?;
+        self.admit_versions(&set, ceiling, next.runtime.component)?;
+        check_images(&set, next)?;
+        Ok(set)
     }
 
     /// The set, believed by the owner's section, and that section's ceiling.
@@ -146,67 +159,72 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         &self,
         bytes: &'b [u8],
         mode: Mode,
-    ) -> Result<(Verified<ImageSet<'b>>, u64)> {
-        let catalog = self.catalog()?;
+    ) -> Result<(Admitted<'b>, u64)> {
         let mut room = [0u8; Section::excerpt_size(2)];
         let roles = [Role::Publisher, Role::Catalog];
         let owner = self.load_section(SectionKind::Owner, &roles, &mut room)?;
+        Ok((self.verify_set_by(&owner, bytes, mode)?, owner.ceiling))
+    }
+
+    #[inline(never)] // comes to the stack after the section left it
+    fn verify_set_by<'b>(
+        &self,
+        owner: &Section<'_>,
+        bytes: &'b [u8],
+        mode: Mode,
+    ) -> Result<Admitted<'b>> {
         let development = owner.dev || mode == Mode::Debug;
         let signed = Signed::parse(bytes)?;
-        let set = ImageSet::verify(&self.crypto, &owner, catalog, development, &signed)?;
-        Ok((set, owner.ceiling))
+        Ok(ImageSet::verify(&self.crypto, owner, self.catalog()?, development, &signed)?)
     }
 
     /// ROLL-1, ROLL-2, and that confirming will have room for every floor.
     /// The runtime's version stands below both ceilings: its floor outlives the owner.
+    #[inline(never)] // its floors leave the stack with it
     fn admit_versions(
         &self,
-        admitted: &mut Admitted<'_>,
+        set: &ImageSet<'_>,
         owners_ceiling: u64,
         runtime: ComponentId,
     ) -> Result<()> {
-        for member in admitted.set.members() {
+        let platforms_ceiling = if has(set, runtime) {
+            self.load_limits(SectionKind::Platform)?.0
+        } else {
+            owners_ceiling
+        };
+        let mut raised = self.state.floors;
+        for member in set.members() {
             let (component, version) = (member.component, member.security_version);
-            let ceiling = if component == runtime {
-                owners_ceiling.min(self.load_limits(SectionKind::Platform)?.0)
-            } else {
-                owners_ceiling
-            };
-            self.state.floors.admit(component, version, ceiling)?;
-            if self.as_it_runs(component, member.payload) == member.payload {
-                // ROT-4: not by a program that does not run
-                admitted.floors.raise(component, version)?;
+            let ceiling = if component == runtime { platforms_ceiling } else { u64::MAX };
+            self.state.floors.admit(component, version, ceiling.min(owners_ceiling))?;
+            if as_it_runs(&self.layer, component, member.payload) == member.payload {
+                raised.raise(component, version)?; // ROT-4: not by a program that does not run
             }
         }
         Ok(())
     }
 
-    fn measure(
-        &self,
-        next: &NextLayer<'_>,
-        admitted: Option<&Admitted<'_>>,
-    ) -> Result<Measurements> {
-        let mut measured = Measurements::default();
-        let digest = self.trust_store_digest();
-        measured.push(Measured { component: TRUST_STORE, digest })?;
-        measured.push(next.runtime)?;
-        if let Some(admitted) = admitted {
-            measured.push(Measured { component: IMAGE_SET, digest: admitted.set.digest() })?;
+    fn measure(&mut self, next: &NextLayer<'_>, set: Option<&Admitted<'_>>) -> Result<()> {
+        let (digest, number) = (self.trust_store_digest(), self.state.boot.saturating_add(1));
+        let Self { layer, state, phase: Phase::Booted(boot), .. } = self else {
+            return Err(Error::ResetNeeded);
+        };
+        boot.number = number;
+        boot.measured.push(Measured { component: TRUST_STORE, digest })?;
+        boot.measured.push(next.runtime)?;
+        if let Some(set) = set {
+            boot.measured.push(Measured { component: IMAGE_SET, digest: set.digest() })?;
+            boot.set = Some(SetId(set.digest().0));
+            let runtime = next.runtime.component;
+            boot.runtime = has(set, runtime).then_some(runtime);
+            boot.confirmed = state.floors;
+            raise_to(&mut boot.confirmed, layer, set)?;
         }
-        let images = next.images.iter();
-        images.filter(|i| **i != next.runtime).try_for_each(|image| {
-            let digest = self.as_it_runs(image.component, image.digest);
-            measured.push(Measured { digest, ..*image })
-        })?;
-        Ok(measured)
-    }
-
-    /// What a set's image is measured as (ROT-12): itself, but for the root of trust's own program.
-    /// That one is brought by commands of its own, before or after the set that names it, and falls
-    /// back alone; a set with another version of it boots.
-    fn as_it_runs(&self, component: ComponentId, digest: Digest) -> Digest {
-        let own = self.layer.component() == Some(component);
-        if own { self.layer.implementation } else { digest }
+        let mut images = next.images().filter(|image| *image != next.runtime);
+        Ok(images.try_for_each(|image| {
+            let digest = as_it_runs(layer, image.component, image.digest);
+            boot.measured.push(Measured { digest, ..image })
+        })?)
     }
 
     /// A runtime outside the set is one that nothing verified: it may not call itself an app that
@@ -217,46 +235,35 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         admitted: Option<&Admitted<'_>>,
     ) -> Result<()> {
         let runtime = next.runtime.component;
-        let verified = admitted.is_some_and(|admitted| admitted.has(runtime));
+        let verified = admitted.is_some_and(|set| has(set, runtime));
         let known = self.state.floors.has(runtime) && self.state.runtime != Some(runtime);
         if known && !verified { Err(Error::MeasuredNotInSet) } else { Ok(()) }
     }
 
     /// The rung of each component's booted version. A runtime outside the set gets the lowest of a
     /// ladder of its own: what a verified component sealed, at whatever version, it cannot open.
-    fn rungs(
-        &self,
+    fn keep_rungs(
+        &mut self,
         root: &Secret,
         next: &NextLayer<'_>,
-        admitted: Option<&Admitted<'_>>,
-    ) -> Result<[Option<(ComponentId, Rung)>; COMPONENTS_MAX + 1]> {
-        let mut rungs = [const { None }; COMPONENTS_MAX + 1];
-        let mut places = rungs.iter_mut();
-        if let Some(admitted) = admitted {
-            for (member, place) in admitted.set.members().zip(&mut places) {
-                let (component, version) = (member.component, member.security_version);
-                *place = Some((component, self.rung(root, b"craton/1/seal", component, version)?));
-            }
-        }
-        let runtime = next.runtime.component;
-        let of_set = admitted.is_some_and(|admitted| admitted.has(runtime));
-        if let (false, Some(place)) = (of_set, places.next()) {
-            *place = Some((runtime, self.rung(root, b"craton/1/seal-unverified", runtime, 0)?));
-        }
-        Ok(rungs)
-    }
-
-    #[inline(never)] // for both labels
-    fn rung(
-        &self,
-        root: &Secret,
-        label: &[u8],
-        component: ComponentId,
-        version: u64,
-    ) -> Result<Rung> {
+        set: Option<&Admitted<'_>>,
+    ) -> Result<()> {
         let bound = self.bound();
-        let component_root = derive_from(&self.crypto, root, &[label, &bound.0, &component.0]);
-        Rung::of(&self.crypto, &component_root, version)
+        let Self { crypto, phase: Phase::Booted(boot), .. } = self else {
+            return Err(Error::ResetNeeded);
+        };
+        boot.client_root = derive_from(crypto, root, &[b"craton/1/client", &bound.0]);
+        let members = set.into_iter().flat_map(|set| set.members());
+        let verified = members.map(|m| (&b"craton/1/seal"[..], m.component, m.security_version));
+        let runtime = next.runtime.component;
+        let alone = boot.runtime.is_none();
+        let alone = alone.then_some((&b"craton/1/seal-unverified"[..], runtime, 0));
+        for (place, (label, component, version)) in boot.rungs.iter_mut().zip(verified.chain(alone))
+        {
+            let component_root = derive_from(crypto, root, &[label, &bound.0, &component.0]);
+            *place = Some((component, Rung::of(crypto, &component_root, version)?));
+        }
+        Ok(())
     }
 
     /// What every key of this boot is bound to beside mode and platform: authority and epoch
@@ -313,6 +320,48 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     }
 }
 
-fn only<'a>(next: &'a NextLayer<'_>, component: ComponentId) -> Option<&'a Measured> {
-    next.images.iter().find(|image| image.component == component)
+#[inline(never)] // as `has`
+fn check_class(set: &ImageSet<'_>, class: ClassId) -> Result<()> {
+    Ok(set.check_class(class)?) // SET-5
+}
+
+/// That each member is an image on the device, and each image a member.
+#[inline(never)] // as `has`
+fn check_images(set: &ImageSet<'_>, next: &NextLayer<'_>) -> Result<()> {
+    for member in set.members() {
+        let is_runtime = member.component == next.runtime.component;
+        let found = if is_runtime { Some(next.runtime) } else { only(next, member.component) };
+        let digest = found.ok_or(Error::MemberNotMeasured)?.digest;
+        if digest != member.payload {
+            return Err(Error::MeasurementMismatch);
+        }
+    }
+    if next.images().all(|image| has(set, image.component)) {
+        Ok(())
+    } else {
+        Err(Error::MeasuredNotInSet)
+    }
+}
+
+/// What a set's image is measured as (ROT-12): itself, but for the root of trust's own program.
+/// That one is brought by commands of its own, before or after the set that names it, and falls
+/// back alone; a set with another version of it boots.
+fn as_it_runs(layer: &Layer0, component: ComponentId, digest: Digest) -> Digest {
+    let own = layer.component() == Some(component);
+    if own { layer.implementation } else { digest }
+}
+
+#[inline(never)] // as `has`
+fn raise_to(floors: &mut Floors, layer: &Layer0, set: &ImageSet<'_>) -> Result<()> {
+    for member in set.members() {
+        if as_it_runs(layer, member.component, member.payload) == member.payload {
+            // ROT-4: not by a program that does not run.
+            floors.raise(member.component, member.security_version)?;
+        }
+    }
+    Ok(())
+}
+
+fn only(next: &NextLayer<'_>, component: ComponentId) -> Option<Measured> {
+    next.images().find(|image| image.component == component)
 }

@@ -18,8 +18,7 @@
 
 use super::reset::load_state;
 use super::rom::{self, Runtime};
-use super::sections;
-use super::state::Program;
+use super::state::{Program, State};
 use crate::error::Result;
 use crate::platform::{Platform, Row};
 use core::cell::Cell;
@@ -27,7 +26,7 @@ use core::hint::black_box;
 use craton_trust::crypto::{Crypto, Es256Point, Signature};
 use craton_trust::error::Result as TrustResult;
 use craton_trust::key::LmsPublicKey;
-use craton_trust::store::{Role, RoleKeys, Section, SectionKind};
+use craton_trust::store::{Role, RoleKeys};
 use craton_trust::suit;
 use craton_trust::{Digest, PublicKey, lms};
 
@@ -109,11 +108,11 @@ pub fn doubts<C: Es256Point>(
     package: &[u8],
     runtime: &Runtime<'_>,
 ) -> Result<u32> {
-    let (journal, state) = load_state(platform, crypto)?;
+    let mut state = State::blank();
+    let journal = load_state(platform, crypto, &mut state)?;
     let outdated = journal.is_outdated(platform, crypto)?;
-    let (kind, roles) = (SectionKind::Platform, [Role::Publisher]);
-    let mut room = [0u8; Section::excerpt_size(1)];
-    let authority = sections::load(platform, crypto, kind, &state.platform, &roles, &mut room)?;
+    let mut room = [0u8; rom::PUBLISHER_SIZE];
+    let authority = rom::publisher(platform, crypto, &state, &mut room)?;
     let (program, envelope) = rom::split(package)?;
     let signed = suit::unchecked_digest(envelope)?;
     let (manifest, image) = suit::unchecked_parse(crypto, envelope)?;

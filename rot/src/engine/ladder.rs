@@ -20,7 +20,9 @@ const _: () = assert!(SECURITY_VERSION_MAX == (BASE * BASE - 1) as u64);
 pub struct Rung {
     /// Which version's.
     pub version: u16,
-    high_below: Option<Secret>,
+    /// Zeros for a version whose high digit is 0. No option: its place would keep what the stack
+    /// held (ROT-23).
+    high_below: Secret,
     low: Secret,
 }
 
@@ -37,7 +39,7 @@ impl Rung {
         let (high, low) = (version / BASE, version % BASE);
         let top = derive(crypto, root, b"craton/1/ladder/high");
         let high_key = down(crypto, &top, BASE - 1 - high);
-        let high_below = (high > 0).then(|| down(crypto, &high_key, 1));
+        let high_below = if high > 0 { down(crypto, &high_key, 1) } else { Secret::zero() };
         let low_key = down(crypto, &low_top(crypto, &high_key), BASE - 1 - low);
         Ok(Self { version, high_below, low: low_key })
     }
@@ -54,8 +56,7 @@ impl Rung {
         let chain = if own_high == high {
             down(crypto, &self.low, self.version - version)
         } else {
-            let below = self.high_below.as_ref().ok_or(Error::SealedByNewer)?;
-            let high_key = down(crypto, below, own_high - 1 - high);
+            let high_key = down(crypto, &self.high_below, own_high - 1 - high);
             down(crypto, &low_top(crypto, &high_key), BASE - 1 - version % BASE)
         };
         Ok(derive(crypto, &chain, b"craton/1/ladder/key"))

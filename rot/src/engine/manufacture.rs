@@ -34,7 +34,7 @@ pub struct Manufacture<'a> {
 
 impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     /// Gives a blank chip its secret and its platform, and starts it; its lifecycle is `Blank`. A
-    /// chip of little memory does both itself: [`provision`], then [`Engine::reset_in`].
+    /// chip of little memory does both itself: [`provision`], then [`Engine::resume_in`].
     ///
     /// # Errors
     /// Those of [`provision`] and [`Engine::reset`].

@@ -14,7 +14,7 @@
 //! What arming promises is that the ROM has no reason to refuse. It decides nothing for the ROM,
 //! which looks at its own copy.
 
-use super::rom::judge;
+use super::rom::{PUBLISHER_SIZE, judge, publisher};
 use super::{Engine, Phase};
 use crate::error::{Error, Result};
 use crate::platform::{Platform, SlotFlash};
@@ -23,6 +23,7 @@ use crate::slots::{self, Marks, Slot, Standing};
 use craton_trust::ImageId;
 use craton_trust::crypto::KeyedCrypto;
 use craton_trust::dice::Mode;
+use craton_trust::set::ImageSet;
 use craton_trust::store::{Section, SectionKind, keeps_images};
 use craton_trust::suit::{self, ENVELOPE_MAX, FOOTER_SIZE, Footer, ImageType};
 
@@ -109,17 +110,25 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     }
 
     /// ROT-20: what lies in the slot is what a ROM would start. Gives its manifest's digest.
-    #[inline(never)] // the envelope's room leaves the stack before a set comes to it
+    #[inline(never)] // its rooms leave the stack before a set comes to it
     fn examine(&self, slot: Slot, length: usize) -> Result<ImageId> {
         let flash = self.flash()?;
         let marks = flash.slot_marks(slot)?;
         if !marks.has_begun(&flash.slot_marks(slot.other())?, length as u32) {
             return Err(Error::StorageFailed);
         }
+        let mut room = [0u8; PUBLISHER_SIZE];
+        let authority = publisher(&self.platform, &self.crypto, &self.state, &mut room)?;
+        self.examine_by(&authority, slot, length)
+    }
+
+    #[inline(never)] // the envelope comes to the stack after the section left it
+    fn examine_by(&self, authority: &Section<'_>, slot: Slot, length: usize) -> Result<ImageId> {
+        let flash = self.flash()?;
         let mut room = [0u8; ENVELOPE_MAX];
         let (payload_size, envelope) = envelope(flash, slot, length, &mut room)?;
-        let wanted = ImageType::RootOfTrust;
-        let image = judge(&self.platform, &self.crypto, &self.state, wanted, envelope)?;
+        let (by, wanted) = ((&self.state, authority), ImageType::RootOfTrust);
+        let image = judge(&self.platform, &self.crypto, by, wanted, envelope)?;
         let digest = flash.slot_sha256(&self.crypto, slot, payload_size)?;
         image.check_payload(&digest, payload_size as u64)?;
         Ok(ImageId(image.digest().0))
@@ -151,8 +160,7 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         };
         // A capability holds for one boot, and what is armed stays: no set of a development's.
         let (set, _) = self.verify_set(set, Mode::Normal)?;
-        let member = set.members().any(|member| member.image == program);
-        if member { Ok(()) } else { Err(Error::ProgramNotInSet) }
+        if names(&set, program) { Ok(()) } else { Err(Error::ProgramNotInSet) }
     }
 
     /// Whether a confirm has something to do though no set was booted: this chip has none yet.
@@ -211,6 +219,11 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         }
         if kept > 0 { Ok(()) } else { Err(Error::InstalledOmitted) }
     }
+}
+
+#[inline(never)] // a member is on the stack here alone
+fn names(set: &ImageSet<'_>, program: ImageId) -> bool {
+    set.members().any(|member| member.image == program)
 }
 
 /// The size of the payload in a slot, and the envelope, which is read into `room`.

@@ -54,6 +54,7 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         Ok(section)
     }
 
+    #[inline(never)] // its states come to the stack after what an owner signed
     fn new_owner(&mut self, section: &Verified<Section<'_>>, bytes: &[u8]) -> Result<()> {
         let mut next = self.state.clone();
         self.stage_section(&mut next, section, section.digest(), bytes)?;
@@ -65,13 +66,17 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         // floor of the runtime is the platform's, below the platform's ceiling, and stays.
         next.checkpoint_size = 0;
         next.time_floor = 0;
-        let mut floors = Floors::default();
+        next.floors = Floors::NONE;
         if let Some(runtime) = next.runtime {
-            floors.raise(runtime, next.floors.of(runtime))?;
+            next.floors.raise(runtime, self.state.floors.of(runtime))?;
         }
-        next.floors = floors;
         self.settle_programs()?;
         self.begin_epoch(next)
+    }
+
+    #[inline(never)] // as above
+    fn same_owner(&mut self) -> Result<()> {
+        self.begin_epoch(self.state.clone())
     }
 
     /// Everything sealed before is erased by this one write (ROT-10).
@@ -104,12 +109,11 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     /// A successor of the section in force, and the genesis of both.
     #[inline(never)] // as the steps after it: their rooms are on the stack one after another
     fn accept<'b>(&self, successor: &'b [u8]) -> Result<(Verified<Section<'b>>, Digest)> {
-        let signed = Signed::parse(successor)?;
-        let kind = Section::parse(signed.unchecked_payload())?.kind;
+        let kind = kind_of(successor)?;
         let mut room = [0u8; Section::excerpt_size(1)];
         let old = self.load_section(kind, &[Role::Root], &mut room)?;
         let genesis = self.state.installed(kind).ok_or(Error::Unowned)?.genesis;
-        Ok((accept_successor(&self.crypto, &old, genesis, &signed)?, genesis))
+        Ok((succeed(&self.crypto, &old, genesis, successor)?, genesis))
     }
 
     #[inline(never)]
@@ -150,6 +154,7 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     }
 
     /// STORE-4: sets and images stay believed, and no floor is above the new ceiling.
+    #[inline(never)] // as the other steps
     fn keeps(&self, section: &Section<'_>, sets: &[&[u8]], envelopes: &[&[u8]]) -> Result<()> {
         if section.kind == SectionKind::Owner {
             keeps_installed(&self.crypto, section, sets.iter().copied())?;
@@ -180,7 +185,7 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
             None => self.manufacturers_order(order)?,
         };
         match (action, next_owner) {
-            (Action::NewEpoch(None), None) => self.begin_epoch(self.state.clone()),
+            (Action::NewEpoch(None), None) => self.same_owner(),
             (Action::NewEpoch(Some(digest)), Some(bytes)) => {
                 let section = self.first_owner(bytes)?;
                 if section.digest() != digest {
@@ -192,6 +197,7 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         }
     }
 
+    #[inline(never)] // leaves the stack before an epoch begins
     fn owners_order(&self, order: &[u8]) -> Result<Action> {
         let mut room = [0u8; Section::excerpt_size(1)];
         let section = self.load_section(SectionKind::Owner, &[Role::Root], &mut room)?;
@@ -209,6 +215,13 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     }
 
     pub(super) fn apply_capability(&mut self, capability: &[u8]) -> Result<()> {
+        self.answered_by(capability)?;
+        // CAP-2: a challenge is answered once.
+        self.change(&mut |next| (next.challenge, next.debug_next) = (None, true))
+    }
+
+    #[inline(never)] // leaves the stack before the state is copied
+    fn answered_by(&self, capability: &[u8]) -> Result<()> {
         let catalog = self.catalog()?;
         let request = self.state.challenge.ok_or(Error::NoChallenge)?;
         let (device, epoch) = (crate::RootOfTrust::device(self), self.state.epoch);
@@ -216,9 +229,7 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         let mut room = [0u8; Section::excerpt_size(2)];
         let roles = [Role::Publisher, Role::Catalog];
         let owner = self.load_section(SectionKind::Owner, &roles, &mut room)?;
-        Capability::verify(&self.crypto, &owner, &open, &Signed::parse(capability)?)?;
-        // CAP-2: a challenge is answered once.
-        self.change(&mut |next| (next.challenge, next.debug_next) = (None, true))
+        verify_capability(&self.crypto, &owner, &open, capability)
     }
 
     pub(super) fn raise_time(&mut self, reply: &[u8], request: &Digest) -> Result<()> {
@@ -238,14 +249,44 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         let owner = self.load_section(SectionKind::Owner, &roles, &mut room)?;
         let (device, epoch) = (crate::RootOfTrust::device(self), self.state.epoch);
         let address = Address { catalog, device, epoch, request: *request };
-        let reply = Assignment::verify(&self.crypto, &owner, &address, &Signed::parse(reply)?)?;
+        self.told_to(&address, &owner, reply)
+    }
+
+    #[inline(never)] // comes to the stack after the section left it
+    fn told_to(&self, address: &Address, owner: &Section<'_>, reply: &[u8]) -> Result<(u64, u64)> {
+        let reply = Assignment::verify(&self.crypto, owner, address, &Signed::parse(reply)?)?;
         let time = reply.online.as_ref().map_or(0, |online| online.time);
         let least = self.state.checkpoint_size;
         let Some(target) = &reply.target else { return Ok((time, least)) };
         let signed = Signed::parse(target.checkpoint)?;
-        let checkpoint = Checkpoint::verify(&self.crypto, &owner, catalog, least, &signed)?;
+        let checkpoint = Checkpoint::verify(&self.crypto, owner, address.catalog, least, &signed)?;
         Ok((time, checkpoint.size))
     }
+}
+
+#[inline(never)] // leaves the stack before the section in force comes to it
+fn kind_of(signed: &[u8]) -> Result<SectionKind> {
+    Ok(Section::parse(Signed::parse(signed)?.unchecked_payload())?.kind)
+}
+
+#[inline(never)] // comes to the stack after it left
+fn succeed<'b>(
+    crypto: &impl Crypto,
+    old: &Section<'_>,
+    genesis: Digest,
+    successor: &'b [u8],
+) -> Result<Verified<Section<'b>>> {
+    Ok(accept_successor(crypto, old, genesis, &Signed::parse(successor)?)?)
+}
+
+#[inline(never)] // as `told_to`
+fn verify_capability(
+    crypto: &impl Crypto,
+    owner: &Section<'_>,
+    open: &Address,
+    capability: &[u8],
+) -> Result<()> {
+    Ok(Capability::verify(crypto, owner, open, &Signed::parse(capability)?).map(|_| ())?)
 }
 
 /// Writes the other copy of the state, too, which still holds the old epoch secret. Recovery: each

@@ -47,36 +47,24 @@ impl Start {
     }
 }
 
-/// The state in force, of this chip and no other, and where it lies.
+/// Reads the state in force, of this chip and no other, into `state`; returns where it lies.
 #[inline(never)] // its rooms leave the stack before anything is verified or derived
 pub(super) fn load_state(
-    platform: &impl Platform,
-    crypto: &impl Crypto,
-) -> Result<(Journal, State)> {
-    let mut state = State::blank();
-    let journal = read_state(platform, crypto, &mut state)?;
-    let mut genesis = [0u8; 32];
-    platform.fuses(Row::PlatformGenesis, &mut genesis)?;
-    if state.platform.genesis.0 == genesis {
-        Ok((journal, state))
-    } else {
-        Err(Error::StorageDamaged)
-    }
-}
-
-fn read_state(
     platform: &impl Platform,
     crypto: &impl Crypto,
     state: &mut State,
 ) -> Result<Journal> {
     let mut body = [0u8; BODY_MAX];
     let loaded = Journal::load(platform, crypto, &mut body);
-    let journal = loaded.and_then(|(journal, length)| {
+    let parsed = loaded.and_then(|(journal, length)| {
         state.read(body.get(..length).unwrap_or(&[]))?;
         Ok(journal)
     });
     body.zeroize();
-    journal
+    let journal = parsed?;
+    let mut genesis = [0u8; 32];
+    platform.fuses(Row::PlatformGenesis, &mut genesis)?;
+    if state.platform.genesis.0 == genesis { Ok(journal) } else { Err(Error::StorageDamaged) }
 }
 
 impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
@@ -84,47 +72,98 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     ///
     /// # Errors
     /// `NotManufactured`, `StorageDamaged`, `StorageFailed`, `RandomFailed`.
-    pub fn reset(platform: P, crypto: C, start: Start) -> Result<Self> {
-        Ok(Ready::reset(platform, crypto, start)?.engine())
+    pub fn reset(mut platform: P, crypto: C, start: Start) -> Result<Self> {
+        platform.reset();
+        if !lifecycle::is_manufactured(&platform)? {
+            return Err(Error::NotManufactured);
+        }
+        let mut state = State::blank();
+        let journal = load_state(&platform, &crypto, &mut state)?;
+        let (mode, genesis) = (start.mode(state.debug_next), state.platform.genesis);
+        let own = implementation(&crypto);
+        let mut layer = Layer0::derive(&mut platform, &crypto, &genesis, (None, own), mode)?;
+        let (attester, root) = keys(&crypto, &mut layer)?;
+        let mut engine = Self::over(platform, crypto, layer, attester);
+        (engine.journal, engine.state) = (journal, state);
+        engine.begin(root)?;
+        Ok(engine)
     }
 
-    /// As [`Engine::reset`], in the place where the engine stays: for a chip on whose stack it has
-    /// no room a second time.
-    ///
-    /// # Errors
-    /// As [`Engine::reset`]; what was in the place is still there.
-    pub fn reset_in(
-        place: &mut Option<Self>,
-        platform: P,
-        crypto: C,
-        start: Start,
-    ) -> Result<&mut Self> {
-        let ready = Ready::reset(platform, crypto, start)?;
-        scrub();
-        Ok(ready.put_in(place))
-    }
-
-    /// Goes on from the layer that a ROM handed over; that ROM hid the device secret.
+    /// Goes on from the layer that a ROM handed over, in the place where the engine stays: a chip
+    /// has no room for it on its stack as well. That ROM hid the device secret.
     ///
     /// # Errors
     /// As [`Engine::reset`]; `HandoverInvalid` for a layer in another mode than the state asks for.
-    pub fn resume(platform: P, crypto: C, layer: Layer0) -> Result<Self> {
-        Ok(Ready::resume(platform, crypto, layer)?.engine())
-    }
-
-    /// As [`Engine::resume`], in the place where the engine stays.
-    ///
-    /// # Errors
-    /// As [`Engine::resume`]; what was in the place is still there.
+    /// The place is empty then.
     pub fn resume_in(
         place: &mut Option<Self>,
         platform: P,
         crypto: C,
-        layer: Layer0,
-    ) -> Result<&mut Self> {
-        let ready = Ready::resume(platform, crypto, layer)?;
+        mut layer: Layer0,
+    ) -> Result<()> {
+        let (attester, root) = keys(&crypto, &mut layer)?;
         scrub();
-        Ok(ready.put_in(place))
+        let engine = Self::put_in(place, platform, crypto, layer, attester);
+        let resumed = engine.go_on(root);
+        if resumed.is_err() {
+            *place = None;
+        }
+        resumed
+    }
+
+    /// As [`Engine::resume_in`], where there is room for it.
+    ///
+    /// # Errors
+    /// As [`Engine::resume_in`].
+    pub fn resume(platform: P, crypto: C, mut layer: Layer0) -> Result<Self> {
+        let (attester, root) = keys(&crypto, &mut layer)?;
+        let mut engine = Self::over(platform, crypto, layer, attester);
+        engine.go_on(root)?;
+        Ok(engine)
+    }
+
+    #[inline(never)] // the engine is on the stack here, and nowhere below
+    fn put_in(
+        place: &mut Option<Self>,
+        platform: P,
+        crypto: C,
+        layer: Layer0,
+        attester: C::Key,
+    ) -> &mut Self {
+        place.insert(Self::over(platform, crypto, layer, attester))
+    }
+
+    /// One that does nothing yet.
+    fn over(platform: P, crypto: C, layer: Layer0, attester: C::Key) -> Self {
+        Self {
+            platform,
+            crypto,
+            journal: Journal::blank(),
+            state: State::blank(),
+            layer,
+            attester,
+            phase: Phase::Over,
+            auth_session: [0; 16],
+            auth_taken: false,
+            install: None,
+        }
+    }
+
+    fn go_on(&mut self, root: Secret) -> Result<()> {
+        self.journal = load_state(&self.platform, &self.crypto, &mut self.state)?;
+        let normal = Start::Normal.mode(self.state.debug_next);
+        if self.layer.mode != normal && self.layer.mode != Mode::Recovery {
+            return Err(Error::HandoverInvalid);
+        }
+        self.begin(root)
+    }
+
+    fn begin(&mut self, root: Secret) -> Result<()> {
+        let Self { platform, crypto, journal, state, layer, auth_session, .. } = self;
+        platform.random(auth_session)?;
+        settle(platform, crypto, journal, state, layer)?;
+        self.phase = Phase::Fresh(root);
+        Ok(())
     }
 
     /// Resets this chip: what the reset line of a real one does.
@@ -137,87 +176,21 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     }
 }
 
-/// What an engine is put together from: less than half of it, because nothing booted yet.
-struct Ready<P, C: KeyedCrypto> {
-    platform: P,
-    crypto: C,
-    journal: Journal,
-    state: State,
-    layer: Layer0,
-    attester: C::Key,
-    root: Secret,
-    auth_session: [u8; 16],
+/// Takes the key that attests, and the root of what is sealed, out of a layer.
+fn keys<C: KeyedCrypto>(crypto: &C, layer: &mut Layer0) -> Result<(C::Key, Secret)> {
+    let attester = crypto.key(&layer.attester.0)?;
+    layer.attester = Secret::zero();
+    Ok((attester, core::mem::replace(&mut layer.sealing, Secret::zero())))
 }
 
-impl<P: Platform, C: KeyedCrypto> Ready<P, C> {
-    fn reset(mut platform: P, crypto: C, start: Start) -> Result<Self> {
-        platform.reset();
-        if !lifecycle::is_manufactured(&platform)? {
-            return Err(Error::NotManufactured);
-        }
-        let (journal, state) = load_state(&platform, &crypto)?;
-        let (mode, genesis) = (start.mode(state.debug_next), state.platform.genesis);
-        let own = implementation(&crypto);
-        let layer = Layer0::derive(&mut platform, &crypto, &genesis, (None, own), mode)?;
-        Self::begin(platform, crypto, journal, state, layer)
-    }
+/// More than what is on the stack while an engine is made in its place.
+const SCRUBBED: usize = 4 * 1024;
 
-    fn resume(platform: P, crypto: C, layer: Layer0) -> Result<Self> {
-        let (journal, state) = load_state(&platform, &crypto)?;
-        let normal = Start::Normal.mode(state.debug_next);
-        if layer.mode != normal && layer.mode != Mode::Recovery {
-            return Err(Error::HandoverInvalid);
-        }
-        Self::begin(platform, crypto, journal, state, layer)
-    }
-
-    fn begin(
-        mut platform: P,
-        crypto: C,
-        mut journal: Journal,
-        mut state: State,
-        mut layer: Layer0,
-    ) -> Result<Self> {
-        let attester = crypto.key(&layer.attester.0)?;
-        layer.attester = Secret::zero();
-        let root = core::mem::replace(&mut layer.sealing, Secret::zero());
-        let mut auth_session = [0u8; 16];
-        platform.random(&mut auth_session)?;
-        settle(&mut platform, &crypto, &mut journal, &mut state, &layer)?;
-        Ok(Self { platform, crypto, journal, state, layer, attester, root, auth_session })
-    }
-
-    fn engine(self) -> Engine<P, C> {
-        let Self { platform, crypto, journal, state, layer, attester, root, auth_session } = self;
-        let (phase, auth_taken) = (Phase::Fresh(root), false);
-        Engine {
-            platform,
-            crypto,
-            journal,
-            state,
-            layer,
-            attester,
-            phase,
-            auth_session,
-            auth_taken,
-            install: None,
-        }
-    }
-
-    #[inline(never)] // an engine comes to the stack after what was derived for it
-    fn put_in(self, place: &mut Option<Engine<P, C>>) -> &mut Engine<P, C> {
-        place.insert(self.engine())
-    }
-}
-
-/// More than what an engine is and the copy of it that is moved to its place.
-const SCRUBBED: usize = 8 * 1024;
-
-/// Overwrites the stack below its caller. ROT-23: an engine is moved to its place with the bytes
-/// that no field of it uses yet; they are what the stack held, such as a state that was hashed, and
+/// Overwrites the stack below its caller. ROT-23: an engine comes to its place with the bytes that
+/// no field of it uses yet; they are what the stack held, such as a key that was derived, and
 /// nothing would wipe them before the next reset.
 #[inline(never)]
-fn scrub() {
+pub(super) fn scrub() {
     let mut room = [0u64; SCRUBBED / 8];
     room.zeroize();
 }

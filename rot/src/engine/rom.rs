@@ -141,9 +141,12 @@ fn verify<'p>(
     if !lifecycle::is_manufactured(platform)? {
         return Err(Error::NotManufactured);
     }
-    let (_, state) = load_state(platform, crypto)?;
+    let mut state = State::blank();
+    load_state(platform, crypto, &mut state)?;
     let (program, envelope) = split(package)?;
-    let image = judge(platform, crypto, &state, wanted, envelope)?;
+    let mut room = [0u8; PUBLISHER_SIZE];
+    let authority = publisher(platform, crypto, &state, &mut room)?;
+    let image = judge(platform, crypto, (&state, &authority), wanted, envelope)?;
     let digest = crypto.sha256(&[program]);
     image.check_payload(&digest, program.len() as u64)?; // IMG-3
     let about = Program { component: image.component, security_version: image.security_version };
@@ -152,18 +155,30 @@ fn verify<'p>(
     Ok(Runtime { program, about, digest, manifest, genesis, debug_next, wanted, token: 0 })
 }
 
-/// An envelope that a ROM of this state would go on from: authentic, for here, and for now.
-#[inline(never)] // the section's room leaves the stack with it
-pub(super) fn judge<'b>(
+/// Bytes that the publisher's keys need.
+pub(super) const PUBLISHER_SIZE: usize = Section::excerpt_size(1);
+
+/// The section that a ROM of this state believes, with its publisher's keys, which are kept in
+/// `room`.
+pub(super) fn publisher<'r>(
     platform: &impl Platform,
     crypto: &impl Crypto,
     state: &State,
+    room: &'r mut [u8; PUBLISHER_SIZE],
+) -> Result<Section<'r>> {
+    let (kind, roles) = (SectionKind::Platform, [Role::Publisher]);
+    sections::load(platform, crypto, kind, &state.platform, &roles, room)
+}
+
+/// An envelope that a ROM of this state would go on from: authentic, for here, and for now.
+#[inline(always)] // an image is half a KiB, and would be on the stack once more
+pub(super) fn judge<'b>(
+    platform: &impl Platform,
+    crypto: &impl Crypto,
+    (state, authority): (&State, &Section<'_>),
     wanted: ImageType,
     envelope: &'b [u8],
 ) -> Result<Verified<Image<'b>>> {
-    let (kind, roles) = (SectionKind::Platform, [Role::Publisher]);
-    let mut room = [0u8; Section::excerpt_size(1)];
-    let authority = sections::load(platform, crypto, kind, &state.platform, &roles, &mut room)?;
     let image = suit::verify(crypto, authority.role(Role::Publisher), envelope)?;
     admit(platform, state, authority.ceiling, (wanted, &image))?;
     Ok(image)

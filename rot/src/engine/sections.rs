@@ -7,8 +7,9 @@ use crate::SECTION_MAX;
 use crate::error::{Error, Result};
 use crate::platform::{Platform, SECTOR_SIZE, Sector};
 use craton_trust::crypto::{Crypto, KeyedCrypto};
+use craton_trust::signed::unchecked_payload;
 use craton_trust::store::{Role, Section, SectionKind, catalog_id};
-use craton_trust::{CatalogId, Digest, Signed, Verified};
+use craton_trust::{CatalogId, Digest, Verified};
 
 const _: () = assert!(SECTION_MAX <= SECTOR_SIZE);
 
@@ -80,7 +81,7 @@ pub fn load<'r>(
 ) -> Result<Section<'r>> {
     let mut whole = [0u8; SECTION_MAX];
     let bytes = read(platform, crypto, kind, installed, &mut whole)?;
-    let section = Section::parse(Signed::parse(bytes)?.unchecked_payload())?;
+    let section = Section::parse(unchecked_payload(bytes)?)?;
     Ok(section.excerpt(roles, room)?)
 }
 

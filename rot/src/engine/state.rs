@@ -108,7 +108,7 @@ impl State {
             client_key: 0,
             time_floor: 0,
             checkpoint_size: 0,
-            floors: Floors::default(),
+            floors: Floors::NONE,
             confirmed: None,
             runtime: None,
             challenge: None,

@@ -5,7 +5,6 @@ extern crate std;
 
 use super::FRAME_MAX;
 use super::chip::Chip;
-use super::frame::Decoder;
 use super::post::Post;
 use super::serve::serve;
 use std::io::{Read, Write};
@@ -16,28 +15,25 @@ use std::vec::Vec;
 /// What a chip's end of a line keeps, also while nobody is at the other one.
 pub struct Board<C> {
     chip: C,
-    decoder: Decoder<Vec<u8>>,
     post: Post<Vec<u8>>,
 }
 
 impl<C: Chip> Board<C> {
     /// A board that has just been given power.
     pub fn new(chip: C) -> Self {
-        let (decoder, post) = (Decoder::new(vec![0; FRAME_MAX]), Post::new(vec![0; FRAME_MAX]));
-        Self { chip, decoder, post }
+        Self { chip, post: Post::new(vec![0; FRAME_MAX]) }
     }
 
     /// Answers until the other end goes.
     pub fn talk(&mut self, mut line: impl Read + Write) {
-        let Self { chip, decoder, post } = self;
+        let Self { chip, post } = self;
         let mut chunk = [0u8; 1024];
         while let Ok(length @ 1..) = line.read(&mut chunk) {
             for byte in chunk.get(..length).unwrap_or(&[]) {
-                let Some(frame) = decoder.push(*byte) else { continue };
                 let mut sent = Vec::new();
                 let send = |bytes: &[u8]| sent.extend_from_slice(bytes);
-                post.take(&frame, |call, out| serve(chip, call, out), send);
-                if line.write_all(&sent).is_err() {
+                let ended = post.take(*byte, |call, out| serve(chip, call, out), send);
+                if ended && line.write_all(&sent).is_err() {
                     return;
                 }
             }

@@ -143,13 +143,12 @@ impl Numbers {
         self.values.get(..self.length).unwrap_or(&[])
     }
 
-    fn read(reader: &mut Reader<'_>) -> Result<Self> {
-        let length = reader.list(NUMBERS_MAX).map_err(|_| Error::CallShape)?;
-        let mut all = Self { values: [0; NUMBERS_MAX], length };
-        for place in all.values.iter_mut().take(length) {
+    fn read(&mut self, reader: &mut Reader<'_>) -> Result<()> {
+        self.length = reader.list(NUMBERS_MAX).map_err(|_| Error::CallShape)?;
+        for place in self.values.iter_mut().take(self.length) {
             *place = reader.u64()?;
         }
-        Ok(all)
+        Ok(())
     }
 }
 
@@ -164,21 +163,44 @@ pub struct Call<'b> {
 }
 
 impl<'b> Call<'b> {
-    /// A request of these parts: the one way to make one, for a parser and for a gate that copied
-    /// the parts over.
+    /// A request of these parts.
     ///
     /// # Errors
     /// `OperationUnknown`; `CallShape` if the numbers or byte strings are too many.
     pub fn new(operation: u64, numbers: &[u64], bytes: &[&'b [u8]]) -> Result<Self> {
-        let mut call = Self::without_parts(Operation::from_number(operation)?);
-        copy(call.bytes.get_mut(..bytes.len()).ok_or(Error::CallShape)?, bytes);
-        (call.numbers, call.count) = (Numbers::of(numbers)?, bytes.len());
+        let mut call = Self::EMPTY;
+        call.begin(operation, numbers)?;
+        bytes.iter().try_for_each(|bytes| call.push(bytes))?;
         Ok(call)
     }
 
-    const fn without_parts(operation: Operation) -> Self {
-        let numbers = Numbers { values: [0; NUMBERS_MAX], length: 0 };
-        Self { operation, numbers, bytes: [&[]; BYTES_MAX], count: 0 }
+    /// A place for a request. It is half a KiB: a chip fills it where it stays.
+    pub const EMPTY: Self = Self {
+        operation: Operation::Hello,
+        numbers: Numbers { values: [0; NUMBERS_MAX], length: 0 },
+        bytes: [&[]; BYTES_MAX],
+        count: 0,
+    };
+
+    /// Makes this a request without byte strings yet.
+    ///
+    /// # Errors
+    /// `OperationUnknown`; `CallShape` if the numbers are too many.
+    pub fn begin(&mut self, operation: u64, numbers: &[u64]) -> Result<()> {
+        self.operation = Operation::from_number(operation)?;
+        self.numbers = Numbers::of(numbers)?;
+        self.count = 0;
+        Ok(())
+    }
+
+    /// Adds a byte string.
+    ///
+    /// # Errors
+    /// `CallShape` if there are too many.
+    pub fn push(&mut self, bytes: &'b [u8]) -> Result<()> {
+        *self.bytes.get_mut(self.count).ok_or(Error::CallShape)? = bytes;
+        self.count += 1;
+        Ok(())
     }
 
     /// The numbers.
@@ -197,21 +219,30 @@ impl<'b> Call<'b> {
     ///
     /// # Errors
     /// `Trust` for the encoding; `ProtocolUnknown`, `OperationUnknown`, `CallShape`.
-    #[inline(never)] // what it needs of a chip's stack is free again while the call is done
     pub fn parse(message: &'b [u8]) -> Result<Self> {
+        let mut call = Self::EMPTY;
+        call.read(message)?;
+        Ok(call)
+    }
+
+    /// Makes this the request that a message is.
+    ///
+    /// # Errors
+    /// As [`Call::parse`]; what is here then is no request.
+    #[inline(never)] // what it needs of a chip's stack is free again while the call is done
+    pub fn read(&mut self, message: &'b [u8]) -> Result<()> {
         let mut reader = Reader::new(message)?;
         reader.array(4)?;
         if reader.u64()? != PROTOCOL {
             return Err(Error::ProtocolUnknown);
         }
-        let mut call = Self::without_parts(Operation::from_number(reader.u64()?)?);
-        call.numbers = Numbers::read(&mut reader)?;
-        call.count = reader.list(BYTES_MAX).map_err(|_| Error::CallShape)?;
-        for place in call.bytes.iter_mut().take(call.count) {
+        self.operation = Operation::from_number(reader.u64()?)?;
+        self.numbers.read(&mut reader)?;
+        self.count = reader.list(BYTES_MAX).map_err(|_| Error::CallShape)?;
+        for place in self.bytes.iter_mut().take(self.count) {
             *place = reader.bytes(message.len())?;
         }
-        reader.end()?;
-        Ok(call)
+        Ok(reader.end()?)
     }
 
     /// Writes the request, piece by piece.
@@ -285,7 +316,8 @@ impl<'b> Reply<'b> {
             return Err(Error::ProtocolUnknown);
         }
         let code = reader.u64().map_err(malformed)?;
-        let numbers = Numbers::read(&mut reader).map_err(|_| Error::AnswerMalformed)?;
+        let mut numbers = Numbers::default();
+        numbers.read(&mut reader).map_err(|_| Error::AnswerMalformed)?;
         let bytes = reader.bytes(message.len()).map_err(malformed)?;
         reader.end().map_err(malformed)?;
         if code == 0 {

@@ -79,12 +79,15 @@ pub struct Decoder<B> {
     begun: bool,
     broken: bool,
     dropped: u32,
+    /// How many bytes at the buffer's end are no frame's.
+    kept: usize,
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> Decoder<B> {
     /// A decoder of frames up to the size of `buffer`.
     pub const fn new(buffer: B) -> Self {
-        Self { buffer, length: 0, left: 0, zero: false, begun: false, broken: false, dropped: 0 }
+        let (length, left, dropped, kept) = (0, 0, 0, 0);
+        Self { buffer, length, left, zero: false, begun: false, broken: false, dropped, kept }
     }
 
     /// How often something stood between two zeros that was no frame.
@@ -102,8 +105,36 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Decoder<B> {
         bytes.get(..length).unwrap_or(&[])
     }
 
+    /// Keeps so many bytes at the buffer's end from frames.
+    pub(super) const fn keep(&mut self, length: usize) {
+        self.kept = length;
+    }
+
+    /// What is kept from frames.
+    pub(super) fn kept(&self) -> &[u8] {
+        let bytes = self.buffer.as_ref();
+        bytes.get(self.room()..).unwrap_or(&[])
+    }
+
+    /// Bytes for frames.
+    fn room(&self) -> usize {
+        self.buffer.as_ref().len().saturating_sub(self.kept)
+    }
+
+    /// The number, as it says, of a frame that needs the place of what is kept.
+    pub(super) fn blocked(&self) -> Option<u32> {
+        let head = self.buffer.as_ref().first_chunk::<HEAD_SIZE>();
+        let head = head.filter(|_| self.kept > 0 && self.length == self.room());
+        head.map(|[_, _, number @ ..]| u32::from_be_bytes(*number))
+    }
+
     /// Takes the next byte of the stream; gives a frame when it ended with this one.
     pub fn push(&mut self, byte: u8) -> Option<Frame<'_>> {
+        self.push_beside(byte).map(|(frame, _)| frame)
+    }
+
+    /// As [`Decoder::push`]; with what of the buffer is behind the frame.
+    pub fn push_beside(&mut self, byte: u8) -> Option<(Frame<'_>, &mut [u8])> {
         match (byte, self.left) {
             (0, left) => return self.end(left == 0),
             (code, 0) => {
@@ -122,7 +153,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Decoder<B> {
     }
 
     fn store(&mut self, byte: u8) {
-        match self.buffer.as_mut().get_mut(self.length) {
+        let room = self.room();
+        let room = self.buffer.as_mut().get_mut(..room);
+        match room.and_then(|room| room.get_mut(self.length)) {
             Some(place) => {
                 *place = byte;
                 self.length += 1;
@@ -131,19 +164,19 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Decoder<B> {
         }
     }
 
-    fn end(&mut self, whole: bool) -> Option<Frame<'_>> {
+    fn end(&mut self, whole: bool) -> Option<(Frame<'_>, &mut [u8])> {
         let (length, begun, whole) = (self.length, self.begun, whole && !self.broken);
         (self.length, self.left, self.zero) = (0, 0, false);
         (self.begun, self.broken) = (false, false);
         if !begun {
             return None;
         }
-        let bytes = self.buffer.as_ref().get(..length).filter(|_| whole);
-        let frame = bytes.and_then(Frame::read);
-        if frame.is_none() {
+        let parts = self.buffer.as_mut().split_at_mut_checked(length).filter(|_| whole);
+        let found = parts.and_then(|(bytes, rest)| Some((Frame::read(bytes)?, rest)));
+        if found.is_none() {
             self.dropped = self.dropped.wrapping_add(1);
         }
-        frame
+        found
     }
 }
 

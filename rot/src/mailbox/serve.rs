@@ -10,7 +10,7 @@ use super::chip::Chip;
 use super::{ENTROPY_SIZE, MEASURED_SIZE, PROTOCOL};
 use crate::RootOfTrust;
 use crate::auth::{Ask, AuthMessage, AuthRole, For};
-use crate::boot::{Event, NextLayer};
+use crate::boot::{Event, Images, NextLayer};
 use crate::capabilities::Limit;
 use crate::engine::{Manufacture, Start};
 use crate::error::{Error, Result};
@@ -37,6 +37,7 @@ pub(super) const KINDS: [Kind; 11] = [
 ];
 
 /// Does what a call asks, and writes what it gives into `out`.
+#[inline(never)] // as the rooms of its operations, which are not on the stack of one another
 pub fn serve(chip: &mut impl Chip, call: &Call<'_>, out: &mut [u8]) -> Answer {
     let of_chip = match call.operation {
         Operation::Hello => hello(chip, call),
@@ -109,8 +110,8 @@ fn of_rot(rot: &mut impl RootOfTrust, call: &Call<'_>, out: &mut [u8]) -> Result
         }
         (Operation::Status, [], []) => status(rot, out),
         (Operation::Section, [kind, room], []) => {
-            let kind = section_kind(*kind)?;
-            written(rot.section(kind, limited(out, *room)))
+            let (kind, room) = (section_kind(*kind)?, Room::of(out, *room));
+            room.written(|out| rot.section(kind, out))
         }
         (Operation::AdvanceLifecycle, [], [order]) => done(rot.advance_lifecycle(order)),
         (Operation::TakeAuthRole, [], []) => {
@@ -123,7 +124,7 @@ fn of_rot(rot: &mut impl RootOfTrust, call: &Call<'_>, out: &mut [u8]) -> Result
         }
         (Operation::Event, [place], []) => event(rot, *place, out),
         (Operation::Attest, [room], [audience, nonce, key, session @ ..]) => {
-            attest(rot, [audience, nonce, key], session, limited(out, *room))
+            attest(rot, [audience, nonce, key], session, Room::of(out, *room))
         }
         (Operation::Confirm, [], []) => done(rot.confirm()),
         _ => of_keys_and_owners(rot, call, out),
@@ -147,11 +148,11 @@ fn of_keys_and_owners(
         (Operation::Sign, kind, [message]) => sign(rot, kind, message, out),
         (Operation::Seal, [room], [component, plain]) => {
             let component = ComponentId(fixed(component)?);
-            written(rot.seal(component, plain, limited(out, *room)))
+            Room::of(out, *room).written(|out| rot.seal(component, plain, out))
         }
         (Operation::Unseal, [room], [component, sealed]) => {
             let component = ComponentId(fixed(component)?);
-            written(rot.unseal(component, sealed, limited(out, *room)))
+            Room::of(out, *room).written(|out| rot.unseal(component, sealed, out))
         }
         (Operation::Claim, [], [code, owner]) => done(rot.claim(code, owner)),
         (Operation::Replace, [sets], [successor, installed @ ..]) => {
@@ -258,15 +259,21 @@ fn boot(
         _ => return Err(Error::CallShape),
     };
     let runtime = measured(runtime)?;
-    let mut all = [runtime; MEASURED_MAX];
-    let (whole, []) = images.as_chunks::<MEASURED_SIZE>() else { return Err(Error::CallField) };
-    let room = all.get_mut(..whole.len());
-    let room = room.ok_or(Error::Trust(craton_trust::Error::FieldTooLong))?;
-    for (place, image) in room.iter_mut().zip(whole) {
-        *place = measured(image)?;
+    let (images, []) = images.as_chunks() else { return Err(Error::CallField) };
+    if images.len() > MEASURED_MAX {
+        return Err(Error::Trust(craton_trust::Error::FieldTooLong));
     }
-    let mode = rot.boot(&NextLayer { runtime, set, images: room })?;
+    let mode = rot.boot(&NextLayer { runtime, set, images: &Packed(images) })?;
     Answer::done(&[mode as u64], 0)
+}
+
+/// Images as a message has them.
+struct Packed<'b>(&'b [[u8; MEASURED_SIZE]]);
+
+impl Images for Packed<'_> {
+    fn get(&self, place: usize) -> Option<Measured> {
+        self.0.get(place).and_then(|image| measured(image).ok())
+    }
 }
 
 #[inline(never)]
@@ -289,7 +296,7 @@ fn attest(
     rot: &mut impl RootOfTrust,
     [audience, nonce, key]: [&[u8]; 3],
     session: &[&[u8]],
-    out: &mut [u8],
+    room: Room<'_>,
 ) -> Result<Answer> {
     let role = match session {
         [] => None,
@@ -302,7 +309,7 @@ fn attest(
         nonce: Digest(fixed(nonce)?),
         client_key: PublicKey(fixed(key)?),
     };
-    written(rot.attest(&ask, out))
+    room.written(|out| rot.attest(&ask, out))
 }
 
 #[inline(never)]
@@ -329,15 +336,31 @@ fn done(outcome: Result<()>) -> Result<Answer> {
     outcome.and_then(|()| Answer::done(&[], 0))
 }
 
-/// An answer of bytes that already lie at the start of the room.
-fn written(bytes: Result<&[u8]>) -> Result<Answer> {
-    Answer::done(&[], bytes?.len())
+/// As much room as the caller has himself, so that who has little is refused as without a mailbox.
+struct Room<'o> {
+    out: &'o mut [u8],
+    /// He has more than the mailbox, whose limit it is then.
+    cut: bool,
 }
 
-/// The caller's own room, so that a caller with a small one is refused as without a mailbox.
-fn limited(out: &mut [u8], room: u64) -> &mut [u8] {
-    let length = usize::try_from(room).unwrap_or(usize::MAX).min(out.len());
-    out.get_mut(..length).unwrap_or(&mut [])
+impl<'o> Room<'o> {
+    fn of(out: &'o mut [u8], room: u64) -> Self {
+        let room = usize::try_from(room).unwrap_or(usize::MAX);
+        let (length, cut) = (room.min(out.len()), room > out.len());
+        Self { out: out.get_mut(..length).unwrap_or(&mut []), cut }
+    }
+
+    /// An answer of what lies at the start of the room.
+    fn written(self, write: impl FnOnce(&'o mut [u8]) -> Result<&'o [u8]>) -> Result<Answer> {
+        match write(self.out) {
+            Err(Error::RoomTooSmall | Error::Trust(craton_trust::Error::BufferTooSmall))
+                if self.cut =>
+            {
+                Err(Error::MessageTooLarge)
+            }
+            bytes => Answer::done(&[], bytes?.len()),
+        }
+    }
 }
 
 fn section_kind(number: u64) -> Result<SectionKind> {

@@ -37,7 +37,7 @@ fn a_set_boots_only_as_it_was_signed() {
         let members = [(APP, 1), (OTHER_APP, 1)];
         let good = set(&members);
         let boot = |rot: &mut Rot, images: &[_]| {
-            rot.boot(&NextLayer { runtime: runtime(), set: Some(&good), images })
+            rot.boot(&NextLayer { runtime: runtime(), set: Some(&good), images: &images })
         };
         let (app, other) = (measured(APP, 1), measured(OTHER_APP, 1));
         assert_eq!(boot(&mut rot, &[app]), Err(Error::MemberNotMeasured));

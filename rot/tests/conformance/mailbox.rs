@@ -60,26 +60,95 @@ fn said(line: &[u8]) -> Vec<(u32, Result<Vec<u8>, Error>)> {
 struct Counted {
     post: Post<Vec<u8>>,
     done: u8,
+    /// Bytes of an answer.
+    length: usize,
 }
 
 impl Counted {
     fn new() -> Self {
-        Self { post: Post::new(vec![0; 64]), done: 0 }
+        Self::of_size(FRAME_MAX)
+    }
+
+    fn of_size(size: usize) -> Self {
+        Self { post: Post::new(vec![0; size]), done: 0, length: 1 }
     }
 
     fn take(&mut self, line: &[u8]) -> Vec<(u32, Result<Vec<u8>, Error>)> {
-        let (mut decoder, mut sent) = (Decoder::new(vec![0; FRAME_MAX]), Vec::new());
+        let mut sent = Vec::new();
         for byte in line {
-            let Some(frame) = decoder.push(*byte) else { continue };
             let serve = |_: &Call<'_>, out: &mut [u8]| {
                 self.done += 1;
-                out[0] = self.done;
-                Answer::done(&[], 1).unwrap()
+                let length = self.length.min(out.len());
+                out[..length].fill(self.done);
+                Answer::done(&[], length).unwrap()
             };
-            self.post.take(&frame, serve, |bytes| sent.extend_from_slice(bytes));
+            self.post.take(*byte, serve, |bytes| sent.extend_from_slice(bytes));
         }
         said(&sent)
     }
+}
+
+/// A request of this number with so many bytes in it.
+fn filled(number: u32, length: usize) -> Vec<u8> {
+    request(number, Operation::Unseal, &[0], &[&vec![number as u8; length]])
+}
+
+/// Request and reply share a buffer: in 512 bytes a reply of 300 leaves 212 to frames.
+#[test]
+fn mbx_2_late_copies_and_noise_of_any_length_leave_the_kept_reply() {
+    let mut server = Counted::of_size(512);
+    server.take(&hello(5));
+    let (late, last) = (filled(6, 400), filled(7, 100));
+    assert_eq!(server.take(&late), [(6, Ok(vec![2]))]);
+    server.length = 300;
+    assert_eq!(server.take(&last), [(7, Ok(vec![3; 300]))]);
+    let noise = [&[0][..], &[0x55; 700], &[0]].concat();
+    for disturbance in [&late, &late[..300], &noise, &filled(3, 600), &[&last[1..], &last].concat()]
+    {
+        server.take(disturbance);
+        assert_eq!(server.take(&last), [(7, Ok(vec![3; 300]))]);
+    }
+    assert_eq!(server.done, 3);
+}
+
+#[test]
+fn mbx_2_the_next_request_gets_the_place_of_the_kept_reply() {
+    let mut server = Counted::of_size(512);
+    server.take(&hello(5));
+    server.length = 300;
+    server.take(&filled(6, 100));
+    server.length = 50;
+    let next = filled(7, 400);
+    for _ in 0..2 {
+        assert_eq!(server.take(&next), [(7, Ok(vec![3; 50]))]);
+    }
+    assert_eq!(server.take(&filled(8, 460)), [(8, Ok(vec![4; 32]))], "what has room beside it");
+    assert_eq!(server.done, 4);
+}
+
+/// What looks like the next request and is none: a late copy whose number was changed.
+#[test]
+fn mbx_2_a_request_whose_reply_was_overwritten_is_not_done_again() {
+    let mut server = Counted::of_size(512);
+    server.take(&hello(5));
+    server.length = 300;
+    let last = filled(6, 100);
+    server.take(&last);
+    let next = filled(7, 400);
+    server.take(&next[..next.len() - 9]);
+    assert_eq!(server.take(&[&[0][..], &last].concat()), []);
+    assert_eq!(server.take(&next).len(), 1);
+    assert_eq!(server.done, 3);
+}
+
+#[test]
+fn mbx_2_no_reply_is_so_large_that_a_connection_could_not_begin() {
+    let mut server = Counted::of_size(512);
+    server.length = usize::MAX;
+    server.take(&hello(5));
+    let random = request(6, Operation::TakeFailure, &[], &[]);
+    assert_eq!(server.take(&random), [(6, Ok(vec![2; 512 - 64]))]);
+    assert_eq!(server.take(&hello(1 << 30)), [(1 << 30, Ok(vec![3; 512 - 64]))]);
 }
 
 #[test]
@@ -478,6 +547,12 @@ fn what_one_message_cannot_hold_is_message_too_large_where_messages_are_bounded(
             let sealed = sealed.unwrap();
             assert_eq!(rot.unseal(APP, &sealed, &mut room), Ok(&plain[..]));
         }
+        // It fits, and has no room beside it for what comes of it.
+        let sealed = rot.seal(APP, &plain[..FRAME_MAX / 2], &mut room);
+        let refused = sealed == Err(Error::MessageTooLarge);
+        assert_eq!(refused, bounded);
+        let short = rot.seal(APP, &plain[..100], &mut [0; 130]).map(<[u8]>::to_vec);
+        assert_eq!(short, Err(Error::RoomTooSmall), "the caller's own");
         let sealed = seal(&mut *rot, APP).unwrap();
         assert_eq!(unseal(&*rot, APP, &sealed).unwrap(), b"secret");
     });

@@ -7,6 +7,7 @@ use crate::world::{self, assignment_with, image, runtime};
 use craton_trust::cbor::Reader;
 use craton_trust::cose::Kind;
 use craton_trust::error::Error::{self, *};
+use craton_trust::id::TIME_MAX;
 use craton_trust::lot::{self, Lot};
 use craton_trust::set::{ImageSet, ImageSetBuilder, Purpose, check_abis};
 use craton_trust::slots::Slots;
@@ -14,8 +15,10 @@ use craton_trust::soft::Soft;
 use craton_trust::store::{
     CHAIN_MAX, KeptSection, Role, RoleKeysBuilder, Section, SectionBuilder, accept_chain,
 };
-use craton_trust::suit::{self, Abi};
-use craton_trust::{Digest, SetId, Signed};
+use craton_trust::suit::{
+    self, ABIS_MAX, Abi, Abis, Image, ImageType, MANIFEST_MAX, TEXT_MAX, Verity,
+};
+use craton_trust::{ClassId, ComponentId, Digest, SetId, Signed};
 
 /// The verdict on one vector, `<object>/<way>`.
 fn verdict(name: &str) -> Result<(), Error> {
@@ -594,4 +597,31 @@ fn an_excerpt_has_the_keys_of_its_roles_and_the_witnesses_with_the_log_and_no_ot
     let mut room = [0u8; Section::excerpt_size(0)];
     let none = kept.section().excerpt(&[Role::Root], &mut room);
     assert_eq!(none.err(), Some(BufferTooSmall));
+}
+
+/// What a chip keeps of its stack for writing a manifest again is enough for every manifest.
+#[test]
+fn img_1_a_manifest_with_every_text_and_list_full_is_believed() {
+    let abis = Abis::new(&[Abi { id: u32::MAX, version: u32::MAX }; ABIS_MAX]).unwrap();
+    let text = "n".repeat(TEXT_MAX);
+    let image = Image {
+        component: ComponentId([1; 16]),
+        image_type: ImageType::Application,
+        vendor: [2; 16],
+        class: ClassId([3; 16]),
+        sequence: u64::MAX,
+        security_version: u64::MAX,
+        name: &text,
+        version: &text,
+        payload: Digest([4; 32]),
+        payload_size: u64::MAX,
+        verity: Some(Verity { data_size: u64::MAX, root: Digest([5; 32]) }),
+        provides: abis,
+        depends: abis,
+        sbom: Digest([6; 32]),
+        support_until: TIME_MAX,
+    };
+    let mut room = [0; MANIFEST_MAX];
+    let manifest = image.encode(&mut room).unwrap();
+    assert_eq!(Image::parse(manifest), Ok(image));
 }

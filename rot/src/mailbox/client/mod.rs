@@ -170,7 +170,7 @@ impl<T: Transport> RootOfTrust for Mailbox<T> {
     }
 
     fn boot(&mut self, next: &NextLayer<'_>) -> Result<Mode> {
-        let images: Vec<u8> = next.images.iter().flat_map(measured_bytes).collect();
+        let images: Vec<u8> = next.images().flat_map(|image| measured_bytes(&image)).collect();
         let runtime = measured_bytes(&next.runtime);
         let fields = [&runtime[..], &images].into_iter().chain(next.set);
         let (numbers, _) = self.ask(Operation::Boot, &[], &fields.collect::<Vec<_>>())?;
