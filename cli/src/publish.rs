@@ -1,6 +1,6 @@
 //! From packed images to an admitted set: sign, upload, and offer the smallest way to travel.
 
-use crate::client::{Call, Client};
+use crate::client::{Call, Client, Refused};
 use crate::operation::Operation;
 use crate::platform::Publisher;
 use anyhow::{Context as _, Result};
@@ -100,9 +100,15 @@ pub async fn publish_runtime(
     let known = Call::of(Operation::ImageShow).at(id);
     match client.call(known, Some(catalog)).await {
         Ok(image) => Ok(image),
-        // No leaf signs what is known already.
+        // No leaf signs what is known already, or for a service that fails.
+        Err(error) if !error.downcast_ref::<Refused>().is_some_and(is_unknown) => Err(error),
         Err(_) => upload_image(client, catalog, &publisher.countersign(package)?).await,
     }
+}
+
+/// Whether the catalog has no such image.
+fn is_unknown(refusal: &Refused) -> bool {
+    refusal.0.code == 4161
 }
 
 /// Publishes a set: uploads what a device fetches, and the set, signed.

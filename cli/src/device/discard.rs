@@ -6,11 +6,15 @@ use crate::home::Home;
 use crate::output::Output;
 use crate::session::Options;
 use crate::tpm_error::TpmError;
+use crate::virtual_device::CLAIM_CODE_FILE;
 use anyhow::Result;
+use craton_device::folder::ENDORSEMENT_FILE;
 use craton_device::rot::Place;
 use craton_device::tpm;
 use craton_rot::{Error, tpm2};
-use std::path::PathBuf;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 /// What is discarded.
 #[derive(clap::Args)]
@@ -50,8 +54,26 @@ pub fn run(with: &Discard, options: &Options) -> Result<()> {
         _ => return Err(CliError::from(TpmError::NotInTpm(folder)).into()),
     };
     tpm::discard(&folder, &address)?;
+    forget(&folder)?;
     out.done(&format!("the root of trust of {} is gone: {LOST}", folder.display()));
     out.next(&["craton device retire DEVICE", "craton device manufacture NAME --rot tpm"]);
+    Ok(())
+}
+
+/// Removes what belonged to the device that is gone, so that none of it is taken for the next one's.
+/// The claim code goes first: with an endorsement beside it, it would be taken again.
+fn forget(folder: &Path) -> Result<(), CliError> {
+    let approvals = folder.join(tpm::APPROVALS);
+    let files = [CLAIM_CODE_FILE, ENDORSEMENT_FILE].map(|name| folder.join(name));
+    let files = files.into_iter().map(|path| (fs::remove_file(&path), path));
+    for (removed, path) in files.chain([(fs::remove_dir_all(&approvals), approvals)]) {
+        match removed {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(CliError::FileNotWritten(path, error));
+            }
+            _ => {}
+        }
+    }
     Ok(())
 }
 

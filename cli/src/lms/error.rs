@@ -28,9 +28,9 @@ pub enum LmsError {
     },
     /// The file is from elsewhere.
     #[error(
-        "E6118: {0} never signed on this machine, and if it still does on another, both use the \
-         same leaves. Remove it there, then here: craton key adopt {0} --next LEAF, with the leaf \
-         that `craton key show` said there"
+        "E6118: this machine does not know which leaf of {0} is next. If the key signs on another \
+         one, both use the same leaves: remove it there. Then here: craton key adopt {0} --next \
+         LEAF, past every leaf that ever signed (`craton key show` says it there)"
     )]
     LeavesUnknown(PathBuf),
     /// The count would go back.

@@ -130,12 +130,15 @@ impl LmsKey {
     /// `LeavesSpent`, `LeavesUnknown`, `LeavesOlder`, `KeyTwice`, `SigningKeyDamaged`, and those of
     /// files: no leaf is spent then, or one that signs nothing.
     fn reserve(&self) -> Result<u32, CliError> {
-        let _alone = lock(&self.path)?;
+        let (_copies, _alone) = (self.record.lock()?, lock(&self.path)?);
         let next = self.authentic()?.next_leaf();
         let path = || self.path.clone();
         let recorded = self.record.next_leaf()?.ok_or_else(|| LmsError::LeavesUnknown(path()))?;
         let known = recorded.max(self.seen.get());
         if next < known {
+            if recorded < known {
+                self.record.write(known)?; // what an object gave away is not asked for each time
+            }
             return Err(LmsError::LeavesOlder { path: path(), next, known }.into());
         }
         if next >= LEAVES {
@@ -148,20 +151,15 @@ impl LmsKey {
     }
 
     /// Takes a file that this machine has no record of, or an older one, as the only one that
-    /// signs from here on: with the leaf that is named, or the next that is known.
+    /// signs from here on, with the leaf that is named: no file knows what signed elsewhere.
     ///
     /// # Errors
-    /// `LeavesUnknown` without a leaf where none is recorded; `LeavesBack` for one that was used;
-    /// and those of files.
+    /// `LeavesUnknown` without a leaf; `LeavesBack` for one that was used; and those of files.
     pub fn adopt(&self, wanted: Option<u32>) -> Result<(), CliError> {
-        let _alone = lock(&self.path)?;
+        let (_copies, _alone) = (self.record.lock()?, lock(&self.path)?);
         let recorded = self.record.next_leaf()?;
         let known = self.authentic()?.next_leaf().max(recorded.unwrap_or(0));
-        let next = match (wanted, recorded) {
-            (Some(next), _) => next,
-            (None, Some(_)) => known,
-            (None, None) => return Err(LmsError::LeavesUnknown(self.path.clone()).into()),
-        };
+        let next = wanted.ok_or_else(|| LmsError::LeavesUnknown(self.path.clone()))?;
         if next < known {
             return Err(LmsError::LeavesBack { path: self.path.clone(), next, known }.into());
         }

@@ -8,6 +8,8 @@ use crate::home::{make_folder, read_file, write_secret};
 use crate::output::hex;
 use craton_trust::key::LmsPublicKey;
 use craton_trust::soft::Soft;
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// The record of one key.
@@ -18,6 +20,20 @@ impl Record {
     #[must_use]
     pub fn of(key: &LmsPublicKey, folder: &Path) -> Self {
         Self(folder.join(format!("{}.leaves", hex(&key.key_id(&Soft)))))
+    }
+
+    /// Nobody else uses the key while this is held: files that are copies of each other have one
+    /// record.
+    ///
+    /// # Errors
+    /// `FolderRefused`, `FileNotWritten`.
+    pub fn lock(&self) -> Result<File, CliError> {
+        self.0.parent().map_or(Ok(()), make_folder)?;
+        let path = self.0.with_extension("lock");
+        let mut open = File::options();
+        open.create(true).append(true).mode(0o600);
+        let locked = open.open(&path).and_then(|file| file.lock().map(|()| file));
+        locked.map_err(|error| CliError::FileNotWritten(path, error))
     }
 
     /// The leaf that was next when the key signed here last; `None` if it never did.

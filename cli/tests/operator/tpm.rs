@@ -228,6 +228,9 @@ fn a_tpm_whose_maker_certified_its_rsa_key_alone_is_endorsed_and_its_device_made
     user.refused("device discard --folder @service", 6205);
     assert!(user.does("device discard --folder @lamp").contains("lost for ever"));
     user.refused("device discard --folder @lamp", 6205);
+    for left in ["claim-code", "endorsement.cbor", "boot-approvals"] {
+        assert!(!user.path("lamp").join(left).exists(), "{left} would be taken for the next one's");
+    }
     user.does(&second);
     std::fs::remove_dir_all(user.path("second")).unwrap();
     user.refused(&second, 3154);

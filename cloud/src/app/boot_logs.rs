@@ -12,7 +12,7 @@ use super::device_requests::Holder;
 use super::{AppError, Core};
 use crate::attest::AttestError;
 use crate::attest::baseline::Boots;
-use crate::attest::boot_log::{Changes, changes, is_whole, judge};
+use crate::attest::boot_log::{Changes, changes, explains_more, is_whole, judge};
 use crate::catalog::CatalogError;
 use crate::crypto::sha256;
 use crate::store::{BootLogRow, ReadTx, StoreError, WriteTx};
@@ -54,9 +54,9 @@ pub async fn take(core: &Core, holder: Holder, body: &[u8]) -> Result<(), AppErr
             return Err(CatalogError::BootMovedOn.into());
         }
         let known = db.boot_log_known(catalog, device, &registers)?;
-        let before = known.map_or(0, |known| known.explains.count_ones());
+        let before = known.map_or(0, |known| known.explains);
         match judged {
-            Ok(explains) if explains.count_ones() > before => {
+            Ok(explains) if explains_more(explains, before) => {
                 let about = BootLogRow { sha256, received_s, explains };
                 db.boot_log_put(catalog, device, &registers, (&about, &log))?;
             }

@@ -39,6 +39,15 @@ pub const fn is_whole(explained: u32) -> bool {
     explained & BOOT_REGISTERS == BOOT_REGISTERS
 }
 
+/// Whether a log that leads to these registers is worth more than one that leads to those: by the
+/// registers that tell of the boot, then by all.
+#[must_use]
+pub const fn explains_more(these: u32, those: u32) -> bool {
+    let boot = (these & BOOT_REGISTERS).count_ones();
+    let others = (those & BOOT_REGISTERS).count_ones();
+    boot > others || boot == others && these.count_ones() > those.count_ones()
+}
+
 /// What two boots measured otherwise into one register.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changes<'l> {
@@ -83,6 +92,13 @@ fn measuring<'l>(log: &EventLog<'l>) -> impl Iterator<Item = Event<'l>> {
 pub(crate) mod tests {
     use super::*;
     use craton_trust::error::Error;
+
+    #[test]
+    fn att_9_the_registers_that_tell_of_the_boot_come_first() {
+        assert!(explains_more(0xff, 0xffef), "without one of them, and all others");
+        assert!(!explains_more(0xffef, 0xff));
+        assert!(explains_more(0x1ff, 0xff) && !explains_more(0xff, 0xff));
+    }
 
     /// Events in the registers 0, 2, 4, 7 and 14; from locality 3.
     pub(crate) const LOG: &[u8] = include_bytes!("../../../spec/event-log/uefi.bin");

@@ -170,7 +170,8 @@ fn a_restored_copy_is_leaves_older_until_it_is_adopted() {
     assert!(matches!(why(&room.open()), CliError::Lms(LmsError::LeavesOlder { .. })));
     let back = key.adopt(Some(2)).unwrap_err();
     assert!(matches!(back, CliError::Lms(LmsError::LeavesBack { next: 2, known: 3, .. })));
-    key.adopt(None).unwrap();
+    assert!(key.adopt(None).is_err(), "a leaf is named");
+    key.adopt(Some(3)).unwrap();
     assert_eq!(signed(&key, b"three"), 3);
     key.adopt(Some(500)).unwrap();
     assert_eq!(signed(&key, b"four"), 500);
@@ -198,8 +199,9 @@ fn a_key_from_elsewhere_is_leaves_unknown_until_it_is_adopted() {
     key.adopt(Some(9)).unwrap();
     assert_eq!(signed(&key, b"here"), 9);
     // The record is no number: it says nothing.
-    let record = fs::read_dir(here).unwrap().next().unwrap().unwrap().path();
-    fs::write(record, "many").unwrap();
+    let mut records = fs::read_dir(here).unwrap().map(|record| record.unwrap().path());
+    let record = records.find(|path| path.extension().is_some_and(|it| it == "leaves"));
+    fs::write(record.unwrap(), "many").unwrap();
     assert!(matches!(why(&key), CliError::SigningKeyDamaged(_)));
 }
 
@@ -210,8 +212,36 @@ fn a_leaf_of_an_object_that_is_seen_is_leaves_older() {
     key.has_seen(4);
     key.has_seen(3);
     assert!(matches!(why(&key), CliError::Lms(LmsError::LeavesOlder { next: 0, known: 5, .. })));
+    // It is remembered: who is not shown that object is refused, too.
+    assert!(matches!(why(&room.open()), CliError::Lms(LmsError::LeavesOlder { known: 5, .. })));
     key.adopt(Some(5)).unwrap();
     assert_eq!(signed(&key, b"message"), 5);
+}
+
+#[test]
+fn copies_in_other_folders_wait_for_each_other_and_one_is_leaves_older() {
+    const COPIES: usize = 8;
+    let room = Room::made();
+    let copies: Vec<PathBuf> = (0..COPIES)
+        .map(|number| {
+            let folder = room.folder.path().join(format!("copy-{number}"));
+            fs::create_dir(&folder).unwrap();
+            let copy = folder.join("lms.key");
+            fs::copy(room.path(), &copy).unwrap();
+            copy
+        })
+        .collect();
+    let start = std::sync::Barrier::new(COPIES);
+    let sign = |copy: &Path| {
+        let key = LmsKey::open(copy, &Unlock::default(), &room.records()).unwrap();
+        start.wait();
+        key.reserve().ok()
+    };
+    let leaves: Vec<Option<u32>> = std::thread::scope(|scope| {
+        let all: Vec<_> = copies.iter().map(|copy| scope.spawn(|| sign(copy))).collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert_eq!(leaves.into_iter().flatten().collect::<Vec<_>>(), [0], "one of them has signed");
 }
 
 #[test]
