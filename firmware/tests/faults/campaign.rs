@@ -41,7 +41,7 @@ pub struct Line {
 impl Line {
     const HEAD: &'static str = "| boot | executed | instructions | of them skipped | skips \
         | flipped bits | bad | what became of the others |\n\
-        |---|---|---|---|---|---|---|---|---|";
+        |---|---|---|---|---|---|---|---|";
 
     /// Says the table's line, and before the first one its head, and what must not be.
     pub fn tell(&self) {
