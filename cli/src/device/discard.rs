@@ -60,8 +60,8 @@ pub fn run(with: &Discard, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Removes what belonged to the device that is gone, so that none of it is taken for the next one's.
-/// The claim code goes first: with an endorsement beside it, it would be taken again.
+/// Removes what belonged to the device that is gone: it would be taken for the next one's. The
+/// claim code goes first: with an endorsement beside it, it would be taken again.
 fn forget(folder: &Path) -> Result<(), CliError> {
     let approvals = folder.join(tpm::APPROVALS);
     let files = [CLAIM_CODE_FILE, ENDORSEMENT_FILE].map(|name| folder.join(name));
