@@ -146,6 +146,12 @@ impl Publisher {
         &self.es256
     }
 
+    /// Its key of LMS, if it has one.
+    #[must_use]
+    pub const fn lms(&self) -> Option<&AnySigner> {
+        self.lms.as_ref()
+    }
+
     /// Packs a program and signs it.
     ///
     /// # Errors

@@ -98,12 +98,27 @@ pub async fn publish_runtime(
     let package = runtime_package(publisher)?;
     let id = ImageId::from(package.image()?.0);
     let known = Call::of(Operation::ImageShow).at(id);
-    match client.call(known, Some(catalog)).await {
-        Ok(image) => Ok(image),
-        // No leaf signs what is known already, or for a service that fails.
-        Err(error) if !error.downcast_ref::<Refused>().is_some_and(is_unknown) => Err(error),
-        Err(_) => upload_image(client, catalog, &publisher.countersign(package)?).await,
+    match client.call::<Image>(known, Some(catalog)).await {
+        // No leaf signs what is signed already, or for a service that fails.
+        Ok(image) if has_signed(client, catalog, publisher, &image).await? => return Ok(image),
+        Err(error) if !error.downcast_ref::<Refused>().is_some_and(is_unknown) => {
+            return Err(error);
+        }
+        _ => {}
     }
+    upload_image(client, catalog, &publisher.countersign(package)?).await
+}
+
+/// Whether the publisher has signed what the catalog has of an image by its key of LMS, too.
+async fn has_signed(
+    client: &mut Client,
+    catalog: CatalogId,
+    publisher: &Publisher,
+    image: &Image,
+) -> Result<bool> {
+    let Some(key) = publisher.lms() else { return Ok(true) };
+    let envelope = Call::of(Operation::BlobFetch).at(image.envelope);
+    Ok(key.has_signed(&client.call_bytes(envelope, Some(catalog)).await?))
 }
 
 /// Whether the catalog has no such image.

@@ -144,12 +144,22 @@ fn a_platform_becomes_hybrid_runs_what_both_signed_and_drops_the_second_key() {
     user.does("product create Lamp");
     let alone = "board package @alone.image --security-version 2 --firmware";
     user.does(&format!("{alone} {firmware}"));
+    user.does("image upload @alone.image");
+    let runtime = || user.json("image upload --runtime")["envelope"].clone();
+    let by_one = runtime();
     // From here on the publisher signs by both, before anybody asks for it.
     user.does("key create --for root --dev");
     user.does("key create --for platform-publisher --dev");
     let _board = lamp(&user, &firmware);
     let [root, publisher] = ["root-lms.key", "platform-publisher-lms.key"];
     let [root, publisher] = [root, publisher].map(|name| keys(&user).join(name));
+    // What was there before gets the second signature, once.
+    let (by_both, next) = (runtime(), next_leaf(&user, &publisher));
+    assert_ne!(by_both, by_one, "the runtime is signed by both");
+    assert_eq!((runtime(), next_leaf(&user, &publisher)), (by_both, next));
+    let sign = format!("image sign @alone.image --key {}", publisher.display());
+    user.does(&format!("{sign} --out @signed.image"));
+    user.json("image-set create @signed.image");
     let platform = Platform { user, firmware, root, publisher };
     platform.become_hybrid();
     platform.update();

@@ -11,8 +11,8 @@
 //! ATT-7 which scheme counts is the endorsement's word: a TPM's identity is believed by its quotes
 //! and by nothing else, and nobody else by a quote.
 //!
-//! Not compared: which program the root of trust is (the layer's code, the implementation id). No
-//! list of good ones is published yet.
+//! Which program the root of trust is (the layer's code, the implementation id) is compared only
+//! where the set that booted names it: no list of good ones is published yet.
 
 pub mod baseline;
 pub mod boot_log;

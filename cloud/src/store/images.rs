@@ -175,8 +175,9 @@ impl WriteTx<'_> {
         Ok(new)
     }
 
-    /// Adds an image; whether it is new. One that was registered before its type was kept gets it
-    /// now.
+    /// Adds an image; whether it is new. One that is known gets its type, and the envelope that was
+    /// verified now: one more signature is another envelope of the same image. A set that names the
+    /// former one keeps that.
     pub fn image_create(
         &self,
         permit: &Permit<Publish>,
@@ -203,8 +204,11 @@ impl WriteTx<'_> {
         if self.change(sql, row)? > 0 {
             return Ok(true);
         }
-        let sql = "UPDATE images SET runtime = ?3 WHERE catalog = ?1 AND image = ?2";
-        self.change(sql, params![Bytes(permit.catalog()), Bytes(image.id), runtime])?;
+        let sql = "UPDATE images SET runtime = ?3, envelope = ?4, envelope_size = ?5 \
+                   WHERE catalog = ?1 AND image = ?2";
+        let (envelope, size) = (Bytes(image.envelope), Number(image.envelope_size));
+        let row = params![Bytes(permit.catalog()), Bytes(image.id), runtime, envelope, size];
+        self.change(sql, row)?;
         Ok(false)
     }
 
