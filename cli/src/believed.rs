@@ -3,7 +3,7 @@
 
 use crate::client::Call;
 use crate::error::CliError;
-use crate::home::{make_folder, read_file, write_file};
+use crate::home::{CatalogFolder, make_folder, read_file, write_file};
 use crate::operation::Operation;
 use crate::session::Session;
 use anyhow::Result;
@@ -22,25 +22,46 @@ pub async fn owner_section(session: &mut Session) -> Result<KeptSection<Vec<u8>>
     if let Ok(known) = remembered(&folder.owner_path()) {
         no_older(known.section().version, section.section().version)?;
     }
-    if let Some(newest) = versions.last() {
-        make_folder(&folder.0)?;
-        write_file(&folder.owner_path(), newest)?;
-    }
+    remember(&folder, &folder.owner_path(), &versions)?;
     Ok(section)
 }
 
+fn remember(folder: &CatalogFolder, path: &Path, versions: &[Vec<u8>]) -> Result<(), CliError> {
+    let Some(newest) = versions.last() else { return Ok(()) };
+    make_folder(&folder.0)?;
+    write_file(path, newest)
+}
+
 /// The catalog's newest `platform` section, and the digest of its first. Nothing here vouches for
-/// that one: it stands in the fuses of devices.
+/// that one: it stands in the fuses of devices. What was shown first is remembered, and another
+/// chain or an older end of it is noticed: keys that are gone would sign again.
 pub async fn platform_section(session: &mut Session) -> Result<(KeptSection<Vec<u8>>, Digest)> {
-    followed(&signed_versions(session, SectionName::Platform).await?)
+    followed(&platform_versions(session).await?)
 }
 
 /// All signed versions of the catalog's `platform` section, from the first on: one chain, of which
 /// the same holds.
 pub async fn platform_versions(session: &mut Session) -> Result<Vec<Vec<u8>>> {
+    let folder = session.folder().await?;
     let versions = signed_versions(session, SectionName::Platform).await?;
     followed(&versions)?;
+    if let Ok(known) = remembered(&folder.platform_path()) {
+        no_other(&versions, &known)?;
+    }
+    remember(&folder, &folder.platform_path(), &versions)?;
     Ok(versions)
+}
+
+/// Refuses a chain that ends before a section that was believed, or goes past it another way.
+fn no_other(versions: &[Vec<u8>], known: &KeptSection<Vec<u8>>) -> Result<()> {
+    let (newest, _) = followed(versions)?;
+    no_older(known.section().version, newest.section().version)?;
+    for version in versions {
+        if Signed::parse(version)?.unchecked_payload() == known.bytes() {
+            return Ok(());
+        }
+    }
+    Err(CliError::TrustStoreOther.into())
 }
 
 async fn signed_versions(session: &mut Session, half: SectionName) -> Result<Vec<Vec<u8>>> {
@@ -126,6 +147,18 @@ mod tests {
         let foreign = vec![first, signed_section(&second, &generate().unwrap())];
         assert!(descended(catalog, &foreign).is_err(), "a successor that the root did not sign");
         assert!(matches!(no_older(2, 1), Err(CliError::TrustStoreOlder { .. })));
+        // A platform's, of which no id vouches for the first.
+        let kept = |signed: &Vec<u8>| {
+            KeptSection::parse(Signed::parse(signed).unwrap().unchecked_payload().to_vec()).unwrap()
+        };
+        let (known, short) = (kept(&chain[1]), vec![chain[0].clone()]);
+        assert!(no_other(&chain, &known).is_ok() && no_other(&chain, &kept(&chain[0])).is_ok());
+        let older = no_other(&short, &known).unwrap_err().downcast().unwrap();
+        assert!(matches!(older, CliError::TrustStoreOlder { known: 2, found: 1 }));
+        second.ceiling += 1;
+        let fork = vec![chain[0].clone(), signed_section(&second, &root)];
+        let fork = no_other(&fork, &known).unwrap_err().downcast().unwrap();
+        assert!(matches!(fork, CliError::TrustStoreOther), "signed by the root, and not the same");
         assert!(no_older(2, 2).is_ok());
     }
 }

@@ -150,6 +150,12 @@ impl CatalogFolder {
         self.0.join("owner.section")
     }
 
+    /// The signed `platform` section that was seen last.
+    #[must_use]
+    pub fn platform_path(&self) -> PathBuf {
+        self.0.join("platform.section")
+    }
+
     /// The signed checkpoint that was seen last.
     #[must_use]
     pub fn checkpoint_path(&self) -> PathBuf {
