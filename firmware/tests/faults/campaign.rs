@@ -12,6 +12,9 @@ use std::sync::Once;
 /// Told by `cargo xtask soak`: one instruction in so many is skipped. Without it each boot gets a
 /// sample.
 const SOAK: &str = "CRATON_SOAK";
+/// Parts of the names of functions, with commas between them: of these all instructions are
+/// skipped, and no other.
+const OF: &str = "CRATON_SOAK_OF";
 /// How many instructions of a boot are skipped in a sample: so many of the code that decides, and
 /// so many of the rest.
 const SAMPLE: [usize; 2] = [24, 8];
@@ -34,7 +37,9 @@ pub struct Line {
     skips: usize,
     flips: usize,
     outcomes: BTreeMap<String, usize>,
-    /// Boots that must not be, each with its fault.
+    /// What became of those that must not be.
+    kinds: BTreeMap<String, usize>,
+    /// They, each with its fault.
     pub bad: Vec<String>,
 }
 
@@ -55,6 +60,7 @@ impl Line {
         match verdict {
             Ok(what) => *self.outcomes.entry(what.clone()).or_default() += 1,
             Err(what) => {
+                *self.kinds.entry(what.clone()).or_default() += 1;
                 let (name, function) = (self.name, rom.function(fault.at()));
                 self.bad.push(format!("{name}: {what}: {fault:x?} in {function}"));
             }
@@ -62,10 +68,16 @@ impl Line {
     }
 
     fn told(&self) -> String {
-        let others = self.outcomes.iter().map(|(what, count)| format!("{count} {what}"));
-        let others = others.collect::<Vec<_>>().join(", ");
+        let counted = |of: &BTreeMap<String, usize>| {
+            let each = of.iter().map(|(what, count)| format!("{count} {what}"));
+            each.collect::<Vec<_>>().join(", ")
+        };
+        let others = counted(&self.outcomes);
         let Self { name, executed, instructions, skipped, skips, flips, .. } = self;
-        let bad = self.bad.len();
+        let bad = match &self.bad[..] {
+            [] => "0".to_owned(),
+            _ => counted(&self.kinds),
+        };
         format!(
             "| {name} | {executed} | {instructions} | {skipped} | {skips} | {flips} \
             | {bad} | {others} |"
@@ -82,7 +94,7 @@ pub fn run(
     let mut line = Line { name, ..Line::default() };
     let mut faults = faults(lab, &mut line);
     faults.sort_by_key(|fault| fault.place(&lab.trace)); // the way from one to the next is short
-    let mut journal = Journal::of(&lab.digest(name)).unwrap();
+    let mut journal = Journal::of(&lab.digest(name), &lab.rom.digest()).unwrap();
     let (known, mut rest): (Vec<_>, Vec<_>) =
         faults.into_iter().partition(|fault| journal.known(*fault).is_some());
     for fault in known {
@@ -164,9 +176,13 @@ fn soak() -> Option<usize> {
     Some(one_in).filter(|one_in| *one_in > 0)
 }
 
-/// All instructions in a soak, or some.
+/// All instructions in a soak, or those that somebody asks for, or some.
 fn chosen(trace: &Trace, rom: &Rom, dice: &mut Dice) -> Vec<u32> {
     let all = trace.instructions();
+    if let Ok(names) = std::env::var(OF) {
+        let is_of = |at: &u32| names.split(',').any(|name| rom.function(*at).contains(name));
+        return all.into_iter().filter(is_of).collect();
+    }
     if let Some(one_in) = soak() {
         return all.into_iter().filter(|_| dice.below(one_in) == 0).collect();
     }

@@ -1,10 +1,13 @@
 //! What a soak has tried, kept in a file: one that was cut goes on where it was.
+//!
+//! A file is of one ROM, as its first line says; with another one it is refused, so that no table
+//! counts what became of two.
 
 use super::lab::Fault;
 use craton_trust::Digest;
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Result, Write as _};
+use std::io::{Error, Read as _, Result, Write as _};
 use std::path::PathBuf;
 
 /// Its file. Without one nothing is kept.
@@ -14,7 +17,8 @@ const JOURNAL: &str = "CRATON_SOAK_JOURNAL";
 pub type Verdict = std::result::Result<String, String>;
 
 /// The part of the file that is of one chip: a line for each fault, with the digest of what the
-/// boots depend on, the fault, whether it must not be, and what became of it.
+/// boots depend on, the fault, whether it must not be, and what became of it. Before them a line
+/// says of which ROM they are.
 pub struct Journal {
     file: Option<File>,
     of: String,
@@ -22,18 +26,26 @@ pub struct Journal {
 }
 
 impl Journal {
-    pub fn of(digest: &Digest) -> Result<Self> {
+    /// Of the boots with this digest, by a ROM with that one.
+    pub fn of(boots: &Digest, rom: &Digest) -> Result<Self> {
         let path = std::env::var_os(JOURNAL).map(PathBuf::from);
-        Self::open(path, digest)
+        Self::open(path, boots, rom)
     }
 
-    fn open(path: Option<PathBuf>, digest: &Digest) -> Result<Self> {
-        let of = digest.0[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    fn open(path: Option<PathBuf>, boots: &Digest, rom: &Digest) -> Result<Self> {
+        let of = hex(&boots.0[..8]);
+        let head = format!("rom {}", hex(&rom.0));
         let mut journal = Self { file: None, of, known: HashMap::new() };
         let Some(path) = path else { return Ok(journal) };
         let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
         let mut text = String::new();
         file.read_to_string(&mut text)?;
+        if text.is_empty() {
+            text = format!("{head}\n");
+            file.write_all(text.as_bytes())?;
+        } else if text.lines().next() != Some(&head) {
+            return Err(Error::other(format!("{JOURNAL} is of another ROM: take a new file")));
+        }
         // What was cut has no line's end, and is no line.
         let (lines, cut) = text.rsplit_once('\n').unwrap_or(("", &text));
         if !cut.is_empty() {
@@ -73,10 +85,15 @@ impl Journal {
     }
 }
 
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[test]
 fn a_soak_that_was_cut_goes_on_where_it_was() {
     let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
-    let open = |digest| Journal::open(Some(path.to_path_buf()), &digest).unwrap();
+    let rom = Digest([9; 32]);
+    let open = |digest| Journal::open(Some(path.to_path_buf()), &digest, &rom).unwrap();
     let (this, other) = (Digest([7; 32]), Digest([8; 32]));
     let [first, second, third] = [1, 2, 3].map(Fault::Gone);
     let (good, bad) = (Ok("refused".to_owned()), Err("started".to_owned()));
@@ -86,6 +103,17 @@ fn a_soak_that_was_cut_goes_on_where_it_was() {
     let journal = open(this);
     let known = [first, second, third].map(|fault| journal.known(fault).cloned());
     assert_eq!(known, [Some(good.clone()), Some(bad), Some(good)]);
-    assert!(open(other).known(first).is_none(), "of another ROM");
-    assert!(Journal::open(None, &this).unwrap().known(first).is_none());
+    assert!(open(other).known(first).is_none(), "of other boots");
+    assert!(Journal::open(None, &this, &rom).unwrap().known(first).is_none());
+}
+
+#[test]
+fn a_journal_of_another_rom_is_refused() {
+    let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+    let open = |rom| Journal::open(Some(path.to_path_buf()), &Digest([7; 32]), &Digest([rom; 32]));
+    open(1).unwrap().keep(&[(Fault::Gone(1), Ok("refused".to_owned()))]).unwrap();
+    assert!(open(2).is_err_and(|why| why.to_string().contains("of another ROM")));
+    assert!(open(1).unwrap().known(Fault::Gone(1)).is_some(), "and nothing was written to it");
+    std::fs::write(&path, "0707070707070707\tGone(1)\tgood\trefused\n").unwrap();
+    assert!(open(1).is_err(), "of a ROM that it does not name");
 }

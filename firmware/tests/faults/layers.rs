@@ -1,6 +1,7 @@
 //! The layer that a program found when it was started, and those that it must not have.
 
 use super::board::{package, package_with};
+use super::journal::Verdict;
 use super::lab::Lab;
 use super::world::*;
 use craton_firmware::map;
@@ -11,18 +12,20 @@ use craton_rot::slots::Slot;
 use craton_rot::{Engine, NextLayer, RootOfTrust as _, Start};
 use craton_trust::assignment::Address;
 use craton_trust::cbor::Reader;
+use craton_trust::dice::Mode;
 use craton_trust::soft::Soft;
 use craton_trust::suit::ImageType;
 
-/// The keys of a layer, as they are handed over: what attests, and what seals.
+/// A layer as it is handed over: its mode, of which none is 0, and the keys that attest and seal.
 #[derive(PartialEq, Eq, Debug)]
 pub struct Keys {
+    mode: u8,
     attester: [u8; 32],
     sealing: [u8; 32],
 }
 
 impl Keys {
-    pub fn shares_a_key_with(&self, other: &Self) -> bool {
+    fn shares_a_key_with(&self, other: &Self) -> bool {
         self.attester == other.attester || self.sealing == other.sealing
     }
 
@@ -32,14 +35,70 @@ impl Keys {
             let (head, body) = bytes.split_first_chunk::<12>()?;
             let length = u32::from_le_bytes(*head.last_chunk()?) as usize;
             let mut reader = Reader::new(body.get(..length)?).ok()?;
-            reader.array(9).ok()?;
+            reader.list(FIELDS_MAX).ok()?;
             reader.u64().ok()?;
             reader.fixed::<64>().ok()?;
-            reader.u8().ok()?;
+            let mode = reader.u8().ok()?;
             reader.digest().ok()?;
-            Some(Self { attester: reader.fixed().ok()?, sealing: reader.fixed().ok()? })
+            Some(Self { mode, attester: reader.fixed().ok()?, sealing: reader.fixed().ok()? })
         };
-        read().unwrap_or(Self { attester: [0; 32], sealing: [0; 32] })
+        read().unwrap_or(Self { mode: 0, attester: [0; 32], sealing: [0; 32] })
+    }
+}
+
+/// More than a handover has; what comes after the keys is not looked at.
+const FIELDS_MAX: usize = 16;
+
+/// The layer of a chip's normal start, and those that a program must not have then.
+pub struct Layers {
+    own: Keys,
+    recovery: Keys,
+    debug: Keys,
+    /// Its attesting key alone: the sealing key depends on authority and mode, not on the program.
+    another: Keys,
+}
+
+impl Layers {
+    /// Of this chip, whose program found `own`.
+    pub fn of(chip: &MemoryPlatform, own: Keys) -> Self {
+        let mut with_capability = chip.duplicate();
+        allow_debugging(&mut with_capability);
+        let other = package_with(PLATFORM_PUBLISHER, b"another program", |_| ());
+        let mut another = layer(chip, &other, Start::Normal);
+        another.sealing = [0xff; 32];
+        let recovery = layer(chip, &package(|_| ()), Start::Recovery);
+        let debug = layer(&with_capability, &package(|_| ()), Start::Normal);
+        let others = [&recovery, &debug, &another];
+        assert!(others.iter().all(|keys| !keys.shares_a_key_with(&own)), "they tell nothing");
+        Self { own, recovery, debug, another }
+    }
+
+    /// What a program has that found this. The layer of mode Recovery as a whole is no harm: it
+    /// unseals nothing, and three failures in a row give it, too. One that mixes it with another
+    /// is.
+    pub fn verdict(&self, found: &Keys) -> Verdict {
+        let Self { own, recovery, debug, another } = self;
+        if found == own {
+            return Ok("as without a fault".to_owned());
+        }
+        if found == recovery {
+            return Ok("in mode Recovery".to_owned());
+        }
+        let others = [("Debug", debug), ("Recovery", recovery)];
+        if let Some((name, _)) = others.iter().find(|(_, keys)| found.shares_a_key_with(keys)) {
+            return Err(format!("in mode {name}"));
+        }
+        if found.shares_a_key_with(another) {
+            return Err("with a key of another program".to_owned());
+        }
+        match Mode::from_number(found.mode) {
+            Ok(mode) if found.mode != own.mode && found.shares_a_key_with(own) => {
+                return Err(format!("with its keys in mode {mode:?}"));
+            }
+            Err(_) if found.mode != 0 => return Ok("in no mode that is one".to_owned()),
+            _ => {}
+        }
+        Ok("with keys of nobody".to_owned())
     }
 }
 
@@ -55,21 +114,6 @@ pub fn is_secret_readable(lab: &mut Lab<'_>) -> bool {
     let mut word = |at| u32::from_le_bytes(lab.memory(at, 4).unwrap().try_into().unwrap());
     let hidden_to = (map::FUSES + map::SECRET_SIZE) as u32;
     word(CONTROL) & 1 == 0 || word(BASE_OF_THIRD) & !0x1f < hidden_to
-}
-
-/// The layers of this chip's other modes. The sealing key depends on authority and mode alone, so
-/// it is left out where the mode is the same: of another program.
-pub fn of_other_starts(chip: &MemoryPlatform) -> Vec<(&'static str, Keys)> {
-    let mut with_capability = chip.duplicate();
-    allow_debugging(&mut with_capability);
-    let other = package_with(PLATFORM_PUBLISHER, b"another program", |_| ());
-    let mut another = layer(chip, &other, Start::Normal);
-    another.sealing = [0xff; 32];
-    Vec::from([
-        ("mode Recovery", layer(chip, &package(|_| ()), Start::Recovery)),
-        ("mode Debug", layer(&with_capability, &package(|_| ()), Start::Normal)),
-        ("another program", another),
-    ])
 }
 
 fn layer(chip: &MemoryPlatform, package: &[u8], start: Start) -> Keys {
@@ -94,4 +138,34 @@ fn allow_debugging(chip: &mut MemoryPlatform) {
     let request = rot.challenge().unwrap();
     let address = Address { catalog: catalog(false), device: rot.device(), epoch: 1, request };
     rot.apply(&capability(address)).unwrap();
+}
+
+#[test]
+fn of_two_modes_recovery_alone_is_no_harm_and_no_mixture_is() {
+    let keys =
+        |mode, attester, sealing| Keys { mode, attester: [attester; 32], sealing: [sealing; 32] };
+    let layers = Layers {
+        own: keys(1, 1, 1),
+        debug: keys(2, 2, 2),
+        recovery: keys(3, 3, 3),
+        another: keys(1, 4, 0xff),
+    };
+    for (found, what) in [
+        (keys(1, 1, 1), Ok("as without a fault")),
+        (keys(3, 3, 3), Ok("in mode Recovery")),
+        (keys(2, 2, 2), Err("in mode Debug")),
+        (keys(1, 2, 1), Err("in mode Debug")),
+        (keys(1, 1, 2), Err("in mode Debug")),
+        (keys(1, 3, 3), Err("in mode Recovery")),
+        (keys(3, 3, 1), Err("in mode Recovery")),
+        (keys(1, 4, 1), Err("with a key of another program")),
+        (keys(2, 1, 1), Err("with its keys in mode Debug")),
+        (keys(3, 1, 9), Err("with its keys in mode Recovery")),
+        (keys(255, 1, 1), Ok("in no mode that is one")),
+        (keys(1, 1, 9), Ok("with keys of nobody")),
+        (keys(0, 0, 0), Ok("with keys of nobody")),
+    ] {
+        let what = what.map(str::to_owned).map_err(str::to_owned);
+        assert_eq!(layers.verdict(&found), what, "{found:?}");
+    }
 }

@@ -31,6 +31,7 @@ use board::{Psram, WAITS, chip, hello, package};
 use craton_firmware::map;
 use craton_rot::slots::{MARKS_SIZE, Marks, STARTS, Slot, Standing};
 use lab::{Lab, Outcome};
+use layers::Layers;
 use rom::Rom;
 use scenarios::Scenario;
 
@@ -201,23 +202,21 @@ fn rot_18_no_single_fault_gives_a_program_the_layer_of_another_start() {
     let mut lab = Lab::new(&psram, &rom, Some(entry()));
     assert_eq!(lab.boot(None).unwrap(), Outcome::Started);
     let own = layers::handed_over(&mut lab);
-    let others = layers::of_other_starts(&chip);
+    let layers = Layers::of(&chip, own);
     assert!(!layers::is_secret_readable(&mut lab));
-    assert!(others.iter().all(|(_, layer)| !layer.shares_a_key_with(&own)));
     lab.learn().unwrap();
     assert_eq!(lab.boot(None).unwrap(), Outcome::Started, "by its shortcuts");
-    assert!(own == layers::handed_over(&mut lab));
+    let without_fault = Ok("as without a fault".to_owned());
+    assert_eq!(layers.verdict(&layers::handed_over(&mut lab)), without_fault);
     let line = campaign::run("good program", &mut lab, |lab, outcome| {
         if *outcome != Outcome::Started {
             return Ok(refusal(outcome));
         }
-        let found = layers::handed_over(lab);
-        match others.iter().find(|(_, layer)| layer.shares_a_key_with(&found)) {
-            Some((name, _)) => Err(format!("has the layer of {name}")),
-            None if layers::is_secret_readable(lab) => Err("can read the device secret".to_owned()),
-            None if found == own => Ok("as without a fault".to_owned()),
-            None => Ok("with keys of nobody".to_owned()),
+        let verdict = layers.verdict(&layers::handed_over(lab));
+        if layers::is_secret_readable(lab) {
+            return Err("can read the device secret".to_owned());
         }
+        verdict
     });
     line.tell();
     assert!(line.bad.is_empty(), "{} faults gave another layer", line.bad.len());

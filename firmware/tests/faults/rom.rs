@@ -2,6 +2,9 @@
 
 use super::board::programs;
 use super::lab::RAM;
+use craton_trust::Digest;
+use craton_trust::crypto::Crypto as _;
+use craton_trust::soft::Soft;
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 use std::path::{Path, PathBuf};
 
@@ -49,6 +52,11 @@ impl Rom {
         let statics = (end.address() as u32 - RAM) as usize;
         let first = u32::from_le_bytes(bytes[4..8].try_into().unwrap()) & !1;
         Self { file: file.to_path_buf(), bytes, first, halts, statics, symbols }
+    }
+
+    /// Of all of its memory.
+    pub fn digest(&self) -> Digest {
+        Soft.sha256(&[&self.bytes])
     }
 
     /// All of its memory.
