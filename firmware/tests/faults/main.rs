@@ -17,6 +17,7 @@ mod layers;
 #[allow(dead_code)] // the suite's, of which the faults use some
 #[path = "../../../rot/tests/conformance/lms.rs"]
 mod lms;
+mod marks;
 mod pulse;
 mod rom;
 mod scenarios;
@@ -57,7 +58,7 @@ fn refusal(outcome: &Outcome) -> String {
 fn starts_under_no_fault(scenario: &Scenario) {
     let rom = Rom::built();
     let (chip, good) = scenario.chip();
-    let (good, psram) = (Psram::of(&chip, &good), Psram::of(&chip, &scenario.package));
+    let (good, psram) = (Psram::of(&chip, &good), scenario.psram(&chip));
     let mut lab = Lab::new(&psram, &rom, None).after_boot_of(&good, entry()).unwrap();
     let says = Outcome::Halted(format!("{}\n{WAITS}", scenario.says));
     assert_eq!(lab.boot(None).unwrap(), says);
@@ -78,6 +79,11 @@ fn starts_under_no_fault(scenario: &Scenario) {
 #[test]
 fn rot_18_no_single_fault_starts_an_unsigned_program() {
     starts_under_no_fault(&scenarios::unsigned());
+}
+
+#[test]
+fn rot_18_no_single_fault_starts_what_was_armed_on_a_blank_chip() {
+    starts_under_no_fault(&scenarios::armed_on_a_blank_chip());
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! What no fault may start: each way of being bad once, and what the ROM says to it.
 
-use super::board::{self, chip_of, hello, package, package_of, with_envelope};
+use super::board::{self, Psram, chip_of, hello, package, package_of, with_envelope};
 use super::lms::{envelope_by_lms, hybrid_section, publisher};
-use super::world::STRANGER;
+use super::world::{CLASS, CODE, STRANGER, platform_section};
 use craton_rot::platform::memory::MemoryPlatform;
+use craton_rot::slots::Slot;
+use craton_rot::{Engine, Manufacture};
 use craton_trust::crypto::Crypto as _;
 use craton_trust::lms::SIGNATURE_SIZE;
 use craton_trust::soft::Soft;
@@ -15,24 +17,63 @@ pub struct Scenario {
     pub name: &'static str,
     pub package: Vec<u8>,
     pub says: &'static str,
-    /// Whether the platform asks for LMS beside ES256.
-    pub hybrid: bool,
+    life: Life,
+}
+
+/// What a chip has behind it.
+#[derive(PartialEq, Eq)]
+enum Life {
+    /// It has an owner, and confirmed its program, which a programmer put into its slot.
+    Owned,
+    /// The same, of a platform that asks for LMS beside ES256.
+    Hybrid,
+    /// It was just manufactured: it has no owner, and started nothing since then. What is in its
+    /// slot was armed before, and never confirmed.
+    Fresh,
 }
 
 impl Scenario {
     fn of(name: &'static str, package: Vec<u8>, says: &'static str) -> Self {
-        Self { name, package, says, hybrid: false }
+        Self { name, package, says, life: Life::Owned }
     }
 
     /// The chip, and a program that it starts.
     pub fn chip(&self) -> (MemoryPlatform, Vec<u8>) {
         let good = package(|_| ());
-        if !self.hybrid {
-            return (board::chip(), good);
+        match self.life {
+            Life::Owned => (board::chip(), good),
+            Life::Hybrid => {
+                let good = with_envelope(&good, by_lms);
+                (chip_of(&hybrid_section(), &good), good)
+            }
+            Life::Fresh => (fresh(), good),
         }
-        let good = with_envelope(&good, by_lms);
-        (chip_of(&hybrid_section(), &good), good)
     }
+
+    /// Its fuses and flash, with the package in its slot.
+    pub fn psram(&self, chip: &MemoryPlatform) -> Psram {
+        if self.life != Life::Fresh {
+            return Psram::of(chip, &self.package);
+        }
+        let psram = Psram::of(chip, &[]);
+        psram.arm_in(Slot::A, &self.package);
+        psram
+    }
+}
+
+/// A chip that was just manufactured.
+fn fresh() -> MemoryPlatform {
+    let chip = MemoryPlatform::new();
+    let (section, claim_code) = (platform_section(false), Soft.sha256(&[CODE]));
+    let with = Manufacture { platform_section: &section, claim_code, class: CLASS };
+    Engine::manufacture(chip.clone(), Soft, &with).unwrap();
+    chip
+}
+
+/// A blank chip started it, whoever it is from (ROT-17); manufactured, it must not.
+pub fn armed_on_a_blank_chip() -> Scenario {
+    let of = Scenario { name: "armed on a blank chip", ..unsigned() };
+    Scenario { life: Life::Fresh, ..of }
 }
 
 /// Of somebody who has no key of the device's: a blank chip would start it (ROT-17).
@@ -90,7 +131,7 @@ pub fn another_component() -> Scenario {
 /// By ES256 alone, under a platform that asks for both.
 pub fn es256_alone() -> Scenario {
     let of = Scenario::of("ES256 alone", package(|_| ()), "rom: slot A refused E1109");
-    Scenario { hybrid: true, ..of }
+    Scenario { life: Life::Hybrid, ..of }
 }
 
 /// By both, of which LMS is wrong in its last bit.
@@ -102,7 +143,7 @@ pub fn wrong_lms_signature() -> Scenario {
     assert!(signature + SIGNATURE_SIZE < package.len() - FOOTER_SIZE);
     package[signature + SIGNATURE_SIZE - 1] ^= 1;
     let of = Scenario::of("wrong LMS signature", package, "rom: slot A refused E1104");
-    Scenario { hybrid: true, ..of }
+    Scenario { life: Life::Hybrid, ..of }
 }
 
 fn by_lms(envelope: &[u8]) -> Vec<u8> {
