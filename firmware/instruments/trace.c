@@ -6,7 +6,8 @@
    memory is. If there is `to`, that file gets the address of each instruction executed, 4 bytes
    each, and `wfi`, by which the ROM halts, ends the emulator as well (status 0). Then `touched` gets
    12 bytes for each store outside RAM, and for the first load of each word of the ROM: the place of
-   its instruction in the other file, its address, and whether it is a store.
+   its instruction in the other file, its address, and whether it is a store. With `from` and `count`
+   all that begins behind the load of that address, in hexadecimal, that is the `count`-th, in decimal.
 
    The declarations are those of QEMU's plugin interface, version 1. */
 #include <stddef.h>
@@ -46,6 +47,8 @@ int qemu_plugin_version = 1;
 static const unsigned char wfi[2] = {0x30, 0xbf};
 static uint64_t code;
 static uint64_t size;
+static uint64_t from;
+static unsigned long count;
 static FILE *to;
 static FILE *touched;
 static uint32_t executed;
@@ -66,6 +69,9 @@ static void came(unsigned cpu, void *address)
 {
     uint32_t at = (uint32_t)(uintptr_t)address;
     (void)cpu;
+    if (count > 0) {
+        return;
+    }
     fwrite(&at, sizeof at, 1, to);
     executed++;
 }
@@ -75,6 +81,10 @@ static void accessed(unsigned cpu, uint32_t how, uint64_t at, void *nothing)
     int store = qemu_plugin_mem_is_store(how);
     (void)cpu;
     (void)nothing;
+    if (count > 0) {
+        count -= !store && at == from;
+        return;
+    }
     if (store ? at - RAM < RAM_SIZE || at - code < size
               : at - ROM >= ROM_SIZE || loaded[(at - ROM) / 4] != 0) {
         return;
@@ -90,6 +100,9 @@ static void halted(unsigned cpu, void *address)
 {
     (void)cpu;
     (void)address;
+    if (count > 0) {
+        return;
+    }
     fclose(to);
     fclose(touched);
     _exit(0);
@@ -116,10 +129,10 @@ static void translated(uint64_t plugin, struct block *block)
     }
 }
 
-int qemu_plugin_install(uint64_t plugin, const void *about, int count, char **arguments)
+int qemu_plugin_install(uint64_t plugin, const void *about, int number, char **arguments)
 {
     (void)about;
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < number; i++) {
         if (strncmp(arguments[i], "to=", 3) == 0) {
             to = fopen(arguments[i] + 3, "w");
             if (to == NULL) {
@@ -130,6 +143,10 @@ int qemu_plugin_install(uint64_t plugin, const void *about, int count, char **ar
             if (touched == NULL) {
                 return 1;
             }
+        } else if (strncmp(arguments[i], "from=", 5) == 0) {
+            from = strtoull(arguments[i] + 5, NULL, 16);
+        } else if (strncmp(arguments[i], "count=", 6) == 0) {
+            count = strtoul(arguments[i] + 6, NULL, 10);
         } else if (strncmp(arguments[i], "code=", 5) == 0) {
             code = strtoull(arguments[i] + 5, NULL, 16);
         } else if (strncmp(arguments[i], "size=", 5) == 0) {

@@ -1,7 +1,7 @@
 //! The emulator of one chip with the debugger at it.
 
 use super::gdb::Debugger;
-use super::lab::{Fault, RAM, RAM_SIZE};
+use super::lab::{Fault, LISTENS, RAM, RAM_SIZE};
 use super::pulse::{Lost, Pulse};
 use super::rom::{ROM, Rom};
 use super::trace::Way;
@@ -59,12 +59,22 @@ impl Drop for Bench<'_> {
 
 impl<'a> Bench<'a> {
     /// Starts this emulator, of a chip whose ROM's memory is empty. It stops at these addresses.
-    pub fn start(mut qemu: Command, rom: &'a Rom, ends: &[u32]) -> Result<Self> {
+    pub fn start(qemu: Command, rom: &'a Rom, ends: &[u32]) -> Result<Self> {
+        Self::start_with(qemu, rom, ends, &[])
+    }
+
+    /// The same with more options, after that of its first line.
+    pub fn start_with(
+        mut qemu: Command,
+        rom: &'a Rom,
+        ends: &[u32],
+        more: &[String],
+    ) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let (socket, line) = (folder.path().join("gdb"), folder.path().join("uart"));
         let chardev = format!("socket,path={},server=on,wait=off,id=gdb", socket.display());
         qemu.args(["-S", "-chardev", &chardev, "-gdb", "chardev:gdb"]);
-        qemu.args(["-serial", &format!("file:{}", line.display())]);
+        qemu.args(["-serial", &format!("file:{}", line.display())]).args(more);
         let qemu = qemu.stderr(Stdio::null()).stdout(Stdio::null()).spawn()?;
         let mut debugger = Debugger::attach(&socket)?;
         debugger.write(ROM, rom.bytes())?;
@@ -117,6 +127,13 @@ impl<'a> Bench<'a> {
             Stop::Access(_) => Ok(()),
             stop => Err(Error::other(format!("instead of an access it came to {stop:x?}"))),
         }
+    }
+
+    /// Lets the chip come to where it waits for recovery.
+    pub fn come_to_wait(&mut self) -> Result<()> {
+        self.debugger.watch_stores(LISTENS)?;
+        self.pause()?;
+        self.debugger.forget_stores(LISTENS)
     }
 
     /// Puts the difference there between what the chip has and what it is to have; of the package
@@ -191,7 +208,8 @@ impl<'a> Bench<'a> {
         }
     }
 
-    fn step(&mut self) -> Result<()> {
+    /// Executes one instruction.
+    pub fn step(&mut self) -> Result<()> {
         self.stands = false;
         self.debugger.step()
     }

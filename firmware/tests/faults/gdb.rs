@@ -1,5 +1,6 @@
 //! A debugger's side of gdb's remote protocol: as much of it as putting a fault into a chip takes.
 
+use super::power::connected;
 use std::io::{Error, ErrorKind, Read as _, Result, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -25,14 +26,7 @@ pub struct Debugger {
 impl Debugger {
     /// Connects, waiting for the socket.
     pub fn attach(socket: &Path) -> Result<Self> {
-        let begun = Instant::now();
-        let stream = loop {
-            match UnixStream::connect(socket) {
-                Ok(stream) => break stream,
-                Err(why) if begun.elapsed() > PATIENCE => return Err(why),
-                Err(_) => std::thread::sleep(Duration::from_millis(5)),
-            }
-        };
+        let stream = connected(socket)?;
         stream.set_read_timeout(Some(LOOK))?;
         let mut debugger = Self { stream, unread: Vec::new(), unsent: Vec::new() };
         // QEMU gives single registers only to who has asked for their description.
@@ -126,6 +120,10 @@ impl Debugger {
     /// Stops the chip before stores to this word.
     pub fn watch_stores(&mut self, address: u32) -> Result<()> {
         self.done(&format!("Z2,{address:x},4"))
+    }
+
+    pub fn forget_stores(&mut self, address: u32) -> Result<()> {
+        self.done(&format!("z2,{address:x},4"))
     }
 
     /// Stops the chip before loads of this word.

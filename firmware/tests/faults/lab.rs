@@ -2,6 +2,7 @@
 
 use super::bench::{Bench, Stop};
 use super::board::{Psram, programs};
+use super::power::{Line, Power, RECEIVED, framed};
 use super::pulse::Lost;
 use super::rom::{ROM, Rom};
 use super::shortcut::Shortcut;
@@ -27,7 +28,7 @@ const WHOLE: &str = "CRATON_WHOLE";
 const WHOLLY: usize = 0;
 const BROUGHT: usize = 1;
 /// A ROM that waits for recovery stores here before it sleeps.
-const LISTENS: u32 = 0xe000_e284;
+pub const LISTENS: u32 = 0xe000_e284;
 /// How often a boot is tried whose debugger fails.
 const TRIES: usize = 3;
 /// The signal by which QEMU ends when a chip locks up.
@@ -107,13 +108,20 @@ fn plugin() -> String {
     format!("{},code={:x},size={:x}", instrument().display(), map::CODE, map::CODE_SIZE)
 }
 
-/// What the chip executes if nothing is broken.
-fn trace(psram: &Psram, rom: &Rom) -> Result<Trace> {
+/// What the chip executes if nothing is broken; behind the last byte of what it was sent, if it
+/// was.
+fn trace(psram: &Psram, rom: &Rom, sent: Option<&[u8]>) -> Result<Trace> {
     let (to, touched) = (NamedTempFile::new()?, NamedTempFile::new()?);
     let files = format!("to={},touched={}", to.path().display(), touched.path().display());
+    let count = sent.map_or(0, <[u8]>::len);
+    let plugin = format!("{},{files},from={RECEIVED:x},count={count}", plugin());
+    let line = Line::new()?;
     let mut qemu = psram.emulator(&rom.file, false);
-    qemu.args(["-serial", "null", "-plugin", &format!("{},{files}", plugin())]);
-    qemu.stderr(Stdio::null()).stdout(Stdio::null()).status()?;
+    qemu.args(["-serial", "null"]).args(line.options()).args(["-plugin", &plugin]);
+    let mut qemu = qemu.stderr(Stdio::null()).stdout(Stdio::null()).spawn()?;
+    let stream = sent.map(|frame| line.send(frame)).transpose();
+    qemu.wait()?;
+    drop(stream?);
     Ok(Trace::of(&std::fs::read(to.path())?, &std::fs::read(touched.path())?))
 }
 
@@ -131,8 +139,10 @@ pub struct Lab<'a> {
     /// What it executes without a fault.
     pub trace: Trace,
     known: Option<Known<'a>>,
-    /// What memory holds when power comes: RAM what an earlier boot left there.
-    power: Vec<(u32, Vec<u8>)>,
+    /// How a boot begins: RAM holds what an earlier one left there.
+    power: Power,
+    /// What its ROM was sent over the line.
+    frame: Option<Vec<u8>>,
     /// Where a boot ends well: nothing more is executed there.
     end: Option<u32>,
     /// A boot that ends well elsewhere has strayed; else it is not seen, and goes on.
@@ -150,9 +160,21 @@ impl<'a> Lab<'a> {
         let mut stub = NamedTempFile::new().unwrap();
         stub.write_all(&rom.stub()).unwrap();
         let marks = Slot::BOTH.map(map::slot).map(|at| (at as u32, psram.read(at, MARKS_SIZE)));
-        let power = [(RAM, vec![0; RAM_SIZE])].into_iter().chain(marks).collect();
-        let (trace, benches) = (Trace::of(&[], &[]), [None, None]);
-        Self { psram, rom, trace, known: None, power, end, sees_all: false, benches, last: 0, stub }
+        let memory = [(RAM, vec![0; RAM_SIZE])].into_iter().chain(marks).collect();
+        let power = Power { memory, sent: None };
+        Self {
+            psram,
+            rom,
+            trace: Trace::of(&[], &[]),
+            known: None,
+            power,
+            frame: None,
+            end,
+            sees_all: false,
+            benches: [None, None],
+            last: 0,
+            stub,
+        }
     }
 
     /// Boots `psram` once, to its end at `entry`: each boot of this chip finds in RAM what that one
@@ -160,18 +182,34 @@ impl<'a> Lab<'a> {
     pub fn after_boot_of(mut self, psram: &Psram, entry: u32) -> Result<Self> {
         let mut other = Lab::new(psram, self.rom, Some(entry));
         assert_eq!(other.boot(None)?, Outcome::Started, "the good program does not start");
-        self.power[0].1 = other.memory(RAM, RAM_SIZE)?;
+        self.power.memory[0].1 = other.memory(RAM, RAM_SIZE)?;
         Ok(self)
+    }
+
+    /// Each boot of it waits for recovery and gets this package over the line, as `power` has it.
+    pub fn sent(mut self, package: &[u8]) -> Result<Self> {
+        let frame = framed(package);
+        let emulator = self.emulator();
+        self.power.send(&frame, emulator, self.rom)?;
+        self.frame = Some(frame);
+        Ok(self)
+    }
+
+    /// Code memory holds this when power comes.
+    pub fn after_code(mut self, code: &[u8]) -> Self {
+        self.power.memory.push((map::CODE as u32, code.to_vec()));
+        self
     }
 
     /// Looks at what the chip does without a fault: none can happen before.
     pub fn learn(&mut self) -> Result<()> {
-        self.trace = trace(self.psram, self.rom)?;
+        self.trace = trace(self.psram, self.rom, self.frame.as_deref())?;
         if std::env::var_os(WHOLE).is_some() {
             return Ok(());
         }
         let lengths = Slot::BOTH.map(|slot| self.psram.marks(slot).length() as usize);
-        let package = lengths.into_iter().filter(|length| *length <= map::CODE_SIZE).max();
+        let lengths = lengths.into_iter().chain(self.frame.as_ref().map(Vec::len));
+        let package = lengths.filter(|length| *length <= map::CODE_SIZE).max();
         let ends: Vec<u32> = self.rom.halts.iter().chain(&self.end).copied().collect();
         let bench = Bench::start(self.emulator(), self.rom, &ends)?;
         let mut walker = Walker::new(bench, self.power.clone(), package.unwrap_or(0));
@@ -263,9 +301,7 @@ impl<'a> Lab<'a> {
         self.last = WHOLLY;
         self.bench(WHOLLY)?;
         let [Some(bench), _] = &mut self.benches else { return Err(Error::other("no bench")) };
-        bench.reset()?;
-        bench.heard();
-        bench.debugger.write_all(&self.power)?;
+        self.power.on_and_sent(bench)?;
         if let Some(fault) = fault {
             let place = fault.place(&self.trace).ok_or_else(|| Error::other("not executed"))?;
             bench.put(fault, self.trace.way(None, place))?;
@@ -292,9 +328,7 @@ impl<'a> Lab<'a> {
         };
         let mut state = known.walker.state(&self.trace, place)?;
         bench.see_resets(false)?;
-        bench.reset()?;
-        bench.heard();
-        bench.debugger.write_all(&self.power)?;
+        self.power.on(bench)?;
         match fault {
             None | Some(Fault::Gone(_)) => {}
             Some(Fault::Skipped(at, _)) => state.skip(self.rom.length(at) as u32),

@@ -2,7 +2,8 @@
 
 use super::board::{package, package_with};
 use super::journal::Verdict;
-use super::lab::Lab;
+use super::lab::{Lab, Outcome};
+use super::refusal;
 use super::world::*;
 use craton_firmware::map;
 use craton_rot::engine::{HANDOVER_MAX, rom};
@@ -49,47 +50,64 @@ impl Keys {
 /// More than a handover has; what comes after the keys is not looked at.
 const FIELDS_MAX: usize = 16;
 
-/// The layer of a chip's normal start, and those that a program must not have then.
+/// The layer of a program's start, and those that it must not have then.
 pub struct Layers {
     own: Keys,
-    recovery: Keys,
-    debug: Keys,
-    /// Its attesting key alone: the sealing key depends on authority and mode, not on the program.
-    another: Keys,
+    /// As a whole it is no harm.
+    harmless: Option<(&'static str, Keys)>,
+    others: Vec<(&'static str, Keys)>,
 }
 
 impl Layers {
-    /// Of this chip, whose program found `own`.
-    pub fn of(chip: &MemoryPlatform, own: Keys) -> Self {
-        let mut with_capability = chip.duplicate();
-        allow_debugging(&mut with_capability);
-        let other = package_with(PLATFORM_PUBLISHER, b"another program", |_| ());
-        let mut another = layer(chip, &other, Start::Normal);
-        another.sealing = [0xff; 32];
-        let recovery = layer(chip, &package(|_| ()), Start::Recovery);
-        let debug = layer(&with_capability, &package(|_| ()), Start::Normal);
-        let others = [&recovery, &debug, &another];
-        assert!(others.iter().all(|keys| !keys.shares_a_key_with(&own)), "they tell nothing");
-        Self { own, recovery, debug, another }
+    /// Of this chip's normal start, whose program found `own`. The layer of mode Recovery is no
+    /// harm: it unseals nothing, and three failures in a row give it, too.
+    pub fn of_normal(chip: &MemoryPlatform, own: Keys) -> Self {
+        let recovery = ("in mode Recovery", layer(chip, &package(|_| ()), Start::Recovery));
+        Self::of(own, Some(recovery), vec![debug(chip), another(chip, Start::Normal)])
     }
 
-    /// What a program has that found this. The layer of mode Recovery as a whole is no harm: it
-    /// unseals nothing, and three failures in a row give it, too. One that mixes it with another
-    /// is.
-    pub fn verdict(&self, found: &Keys) -> Verdict {
-        let Self { own, recovery, debug, another } = self;
+    /// Of a start over the wire of the same program, which found `own`.
+    pub fn of_recovery(chip: &MemoryPlatform, own: Keys) -> Self {
+        let normal = ("in mode Normal", layer(chip, &package(|_| ()), Start::Normal));
+        Self::of(own, None, vec![normal, debug(chip), another(chip, Start::Recovery)])
+    }
+
+    fn of(
+        own: Keys,
+        harmless: Option<(&'static str, Keys)>,
+        others: Vec<(&'static str, Keys)>,
+    ) -> Self {
+        let mut all = harmless.iter().chain(&others);
+        assert!(all.all(|(_, keys)| !keys.shares_a_key_with(&own)), "they tell nothing");
+        Self { own, harmless, others }
+    }
+
+    /// What became of a boot whose program may have been started.
+    pub fn judge(&self, lab: &mut Lab<'_>, outcome: &Outcome) -> Verdict {
+        if *outcome != Outcome::Started {
+            return Ok(refusal(outcome));
+        }
+        let verdict = self.verdict(&handed_over(lab));
+        if is_secret_readable(lab) {
+            return Err("can read the device secret".to_owned());
+        }
+        verdict
+    }
+
+    /// What a program has that found this. A mixture of two layers is none that is harmless.
+    fn verdict(&self, found: &Keys) -> Verdict {
+        let Self { own, harmless, others } = self;
         if found == own {
             return Ok("as without a fault".to_owned());
         }
-        if found == recovery {
-            return Ok("in mode Recovery".to_owned());
+        if let Some((name, keys)) = harmless
+            && keys == found
+        {
+            return Ok((*name).to_owned());
         }
-        let others = [("Debug", debug), ("Recovery", recovery)];
-        if let Some((name, _)) = others.iter().find(|(_, keys)| found.shares_a_key_with(keys)) {
-            return Err(format!("in mode {name}"));
-        }
-        if found.shares_a_key_with(another) {
-            return Err("with a key of another program".to_owned());
+        let mut all = others.iter().chain(harmless);
+        if let Some((name, _)) = all.find(|(_, keys)| found.shares_a_key_with(keys)) {
+            return Err(format!("with a key {name}"));
         }
         match Mode::from_number(found.mode) {
             Ok(mode) if found.mode != own.mode && found.shares_a_key_with(own) => {
@@ -102,13 +120,28 @@ impl Layers {
     }
 }
 
+/// The layer of its program's next normal start after the owner allowed mode Debug.
+fn debug(chip: &MemoryPlatform) -> (&'static str, Keys) {
+    let mut with_capability = chip.duplicate();
+    allow_debugging(&mut with_capability);
+    ("in mode Debug", layer(&with_capability, &package(|_| ()), Start::Normal))
+}
+
+/// What attests of another program; the sealing key depends on authority and mode, and not on the
+/// program.
+fn another(chip: &MemoryPlatform, start: Start) -> (&'static str, Keys) {
+    let other = package_with(PLATFORM_PUBLISHER, b"another program", |_| ());
+    let keys = Keys { sealing: [0xff; 32], ..layer(chip, &other, start) };
+    ("of another program", keys)
+}
+
 /// What the last boot left for the program.
 pub fn handed_over(lab: &mut Lab<'_>) -> Keys {
     Keys::of(&lab.memory(map::HANDOVER as u32, HANDOVER_MAX).unwrap())
 }
 
 /// Whether the program could read the device secret: the MPU's third region begins before it ends.
-pub fn is_secret_readable(lab: &mut Lab<'_>) -> bool {
+fn is_secret_readable(lab: &mut Lab<'_>) -> bool {
     const CONTROL: u32 = 0xe000_ed94;
     const BASE_OF_THIRD: u32 = 0xe000_edac;
     let mut word = |at| u32::from_le_bytes(lab.memory(at, 4).unwrap().try_into().unwrap());
@@ -146,18 +179,17 @@ fn of_two_modes_recovery_alone_is_no_harm_and_no_mixture_is() {
         |mode, attester, sealing| Keys { mode, attester: [attester; 32], sealing: [sealing; 32] };
     let layers = Layers {
         own: keys(1, 1, 1),
-        debug: keys(2, 2, 2),
-        recovery: keys(3, 3, 3),
-        another: keys(1, 4, 0xff),
+        harmless: Some(("in mode Recovery", keys(3, 3, 3))),
+        others: vec![("in mode Debug", keys(2, 2, 2)), ("of another program", keys(1, 4, 0xff))],
     };
     for (found, what) in [
         (keys(1, 1, 1), Ok("as without a fault")),
         (keys(3, 3, 3), Ok("in mode Recovery")),
-        (keys(2, 2, 2), Err("in mode Debug")),
-        (keys(1, 2, 1), Err("in mode Debug")),
-        (keys(1, 1, 2), Err("in mode Debug")),
-        (keys(1, 3, 3), Err("in mode Recovery")),
-        (keys(3, 3, 1), Err("in mode Recovery")),
+        (keys(2, 2, 2), Err("with a key in mode Debug")),
+        (keys(1, 2, 1), Err("with a key in mode Debug")),
+        (keys(1, 1, 2), Err("with a key in mode Debug")),
+        (keys(1, 3, 3), Err("with a key in mode Recovery")),
+        (keys(3, 3, 1), Err("with a key in mode Recovery")),
         (keys(1, 4, 1), Err("with a key of another program")),
         (keys(2, 1, 1), Err("with its keys in mode Debug")),
         (keys(3, 1, 9), Err("with its keys in mode Recovery")),

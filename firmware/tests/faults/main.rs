@@ -18,12 +18,14 @@ mod layers;
 #[path = "../../../rot/tests/conformance/lms.rs"]
 mod lms;
 mod marks;
+mod power;
 mod pulse;
 mod rom;
 mod scenarios;
 mod shortcut;
 mod trace;
 mod walk;
+mod wire;
 #[allow(dead_code)] // the suite's, of which the faults use some
 #[path = "../../../rot/tests/conformance/world.rs"]
 mod world;
@@ -208,22 +210,13 @@ fn rot_18_no_single_fault_gives_a_program_the_layer_of_another_start() {
     let mut lab = Lab::new(&psram, &rom, Some(entry()));
     assert_eq!(lab.boot(None).unwrap(), Outcome::Started);
     let own = layers::handed_over(&mut lab);
-    let layers = Layers::of(&chip, own);
-    assert!(!layers::is_secret_readable(&mut lab));
-    lab.learn().unwrap();
-    assert_eq!(lab.boot(None).unwrap(), Outcome::Started, "by its shortcuts");
+    let layers = Layers::of_normal(&chip, own);
     let without_fault = Ok("as without a fault".to_owned());
-    assert_eq!(layers.verdict(&layers::handed_over(&mut lab)), without_fault);
-    let line = campaign::run("good program", &mut lab, |lab, outcome| {
-        if *outcome != Outcome::Started {
-            return Ok(refusal(outcome));
-        }
-        let verdict = layers.verdict(&layers::handed_over(lab));
-        if layers::is_secret_readable(lab) {
-            return Err("can read the device secret".to_owned());
-        }
-        verdict
-    });
+    assert_eq!(layers.judge(&mut lab, &Outcome::Started), without_fault);
+    lab.learn().unwrap();
+    let outcome = lab.boot(None).unwrap();
+    assert_eq!(layers.judge(&mut lab, &outcome), without_fault, "by its shortcuts");
+    let line = campaign::run("good program", &mut lab, |lab, outcome| layers.judge(lab, outcome));
     line.tell();
     assert!(line.bad.is_empty(), "{} faults gave another layer", line.bad.len());
 }

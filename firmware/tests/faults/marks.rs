@@ -10,7 +10,7 @@ use super::campaign;
 use super::journal::Verdict;
 use super::lab::{Lab, Outcome};
 use super::rom::Rom;
-use super::{entry, refusal};
+use super::{entry, refusal, scenarios};
 use craton_firmware::map;
 use craton_rot::slots::{Marks, STARTS, Slot, Standing, Write};
 
@@ -52,6 +52,7 @@ fn rot_18_no_single_fault_starts_another_than_the_two_that_were_given_up() {
     spend(&psram, Slot::B, &second);
     Slot::BOTH.iter().for_each(|slot| mark(&psram, *slot, Marks::give_up()));
     let mut lab = Lab::new(&psram, &rom, Some(entry())).after_boot_of(&good, entry()).unwrap();
+    lab = lab.after_code(&scenarios::changed_program().package);
     lab.sees_all = true;
     let nothing = Outcome::Halted(format!("rom: refused E3510\n{WAITS}"));
     assert_eq!(lab.boot(None).unwrap(), nothing);

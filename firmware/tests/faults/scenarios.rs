@@ -94,20 +94,34 @@ pub fn wrong_signature() -> Scenario {
 
 /// A good signature over another manifest than the one that is there, which is of what is there.
 pub fn changed_manifest() -> Scenario {
-    let mut package = changed_program().package;
-    let (old, new) = (Soft.sha256(&[&hello()]), Soft.sha256(&[&package[..hello().len()]]));
-    let at = package.windows(32).position(|window| window == old.0).unwrap();
-    package[at..at + 32].copy_from_slice(&new.0);
+    let package = with_other_manifest(package(|_| ()));
     Scenario::of("changed manifest", package, "rom: slot A refused E1302")
 }
 
-/// Changed in its last bit: what runs of it is what it was.
+pub fn with_other_manifest(package: Vec<u8>) -> Vec<u8> {
+    let old = Soft.sha256(&[&hello()]);
+    let mut package = changed(package);
+    let new = Soft.sha256(&[&package[..hello().len()]]);
+    let at = package.windows(32).position(|window| window == old.0).unwrap();
+    package[at..at + 32].copy_from_slice(&new.0);
+    package
+}
+
 pub fn changed_program() -> Scenario {
-    let mut package = package(|_| ());
+    Scenario::of("changed program", changed(package(|_| ())), "rom: slot A refused E1303")
+}
+
+/// Changed in its program's last bit: what runs of it is what it was.
+pub fn changed(mut package: Vec<u8>) -> Vec<u8> {
     let footer = package.last_chunk::<FOOTER_SIZE>().unwrap();
     let footer = Footer::parse(footer, package.len() as u64).unwrap();
     package[footer.payload_size as usize - 1] ^= 1;
-    Scenario::of("changed program", package, "rom: slot A refused E1303")
+    package
+}
+
+/// What a ROM that waits takes over the wire.
+pub fn recovery() -> Vec<u8> {
+    package(|image| image.image_type = ImageType::Recovery)
 }
 
 pub fn older_version() -> Scenario {

@@ -9,10 +9,13 @@
 
 use super::bench::Bench;
 use super::lab::{RAM, RAM_SIZE};
+use super::power::{Power, RECEIVED};
 use super::trace::Trace;
 use craton_firmware::map;
 use std::io::{Error, Result};
 
+/// Where the ROM stores what it says, over either line.
+const LINES: [u32; 2] = [map::UART as u32, RECEIVED];
 /// Stores that are further from each other have places between them that can be come to.
 const GAP: usize = 20_000;
 
@@ -27,6 +30,14 @@ pub struct State {
 }
 
 impl State {
+    /// That of a chip, with so many bytes of its code memory, which said this.
+    pub fn of(bench: &mut Bench<'_>, package: usize, said: String) -> Result<Self> {
+        let registers = bench.debugger.registers()?;
+        let ram = bench.debugger.read(RAM, RAM_SIZE)?;
+        let package = bench.debugger.read(map::CODE as u32, package)?;
+        Ok(Self { registers, ram, package, said })
+    }
+
     pub fn register(&self, number: usize) -> u32 {
         let digits = self.registers.get(number * 8..number * 8 + 8);
         digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()).unwrap_or(0).swap_bytes()
@@ -63,7 +74,7 @@ pub struct Stores {
 }
 
 impl Stores {
-    /// Those of a boot. What a line says is none: it changes nothing that comes after.
+    /// Those of a boot. What is said over a line is none: it changes nothing that comes after.
     pub fn of(trace: &Trace) -> Vec<Self> {
         let mut all: Vec<Self> = Vec::new();
         for touch in &trace.touches {
@@ -72,7 +83,7 @@ impl Stores {
                 Some(group) if !touch.is_store && group.behind == 0 => {
                     (group.behind, group.word) = (place, touch.address);
                 }
-                _ if !touch.is_store || touch.address as usize == map::UART => {}
+                _ if !touch.is_store || LINES.contains(&touch.address) => {}
                 Some(group) if place < group.last + GAP => (group.last, group.behind) = (place, 0),
                 _ => all.push(Self { first: place, last: place, behind: 0, word: 0 }),
             }
@@ -84,8 +95,8 @@ impl Stores {
 /// A chip that is walked through its boot.
 pub struct Walker<'a> {
     bench: Bench<'a>,
-    /// What memory holds when power comes.
-    power: Vec<(u32, Vec<u8>)>,
+    /// How its boot begins.
+    power: Power,
     /// Bytes of the package.
     package: usize,
     /// It stands before the instruction of this place.
@@ -94,16 +105,14 @@ pub struct Walker<'a> {
 }
 
 impl<'a> Walker<'a> {
-    pub fn new(bench: Bench<'a>, power: Vec<(u32, Vec<u8>)>, package: usize) -> Self {
+    pub fn new(bench: Bench<'a>, power: Power, package: usize) -> Self {
         Self { bench, power, package, at: None, said: String::new() }
     }
 
     /// What it has before the instruction of this place is executed.
     pub fn state(&mut self, trace: &Trace, place: usize) -> Result<State> {
         if self.at.is_none_or(|at| at > place) {
-            self.bench.reset()?;
-            self.bench.heard();
-            self.bench.debugger.write_all(&self.power)?;
+            self.power.on_and_sent(&mut self.bench)?;
             (self.at, self.said) = (None, String::new());
         }
         if self.at != Some(place) {
@@ -111,10 +120,7 @@ impl<'a> Walker<'a> {
             self.at = Some(place);
         }
         self.said.push_str(&self.bench.heard());
-        let registers = self.bench.debugger.registers()?;
-        let ram = self.bench.debugger.read(RAM, RAM_SIZE)?;
-        let package = self.bench.debugger.read(map::CODE as u32, self.package)?;
-        Ok(State { registers, ram, package, said: self.said.clone() })
+        State::of(&mut self.bench, self.package, self.said.clone())
     }
 
     /// As it would be with another part of its RAM, up to a later place.
@@ -135,6 +141,8 @@ impl<'a> Walker<'a> {
 /// The stores, each with what a chip has before the first and after the last one.
 pub struct Gates {
     stores: Vec<(Stores, State, State)>,
+    /// What a chip has before it gets what it was sent, if it was sent anything.
+    waits: Option<State>,
     /// Where the last stores of the boot begin: nobody is brought behind them.
     pub end: usize,
 }
@@ -149,23 +157,25 @@ impl Gates {
             let after = walker.state(trace, stores.behind)?;
             all.push((stores, before, after));
         }
-        Ok(Self { stores: all, end })
+        let waits = walker.power.sent.as_ref().map(|sent| sent.waits.clone());
+        Ok(Self { stores: all, waits, end })
     }
 
     /// The first place to which a chip can be brought.
     pub fn first(&self) -> Option<usize> {
-        self.stores.first().map(|(stores, ..)| stores.behind + 1)
+        let behind = self.stores.first().map(|(stores, ..)| stores.behind + 1);
+        self.waits.as_ref().map(|_| 0).or(behind)
     }
 
     /// Whether a chip can be brought to this place.
     pub fn lead_to(&self, place: usize) -> bool {
         let before = self.stores.iter().take_while(|(stores, ..)| stores.first < place).last();
-        place <= self.end && before.is_some_and(|(stores, ..)| stores.behind < place)
+        place <= self.end && before.map_or(self.waits.is_some(), |(of, ..)| of.behind < place)
     }
 
-    /// Brings a chip that was just reset, with the RAM of the boot, to this place.
+    /// Brings a chip that was just given power to this place.
     pub fn bring(&self, bench: &mut Bench<'_>, place: usize, state: &State) -> Result<()> {
-        let mut has: Option<&State> = None;
+        let mut has = self.waits.as_ref();
         for (stores, before, after) in &self.stores {
             if stores.behind >= place {
                 break;

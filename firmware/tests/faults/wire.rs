@@ -1,0 +1,72 @@
+//! What a ROM that waits for recovery is sent, and must not start (ROT-22).
+//!
+//! Each fault happens after the last byte came.
+
+use super::board::{Psram, chip, package};
+use super::lab::{Lab, Outcome};
+use super::layers::{self, Layers};
+use super::rom::Rom;
+use super::{campaign, entry, refusal, scenarios};
+use craton_firmware::map;
+use craton_rot::slots::{MARKS_SIZE, Slot};
+
+/// A chip of which no slot starts, that gets this over the line at each boot.
+fn recovered<'a>(psram: &'a Psram, rom: &'a Rom, end: Option<u32>, sent: &[u8]) -> Lab<'a> {
+    let good = Psram::of(&chip(), &package(|_| ()));
+    Slot::BOTH.iter().for_each(|slot| psram.write(map::slot(*slot), &[0xff; MARKS_SIZE]));
+    let lab = Lab::new(psram, rom, end).after_boot_of(&good, entry()).unwrap();
+    lab.sent(sent).unwrap()
+}
+
+fn is_not_started(name: &'static str, sent: &[u8], says: &str) {
+    let (rom, psram) = (Rom::built(), Psram::of(&chip(), &[]));
+    let mut lab = recovered(&psram, &rom, None, sent);
+    let says = Outcome::Halted(says.to_owned());
+    assert_eq!(lab.boot(None).unwrap(), says);
+    lab.learn().unwrap();
+    assert_eq!(lab.boot(None).unwrap(), says, "by its shortcuts");
+    let line = campaign::run(name, &mut lab, |_, outcome| match outcome {
+        Outcome::Started => Err("started".to_owned()),
+        Outcome::Strayed => Err("executed what is neither ROM nor program".to_owned()),
+        _ => Ok(refusal(outcome)),
+    });
+    line.tell();
+    assert!(line.bad.is_empty(), "{} faults started a bad program", line.bad.len());
+}
+
+#[test]
+fn rot_18_no_single_fault_starts_a_changed_program_from_the_wire() {
+    let sent = scenarios::changed(scenarios::recovery());
+    is_not_started("changed, over the wire", &sent, "rom: wire refused E1303");
+}
+
+#[test]
+fn rot_18_no_single_fault_starts_a_program_from_the_wire_whose_manifest_nobody_signed() {
+    let sent = scenarios::with_other_manifest(scenarios::recovery());
+    is_not_started("changed manifest, over the wire", &sent, "rom: wire refused E1302");
+}
+
+#[test]
+fn rot_18_no_single_fault_starts_a_program_of_a_slot_from_the_wire() {
+    let sent = package(|_| ());
+    is_not_started("another type, over the wire", &sent, "rom: wire refused E3509");
+}
+
+#[test]
+fn rot_18_no_single_fault_gives_a_program_from_the_wire_another_mode() {
+    let (rom, chip) = (Rom::built(), chip());
+    let psram = Psram::of(&chip, &[]);
+    let mut lab = recovered(&psram, &rom, Some(entry()), &scenarios::recovery());
+    assert_eq!(lab.boot(None).unwrap(), Outcome::Started);
+    let own = layers::handed_over(&mut lab);
+    let layers = Layers::of_recovery(&chip, own);
+    let without_fault = Ok("as without a fault".to_owned());
+    assert_eq!(layers.judge(&mut lab, &Outcome::Started), without_fault);
+    lab.learn().unwrap();
+    let outcome = lab.boot(None).unwrap();
+    assert_eq!(layers.judge(&mut lab, &outcome), without_fault, "by its shortcuts");
+    let judge = |lab: &mut Lab<'_>, outcome: &Outcome| layers.judge(lab, outcome);
+    let line = campaign::run("good program, over the wire", &mut lab, judge);
+    line.tell();
+    assert!(line.bad.is_empty(), "{} faults gave another layer", line.bad.len());
+}
