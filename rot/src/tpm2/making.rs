@@ -3,8 +3,9 @@
 //! Chance in the last bytes of a chip's file marks its making, and the counter's policy has the
 //! digest of it: so that one making does not take away what is another's.
 
+use super::chip::{COUNTER, FILE_SIZE, SECRETS};
 use super::command::Tpm;
-use super::platform::{COUNTER, FILE_SIZE, SECRETS, TpmPlatform};
+use super::platform::TpmPlatform;
 use super::template;
 use super::transport::Transport;
 use crate::error::{Error, Result};

@@ -3,9 +3,9 @@
 use super::bench::*;
 use super::world::*;
 use craton_rot::secret::Secret;
+use craton_rot::tpm2::chip::{COUNTER, FILE_SIZE, SECRETS};
 use craton_rot::tpm2::command::Tpm;
 use craton_rot::tpm2::enrol::{Enclosed, enclose};
-use craton_rot::tpm2::platform::{COUNTER, FILE_SIZE, SECRETS};
 use craton_rot::tpm2::policy::quotes_only;
 use craton_rot::tpm2::wire::{Right, Structure, command};
 use craton_rot::tpm2::{BootApproval, TpmPlatform, template};
