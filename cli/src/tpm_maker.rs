@@ -10,6 +10,7 @@ use crate::home::read_file;
 use crate::tpm_error::TpmError;
 use anyhow::Result;
 use craton_device::tpm::Shown;
+use craton_rot::tpm2::enrol::EndorsementKey;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use std::path::{Path, PathBuf};
@@ -33,6 +34,31 @@ impl Makers {
     /// Whether any was named: then a TPM without a certificate of theirs is refused.
     pub fn are_named(&self) -> bool {
         !self.roots.is_empty()
+    }
+
+    /// The first of a TPM's endorsement keys that is of a named maker: a vendor of machines may put
+    /// its own certificate beside the chip's. The second one is asked for only if need be, because
+    /// a TPM takes long to make an RSA key.
+    ///
+    /// # Errors
+    /// As [`Makers::check`] of the first; the TPM's.
+    pub fn choose(
+        &self,
+        first: Shown,
+        second: impl FnOnce() -> craton_rot::Result<Option<Shown>>,
+        now: UnixTime,
+    ) -> Result<EndorsementKey> {
+        let Err(refused) = self.check(&first, now) else { return Ok(first.key) };
+        let is_unknown = matches!(refused.downcast_ref(), Some(CliError::TpmMakerUnknown(_)));
+        let may_have_second = matches!(first.key, EndorsementKey::P256(_));
+        if is_unknown
+            && may_have_second
+            && let Some(second) = second()?
+            && self.check(&second, now).is_ok()
+        {
+            return Ok(second.key);
+        }
+        Err(refused)
     }
 
     /// Looks at an endorsement key by the certificate beside it.

@@ -120,10 +120,10 @@ pub async fn manufacture(with: &Manufacture, options: &Options) -> Result<()> {
 /// The endorsement key of a TPM, of a maker that was named if any was.
 fn look_at(address: &tpm2::Address, makers: &Makers) -> Result<EndorsementKey> {
     let endorsement = tpm::endorsement(address)?;
-    if makers.are_named() {
-        makers.check(&endorsement, UnixTime::now())?;
+    if !makers.are_named() {
+        return Ok(endorsement.key);
     }
-    Ok(endorsement.key)
+    makers.choose(endorsement, || tpm::endorsement_of_rsa(address), UnixTime::now())
 }
 
 /// Claims a device.

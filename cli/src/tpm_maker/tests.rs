@@ -2,7 +2,6 @@
 //! CA are in `tests/operator/tpm.rs`.
 
 use super::*;
-use craton_rot::tpm2::enrol::EndorsementKey;
 use craton_trust::PublicKey;
 use craton_trust::crypto::Signer as _;
 use craton_trust::soft::SoftKey;
@@ -25,6 +24,19 @@ impl PublicKeyData for Point {
 
     fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
         &rcgen::PKCS_ECDSA_P256_SHA256
+    }
+}
+
+/// The same for one of RSA: RSAPublicKey, which is after the 24 bytes of a head in its info.
+struct Rsa(Vec<u8>);
+
+impl PublicKeyData for Rsa {
+    fn der_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
+        &rcgen::PKCS_RSA_SHA256
     }
 }
 
@@ -63,6 +75,10 @@ impl Maker {
     }
 
     fn certifies(&self, key: &PublicKey, usage: Option<&[u64]>) -> Vec<u8> {
+        self.certifies_info(&Point([&[4][..], &key.0].concat()), usage)
+    }
+
+    fn certifies_info(&self, key: &impl PublicKeyData, usage: Option<&[u64]>) -> Vec<u8> {
         let mut params = CertificateParams::default();
         let usage = usage.map(|usage| ExtendedKeyUsagePurpose::Other(usage.to_vec()));
         params.extended_key_usages = usage.into_iter().collect();
@@ -72,8 +88,7 @@ impl Maker {
         let mut alternative = CustomExtension::from_oid_content(&[2, 5, 29, 17], name);
         alternative.set_criticality(true);
         params.custom_extensions = vec![alternative];
-        let point = Point([&[4][..], &key.0].concat());
-        params.signed_by(&point, &self.issuer).unwrap().der().to_vec()
+        params.signed_by(key, &self.issuer).unwrap().der().to_vec()
     }
 }
 
@@ -131,4 +146,36 @@ fn a_file_without_a_certificate_is_certificate_unreadable() {
         let refused = refusal(&maker.makers(), &good, now());
         assert!(matches!(refused, CliError::CertificateUnreadable(_)), "{text}: {refused}");
     }
+}
+
+#[test]
+fn the_second_certificate_counts_where_the_first_is_of_no_named_maker() {
+    let (maker, other) = (Maker::new(), Maker::new());
+    let makers = maker.makers();
+    let of_rsa = |by: &Maker| {
+        let key = EndorsementKey::Rsa2048(Box::new([0xa5; 256]));
+        let certificate = by.certifies_info(&Rsa(key.info()[24..].to_vec()), Some(USAGE));
+        Shown { key, certificate: Some(certificate) }
+    };
+    let of_other = || of(key(1), other.certifies(&key(1), Some(USAGE)));
+    let chosen = |first, second| makers.choose(first, || Ok(second), now());
+    let good = of_rsa(&maker);
+    assert_eq!(chosen(of_other(), Some(good.clone())).unwrap(), good.key);
+    // It is not asked for where the first one is good, was the only one, or is another TPM's.
+    let not_asked = |first: Shown| {
+        makers.choose(first, || panic!("a TPM takes long to make an RSA key"), now())
+    };
+    let first = of(key(1), maker.certifies(&key(1), Some(USAGE)));
+    assert_eq!(not_asked(first.clone()).unwrap(), first.key);
+    let unknown = |refused: Result<EndorsementKey>| {
+        let refused = refused.unwrap_err().downcast().unwrap();
+        assert!(matches!(refused, CliError::TpmMakerUnknown(_)), "{refused}");
+    };
+    unknown(not_asked(of_rsa(&other)));
+    let refused = not_asked(of(key(2), first.certificate.unwrap())).unwrap_err();
+    let refused = refused.downcast().unwrap();
+    assert!(matches!(refused, CliError::TpmCertificateOther), "{refused}");
+    // Neither the second nor none makes the first one good.
+    unknown(chosen(of_other(), None));
+    unknown(chosen(of_other(), Some(of_rsa(&other))));
 }
