@@ -24,6 +24,13 @@ pub enum TpmError {
     /// The root of trust is elsewhere.
     #[error("E6205: no root of trust of {0} is in a TPM. For any other one remove the folder")]
     NotInTpm(PathBuf),
+    /// Which TPM it is in nothing says.
+    #[error(
+        "E6206: {0} does not say in which TPM its root of trust is, because its manufacture was \
+         cut; no TPM was touched. Do the manufacture again with the same --rot, it goes on, and \
+         then discard it; or discard --erase-tpm ADDRESS, and remove the folder"
+    )]
+    TpmNotNamed(PathBuf),
 }
 
 impl TpmError {
@@ -35,6 +42,7 @@ impl TpmError {
             Self::RegistersNone => 6176,
             Self::TpmCertificateMissing => 6171,
             Self::NotInTpm(_) => 6205,
+            Self::TpmNotNamed(_) => 6206,
         }
     }
 }

@@ -5,7 +5,7 @@
 //! approved. An approval is signed and no secret; which key's count is in the TPM, so that one of a
 //! stranger opens nothing, and one that does not read is as if it were not there.
 
-use crate::rot::PLACE_FILE;
+use crate::rot::{PLACE_FILE, Place};
 use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey};
 use craton_rot::engine::Manufacture;
 use craton_rot::secret::Secret;
@@ -83,24 +83,44 @@ pub fn resume(device: &Path, address: &Address, endorsement: &EndorsementKey) ->
     Ok(engine)
 }
 
-/// Takes a device's root of trust out of its TPM, and its file, which nothing opens any more, out
-/// of the folder. Cut anywhere, it is finished by doing it again.
+/// A folder whose root of trust is out of its TPM, and which still says where it was: until that is
+/// gone, too, whatever was cut is finished by taking it out again.
+#[must_use]
+pub struct TakenOut<'d>(&'d Path);
+
+/// Takes a device's root of trust out of the TPM that its folder names. Whoever does this has the
+/// folder alone ([`crate::monitor::alone`]).
 ///
 /// # Errors
-/// `StorageMissing` if there is none in the folder; `TpmOccupied` if the one in the TPM is of
-/// another folder; `StorageLocked`, `StorageFailed`, and the TPM's.
-pub fn discard(device: &Path, address: &Address) -> Result<()> {
+/// `StorageMissing` if the folder names none; `TpmOccupied` if the one in the TPM is of another
+/// folder; `StorageLocked`, and the TPM's.
+pub fn take_out(device: &Path) -> Result<TakenOut<'_>> {
+    let Place::Tpm(address) = Place::of(device)? else { return Err(Error::StorageMissing) };
     let state = device.join(STATE_FILE);
     free(&state)?;
     TpmPlatform::discard_of(address.connect()?, &state)?;
-    // Recovery: without the line the state alone is there, and is enough to come here again.
-    for file in [device.join(PLACE_FILE), state] {
-        match fs::remove_file(file) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(Error::StorageFailed),
-            _ => {}
+    Ok(TakenOut(device))
+}
+
+impl TakenOut<'_> {
+    /// Forgets the state, which nothing opens any more, and then, last of all, where it was.
+    ///
+    /// # Errors
+    /// `StorageFailed`.
+    pub fn forget(self) -> Result<()> {
+        for name in [STATE_FILE, PLACE_FILE] {
+            match fs::remove_file(self.0.join(name)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(Error::StorageFailed);
+                }
+                _ => {}
+            }
+            // One after the other on the disk, too.
+            let folder = File::open(self.0).and_then(|folder| folder.sync_all());
+            folder.map_err(|_| Error::StorageFailed)?;
         }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Takes whatever root of trust of ours is in a TPM out of it, without its folder's proof.
@@ -165,16 +185,30 @@ pub fn endorsement(address: &Address) -> Result<Shown> {
     let mut tpm = Tpm::new(address.connect()?)?;
     let certificate = tpm.read_index(CERTIFICATE)?.map(unpadded);
     if certificate.is_none()
-        && let Some(certificate) = tpm.read_index(CERTIFICATE_OF_RSA)?.map(unpadded)
+        && let Some(of_rsa) = certified_rsa(&mut tpm)?
     {
-        let (handle, modulus) = tpm.create_endorsement_of_rsa()?;
-        tpm.flush(handle)?;
-        let key = EndorsementKey::Rsa2048(Box::new(modulus));
-        return Ok(Shown { key, certificate: Some(certificate) });
+        return Ok(of_rsa);
     }
     let loaded = tpm.create_endorsement()?;
     tpm.flush(loaded.handle)?;
     Ok(Shown { key: EndorsementKey::P256(loaded.key), certificate })
+}
+
+/// The RSA one, if there is a certificate for it: a TPM may have certificates of two makers.
+///
+/// # Errors
+/// The TPM's.
+pub fn endorsement_of_rsa(address: &Address) -> Result<Option<Shown>> {
+    certified_rsa(&mut Tpm::new(address.connect()?)?)
+}
+
+fn certified_rsa(tpm: &mut Tpm) -> Result<Option<Shown>> {
+    let certificate = tpm.read_index(CERTIFICATE_OF_RSA)?.map(unpadded);
+    let Some(certificate) = certificate else { return Ok(None) };
+    let (handle, modulus) = tpm.create_endorsement_of_rsa()?;
+    tpm.flush(handle)?;
+    let key = EndorsementKey::Rsa2048(Box::new(modulus));
+    Ok(Some(Shown { key, certificate: Some(certificate) }))
 }
 
 /// A certificate without what fills its index up: a maker may define one of more bytes.

@@ -10,7 +10,7 @@ use crate::virtual_device::CLAIM_CODE_FILE;
 use anyhow::Result;
 use craton_device::folder::ENDORSEMENT_FILE;
 use craton_device::rot::Place;
-use craton_device::tpm;
+use craton_device::{monitor, tpm};
 use craton_rot::{Error, tpm2};
 use std::fs;
 use std::io::ErrorKind;
@@ -33,7 +33,7 @@ pub struct Discard {
 /// Does it.
 ///
 /// # Errors
-/// `NotInTpm`, `TpmOccupied`, `StorageLocked`, and the TPM's.
+/// `NotInTpm`, `TpmNotNamed`, `DeviceRuns`, `TpmOccupied`, `StorageLocked`, and the TPM's.
 pub fn run(with: &Discard, options: &Options) -> Result<()> {
     let out = Output::new(options.json);
     let folder = match (&with.erase_tpm, &with.folder, &with.name) {
@@ -45,19 +45,28 @@ pub fn run(with: &Discard, options: &Options) -> Result<()> {
         (None, Some(folder), _) => folder.clone(),
         (None, None, name) => Home::of_user()?.device(name.as_deref().unwrap_or_default()),
     };
-    let address = match Place::of(&folder) {
-        Ok(Place::Tpm(address)) => address,
-        // One that was cut before it noted where.
-        Err(Error::StorageMissing) if folder.join(tpm::STATE_FILE).exists() => {
-            tpm2::Address::default()
-        }
-        _ => return Err(CliError::from(TpmError::NotInTpm(folder)).into()),
-    };
-    tpm::discard(&folder, &address)?;
+    is_in_tpm(&folder)?;
+    let _alone = monitor::alone(&folder)?;
+    let taken_out = tpm::take_out(&folder)?;
     forget(&folder)?;
+    taken_out.forget()?; // from here on there is no device in the folder
     out.done(&format!("the root of trust of {} is gone: {LOST}", folder.display()));
     out.next(&["craton device retire DEVICE", "craton device manufacture NAME --rot tpm"]);
     Ok(())
+}
+
+/// Whether the folder names a TPM: no other one is touched.
+fn is_in_tpm(folder: &Path) -> Result<()> {
+    let not = match Place::of(folder) {
+        Ok(Place::Tpm(_)) => return Ok(()),
+        // One that was cut before it noted where.
+        Err(Error::StorageMissing) if folder.join(tpm::STATE_FILE).exists() => {
+            TpmError::TpmNotNamed(folder.to_owned())
+        }
+        Ok(_) | Err(Error::StorageMissing) => TpmError::NotInTpm(folder.to_owned()),
+        Err(error) => return Err(error.into()),
+    };
+    Err(CliError::from(not).into())
 }
 
 /// Removes what belonged to the device that is gone: it would be taken for the next one's. The
@@ -83,14 +92,48 @@ const LOST: &str = "its identity and all that it sealed are lost for ever";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use craton_device::monitor::MonitorError;
+    use craton_device::rot::PLACE_FILE;
+
+    fn refused(folder: &Path) -> anyhow::Error {
+        let with = Discard { name: None, folder: Some(folder.into()), erase_tpm: None };
+        run(&with, &Options { json: true, wanted_catalog: None }).unwrap_err()
+    }
+
+    fn names(folder: &Path) -> Vec<std::ffi::OsString> {
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name()).collect()
+    }
 
     #[test]
     fn a_folder_without_a_tpm_is_not_in_tpm_and_stays_as_it_is() {
         let folder = tempfile::tempdir().unwrap();
-        let with = Discard { name: None, folder: Some(folder.path().into()), erase_tpm: None };
-        let options = Options { json: true, wanted_catalog: None };
-        let refused = run(&with, &options).unwrap_err().downcast().unwrap();
-        assert!(matches!(refused, CliError::Tpm(TpmError::NotInTpm(_))), "{refused}");
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        let error = refused(folder.path()).downcast().unwrap();
+        assert!(matches!(error, CliError::Tpm(TpmError::NotInTpm(_))), "{error}");
+        assert!(names(folder.path()).is_empty());
+    }
+
+    #[test]
+    fn a_folder_that_names_no_tpm_is_tpm_not_named_and_no_tpm_is_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(tpm::STATE_FILE), b"sealed").unwrap();
+        let error = refused(folder.path()).downcast().unwrap();
+        assert!(matches!(error, CliError::Tpm(TpmError::TpmNotNamed(_))), "{error}");
+        assert_eq!(names(folder.path()), [tpm::STATE_FILE]);
+        // A line that does not read names none, either.
+        fs::write(folder.path().join(PLACE_FILE), b"tpm nowhere").unwrap();
+        assert_eq!(refused(folder.path()).downcast().ok(), Some(Error::TpmAddress));
+    }
+
+    #[test]
+    fn a_device_that_runs_is_device_runs_and_its_tpm_is_not_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let nowhere = tpm2::Address::Unix(folder.path().join("nobody"));
+        Place::Tpm(nowhere).note(folder.path()).unwrap();
+        let running = monitor::alone(folder.path()).unwrap();
+        let error = refused(folder.path()).downcast().unwrap();
+        assert!(matches!(error, MonitorError::DeviceRuns(_)), "{error}");
+        drop(running);
+        assert_eq!(refused(folder.path()).downcast().ok(), Some(Error::TpmUnreachable));
+        assert!(folder.path().join(PLACE_FILE).exists());
     }
 }

@@ -25,7 +25,7 @@ impl Emulator {
     fn certified(user: &User) -> Self {
         let folder = user.path("tpm");
         std::fs::create_dir(&folder).unwrap();
-        authority(user);
+        authority(user, "ca");
         let at = |name: &str| user.path(name).display().to_string();
         let setup = format!(
             "create_certs_tool = swtpm_localca\ncreate_certs_tool_config = {}\n\
@@ -103,32 +103,33 @@ fn run(program: &str, arguments: &[&str]) {
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&said));
 }
 
-/// Says where swtpm's own CA, which makes itself, has its files.
-fn authority(user: &User) {
-    let ca = user.path("ca");
+/// Says where a CA of swtpm's own, which makes itself, has its files.
+fn authority(user: &User, name: &str) {
+    let ca = user.path(name);
     std::fs::create_dir(&ca).unwrap();
     let configuration = format!(
         "statedir = {ca}\nsigningkey = {ca}/key.pem\nissuercert = {ca}/issuer.pem\n\
          certserial = {ca}/serial\n",
         ca = ca.display()
     );
-    std::fs::write(user.path("ca.conf"), configuration).unwrap();
-    std::fs::write(user.path("ca.options"), "").unwrap();
+    std::fs::write(user.path(&format!("{name}.conf")), configuration).unwrap();
+    std::fs::write(user.path(&format!("{name}.options")), "").unwrap();
 }
 
-/// Has swtpm's own CA certify the emulator's endorsement key, and puts the certificate where a
+/// Has such a CA certify the emulator's endorsement key on P-256, and puts the certificate where a
 /// maker does.
-fn certify(user: &User, socket: &Path) {
+fn certify(user: &User, ca: &str, socket: &Path) {
     let endorsement = Address::Unix(socket.to_owned()).connect().and_then(Tpm::new);
     let key = endorsement.unwrap().create_endorsement().unwrap().key;
     let hex = |half: &[u8]| half.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let (x, y) = key.0.split_at(32);
     let at = |name: &str| user.path(name).display().to_string();
-    authority(user);
+    authority(user, ca);
     let ek = format!("x={},y={},id=secp256r1", hex(x), hex(y));
     let about = ["--tpm-spec-family", "2.0", "--tpm-spec-level", "0", "--tpm-spec-revision", "164"];
     let maker = ["--tpm-manufacturer", "id:1014", "--tpm-model", "swtpm", "--tpm-version", "id:1"];
-    let (folder, conf, options) = (at(""), at("ca.conf"), at("ca.options"));
+    let (conf, options) = (format!("{ca}.conf"), format!("{ca}.options"));
+    let (folder, conf, options) = (at(""), at(&conf), at(&options));
     let files = ["--dir", &folder, "--configfile", &conf, "--optsfile", &options];
     let words = ["--type", "ek", "--tpm2", "--ek", &ek];
     run("swtpm_localca", &[&words[..], &about, &maker, &files].concat());
@@ -194,7 +195,7 @@ fn a_device_in_a_tpm_is_endorsed_by_who_named_its_maker_alone() {
     );
     std::fs::write(user.path("nothing"), "").unwrap();
     let root = "@ca/swtpm-localca-rootca-cert.pem";
-    certify(&user, &socket);
+    certify(&user, "ca", &socket);
     user.refused(&format!("{manufacture} @nothing"), 6174);
     let without_issuer = format!("{manufacture} {root}").replace("--tpm-issuer @ca/issuer.pem", "");
     user.refused(&without_issuer, 6172);
@@ -220,6 +221,9 @@ fn a_tpm_whose_maker_certified_its_rsa_key_alone_is_endorsed_and_its_device_made
     // Cut before the endorsement was written, and before the place was noted: it goes on.
     for files in [&["endorsement.cbor"][..], &["endorsement.cbor", "rot.place"]] {
         files.iter().for_each(|file| std::fs::remove_file(user.path("lamp").join(file)).unwrap());
+        if files.contains(&"rot.place") {
+            user.refused("device discard --folder @lamp", 6206);
+        }
         assert_eq!(user.json(&manufacture)["device"], made);
     }
     // It makes room, and nothing but its own folder says that it may.
@@ -231,6 +235,8 @@ fn a_tpm_whose_maker_certified_its_rsa_key_alone_is_endorsed_and_its_device_made
     for left in ["claim-code", "endorsement.cbor", "boot-approvals"] {
         assert!(!user.path("lamp").join(left).exists(), "{left} would be taken for the next one's");
     }
+    // Another vendor's certificate beside the maker's takes nothing away.
+    certify(&user, "other", &user.path("tpm/socket"));
     user.does(&second);
     std::fs::remove_dir_all(user.path("second")).unwrap();
     user.refused(&second, 3154);

@@ -12,6 +12,16 @@ use std::path::Path;
 /// # Errors
 /// `DeviceMissing`, `DeviceRuns`, `DeviceIo`.
 pub fn lock(folder: &Path) -> Result<std::fs::File, MonitorError> {
+    let file = alone(folder)?;
+    transfer::finish(folder)?;
+    Ok(file)
+}
+
+/// The same for one who takes the device away: its root of trust is not opened.
+///
+/// # Errors
+/// `DeviceMissing`, `DeviceRuns`, `DeviceIo`.
+pub fn alone(folder: &Path) -> Result<std::fs::File, MonitorError> {
     if !crate::rot::is_made(folder) {
         return Err(MonitorError::DeviceMissing(folder.to_owned()));
     }
@@ -20,6 +30,5 @@ pub fn lock(folder: &Path) -> Result<std::fs::File, MonitorError> {
     let file = std::fs::File::create(&path).map_err(io)?;
     flock(&file, FlockOperation::NonBlockingLockExclusive)
         .map_err(|_| MonitorError::DeviceRuns(folder.to_owned()))?;
-    transfer::finish(folder)?;
     Ok(file)
 }

@@ -19,7 +19,7 @@ mod tests;
 pub use crate::roles::AppStatus;
 pub use error::MonitorError;
 pub use health::{Health, Policy, Verdict};
-pub use lock::lock;
+pub use lock::{alone, lock};
 pub use run::run;
 pub use status::{DeviceStatus, STATUS_FILE};
 

@@ -175,13 +175,16 @@ fn a_manufacture_that_was_cut_before_the_endorsement_goes_on() {
     assert_eq!(refused, Some(Error::TpmRefused));
 }
 
+fn discard(device: &Path) -> Result<()> {
+    take_out(device)?.forget()
+}
+
 #[test]
 fn a_root_of_trust_leaves_its_tpm_by_its_own_folder_or_tpm_occupied() {
     let emulator = Emulator::new();
     let [first, second] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let (first, second) = (first.path(), second.path());
-    let nothing = discard(first, &emulator.address()).err();
-    assert_eq!(nothing, Some(Error::StorageMissing));
+    assert_eq!(discard(first).err(), Some(Error::StorageMissing));
     approve(first, &emulator.approval(PLATFORM_PUBLISHER, 0x95)).unwrap();
     approve(second, &emulator.approval(PLATFORM_PUBLISHER, 0x95)).unwrap();
     let made = manufactured(first, &emulator.place()).unwrap().0.device();
@@ -191,11 +194,13 @@ fn a_root_of_trust_leaves_its_tpm_by_its_own_folder_or_tpm_occupied() {
     let end = state.metadata().unwrap().len() - 1;
     std::os::unix::fs::FileExt::write_all_at(&state, &[0xa5], end).unwrap();
     drop(state);
-    assert_eq!(discard(second, &emulator.address()).err(), Some(Error::TpmOccupied));
+    assert_eq!(discard(second).err(), Some(Error::StorageMissing), "it names no TPM");
+    emulator.place().note(second).unwrap();
+    assert_eq!(discard(second).err(), Some(Error::TpmOccupied));
     let held = rot::open(first, Start::Normal).unwrap();
-    assert_eq!(discard(first, &emulator.address()).err(), Some(Error::StorageLocked));
+    assert_eq!(discard(first).err(), Some(Error::StorageLocked));
     drop(held);
-    discard(first, &emulator.address()).unwrap();
+    discard(first).unwrap();
     assert!(!rot::is_made(first) && !first.join(STATE_FILE).exists());
     // The TPM is free for another device, which is not the same one.
     fs::remove_file(second.join(STATE_FILE)).unwrap();
@@ -203,8 +208,32 @@ fn a_root_of_trust_leaves_its_tpm_by_its_own_folder_or_tpm_occupied() {
     assert_ne!(next, made);
     erase(&emulator.address()).unwrap();
     assert_eq!(rot::open(second, Start::Normal).err(), Some(Error::NotManufactured));
-    discard(second, &emulator.address()).unwrap();
+    discard(second).unwrap();
     assert!(!rot::is_made(second), "what is gone from the TPM goes from the folder, too");
+}
+
+#[test]
+fn a_discard_that_was_cut_anywhere_is_finished_by_doing_it_again() {
+    let emulator = Emulator::new();
+    let [first, second] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let (first, second) = (first.path(), second.path());
+    approve(first, &emulator.approval(PLATFORM_PUBLISHER, 0x95)).unwrap();
+    approve(second, &emulator.approval(PLATFORM_PUBLISHER, 0x95)).unwrap();
+    drop(manufactured(first, &emulator.place()).unwrap());
+    // Cut after it was out of the TPM: the folder still says where it was, and whose.
+    let _ = take_out(first).unwrap();
+    assert!(rot::is_made(first) && first.join(STATE_FILE).exists());
+    let _ = take_out(first).unwrap();
+    // Cut after the state went, too.
+    fs::remove_file(first.join(STATE_FILE)).unwrap();
+    let _ = take_out(first).unwrap();
+    // Now nothing says whose the next one is: it is not this folder's to take out.
+    let made = manufactured(second, &emulator.place()).unwrap().0.device();
+    assert_eq!(take_out(first).err(), Some(Error::TpmOccupied));
+    assert_eq!(rot::open(second, Start::Normal).unwrap().device(), made);
+    erase(&emulator.address()).unwrap();
+    discard(first).unwrap();
+    assert!(!rot::is_made(first));
 }
 
 /// The RSA endorsement key, certified or not.

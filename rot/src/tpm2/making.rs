@@ -41,17 +41,24 @@ impl TpmPlatform {
         take_out(&mut Tpm::new(transport)?)
     }
 
-    /// The same for the chip of this file alone. One that is not in the TPM any more is as wanted.
+    /// The same for the chip of this file alone, which nobody else has meanwhile. One that is not
+    /// in the TPM any more is as wanted, and so is no file where the TPM has no chip.
     ///
     /// # Errors
-    /// `TpmOccupied` if the chip in the TPM is of another file; those of the file and the TPM.
+    /// `TpmOccupied` if the chip in the TPM is of another file, or there is none to say that it is
+    /// this one's; those of the file and the TPM.
     pub fn discard_of(transport: Transport, path: &Path) -> Result<()> {
-        let own = mark(&open_locked(path, FILE_SIZE)?)?;
+        let file = match open_locked(path, FILE_SIZE) {
+            Err(Error::StorageMissing) => None,
+            opened => Some(opened?),
+        };
+        let own = file.as_ref().map(mark).transpose()?;
         let mut tpm = Tpm::new(transport)?;
-        match tpm.public_of(COUNTER)? {
-            None => Ok(()),
-            Some(area) if template::policy_and_size(&area)?.0 == own.0 => take_out(&mut tpm),
-            Some(_) => Err(Error::TpmOccupied),
+        let Some(area) = tpm.public_of(COUNTER)? else { return Ok(()) };
+        let (owner, _) = template::policy_and_size(&area)?;
+        match own {
+            Some(own) if owner == own.0 => take_out(&mut tpm),
+            _ => Err(Error::TpmOccupied),
         }
     }
 }
