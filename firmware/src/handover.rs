@@ -57,13 +57,28 @@ pub fn request(start: Start) {
     write_register(map::RETAINED, word);
 }
 
+/// How a program is to start.
+#[derive(Clone, Copy)]
+pub struct Asked {
+    /// As it was read at first.
+    pub start: Start,
+    /// As it was read once more: 0 if Recovery was asked for (ROT-18).
+    pub unasked: u32,
+}
+
+impl Asked {
+    /// For a start in mode Recovery.
+    pub const RECOVERY: Self = Self { start: Start::Recovery, unasked: 0 };
+}
+
 /// How to start, which is forgotten by it. What a RAM holds after power came is no request.
 #[must_use]
-pub fn requested() -> Start {
+pub fn requested() -> Asked {
     let start =
         if read_register(map::RETAINED) == map::RECOVERY { Start::Recovery } else { Start::Normal };
+    let unasked = read_register(map::RETAINED) ^ map::RECOVERY;
     write_register(map::RETAINED, 0);
-    start
+    Asked { start, unasked }
 }
 
 /// The place; each program takes it once.

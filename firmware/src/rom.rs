@@ -21,7 +21,7 @@ use core::ptr;
 use cortex_m_rt::entry;
 use craton_firmware::board::{self, Chip};
 use craton_firmware::failure;
-use craton_firmware::handover::{self, Handover};
+use craton_firmware::handover::{self, Asked, Handover};
 use craton_firmware::leave::wipe_stack;
 use craton_firmware::map;
 use craton_firmware::stack;
@@ -33,7 +33,7 @@ use craton_rot::engine::rom::{self, Runtime};
 use craton_rot::mailbox::recovery;
 use craton_rot::platform::SlotFlash as _;
 use craton_rot::slots::{Marks, Slot};
-use craton_rot::{Error, Result, Start};
+use craton_rot::{Error, Result};
 use craton_trust::compact::Compact;
 use craton_trust::suit::ImageType;
 
@@ -88,7 +88,7 @@ fn recover(uart: &mut Uart, chip: &mut Chip, code: &mut [u8]) -> Result<u32> {
         },
         |bytes| bytes.iter().for_each(|byte| line.send(*byte)),
         |package| {
-            let token = prepare(chip, package, None, Start::Recovery);
+            let token = prepare(chip, package, None, Asked::RECOVERY);
             token.inspect_err(|error| refuse(uart, "wire ", *error))
         },
     )
@@ -126,7 +126,7 @@ fn prepare(
     chip: &mut Chip,
     package: &[u8],
     from: Option<(Slot, &Marks)>,
-    asked: Start,
+    asked: Asked,
 ) -> Result<Result<u32>> {
     // What a second look at the count begins with is read apart from what the count begins with.
     let before = from.map_or(Ok(Marks::NONE), |(slot, _)| chip.slot_marks(slot))?;
@@ -149,14 +149,15 @@ fn enter(
     chip: &mut Chip,
     runtime: &Runtime<'_>,
     from: Option<(Slot, &Marks)>,
-    asked: Start,
+    asked: Asked,
 ) -> Result<u32> {
-    let layer = runtime.layer(chip, &Compact, asked, from.map(|(slot, _)| slot))?;
+    let layer = runtime.layer(chip, &Compact, asked.start, from.map(|(slot, _)| slot))?;
     failure::runs(&runtime.digest()); // before its first instruction: that may be what fails
     let doubt = match from {
         Some((slot, before)) => before.doubt_counted(&chip.slot_marks(slot)?),
-        None => Runtime::doubt_recovery(&layer),
+        None => 0,
     };
+    let doubt = doubt | runtime.doubt_mode(&layer, asked.unasked);
     Handover::Layer(layer).leave()?;
     let elsewhere = black_box(runtime.program()).as_ptr().addr() ^ map::CODE;
     Ok(runtime.token() ^ chip.doubt_hidden() ^ doubt ^ elsewhere as u32)

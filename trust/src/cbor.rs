@@ -28,6 +28,9 @@ const FALSE: u64 = 20;
 const TRUE: u64 = 21;
 const NULL: u64 = 22;
 
+/// The byte that false is.
+pub const FALSE_HEAD: u8 = (SIMPLE << 5) | FALSE as u8;
+
 /// Refuses bytes that are not exactly one canonical item.
 ///
 /// Shortest heads, definite lengths, map keys in bytewise order without repeats, UTF-8 text;

@@ -20,6 +20,8 @@ pub enum Home {
     Root,
     /// In the engine: what an erase replaces.
     Epoch,
+    /// In the engine: what the state is kept under (ROT-24).
+    State,
     /// In the engine that booted: rungs, and the root of the device-auth keys.
     Boot,
     /// In the other side's RAM: it came and goes over the line.
@@ -149,6 +151,8 @@ impl Facts {
             return (all.into_iter().collect(), identity); // a blank chip
         }
         add(Home::None, "device secret", &self.secret);
+        let state = derive(&self.secret, &[b"craton/1/state/key"]);
+        add(Home::State, "key of the state", &state);
         for (lifecycle, mode) in [Lifecycle::Blank, Lifecycle::Module1Complete]
             .into_iter()
             .flat_map(|lifecycle| [1, 2, 3].map(|mode| (lifecycle, mode)))

@@ -59,7 +59,7 @@ impl Phase {
             Self::Over => None,
             Self::Blank => Some(Home::Random),
         };
-        [Home::Attester, Home::Epoch].into_iter().chain(own).collect()
+        [Home::Attester, Home::Epoch, Home::State].into_iter().chain(own).collect()
     }
 }
 
@@ -259,7 +259,7 @@ impl<'p> Search<'p> {
     /// ROT-16: the layer alone, where it is handed over, and nothing beside it.
     fn handed_over(&mut self) {
         let handover = map::HANDOVER..map::RAM + map::RAM_SIZE;
-        self.search(&RAMS, &[(handover, &[Home::Attester, Home::Root])]);
+        self.search(&RAMS, &[(handover, &[Home::Attester, Home::Root, Home::State])]);
         self.search(&CODES, &[]);
         if self.stops["the ROM hands over"] == 1 {
             self.search(&[NOBODYS], &[]);
@@ -491,7 +491,7 @@ fn rot_23_no_call_leaves_a_secret_outside_the_engine() {
     let psram = seeded(whole());
     let searched = Search::of(&psram).during(lives);
     let found = searched.end();
-    for home in [Home::Attester, Home::Epoch, Home::Root, Home::Boot, Home::Plain] {
+    for home in [Home::Attester, Home::Epoch, Home::State, Home::Root, Home::Boot, Home::Plain] {
         assert!(found.contains_key(&home), "the search found no {home:?}: it would find none");
     }
 }

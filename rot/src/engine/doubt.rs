@@ -12,11 +12,12 @@
 //! that there are as many of each algorithm as the role wants; the signed digest with that of the
 //! manifest that was verified and with that of the manifest as it is read again; the payload's
 //! digest, place and size; class, component and type; the version with floor and ceiling; the
-//! genesis with the fuses; and that the state is the newest.
+//! genesis with the fuses; and that the state is the newest, and its sum the right one. The mode of
+//! the layer, which is derived later, by [`doubt_mode`].
 //!
 //! It promises nothing about two faults, or one that lasts for more than an instruction.
 
-use super::reset::load_state;
+use super::reset::load_first;
 use super::rom::{self, Runtime};
 use super::state::{Program, State};
 use crate::error::Result;
@@ -24,11 +25,12 @@ use crate::platform::{Platform, Row};
 use core::cell::Cell;
 use core::hint::black_box;
 use craton_trust::crypto::{Crypto, Es256Point, Signature};
+use craton_trust::dice::Mode;
 use craton_trust::error::Result as TrustResult;
 use craton_trust::key::LmsPublicKey;
 use craton_trust::store::{Role, RoleKeys};
-use craton_trust::suit;
-use craton_trust::{Digest, PublicKey, lms};
+use craton_trust::suit::{self, ImageType};
+use craton_trust::{Digest, PublicKey, cbor, lms};
 
 /// Algorithms that remember by how much the signatures failed that they verified, and how many of
 /// each algorithm there were.
@@ -106,10 +108,10 @@ pub fn doubts<C: Es256Point>(
     platform: &impl Platform,
     crypto: &Watched<'_, C>,
     package: &[u8],
-    runtime: &Runtime<'_>,
+    runtime: &mut Runtime<'_>,
 ) -> Result<u32> {
     let mut state = State::blank();
-    let journal = load_state(platform, crypto, &mut state)?;
+    let journal = load_first(platform, crypto, &mut state)?;
     let outdated = journal.is_outdated(platform, crypto)?;
     let mut room = [0u8; rom::PUBLISHER_SIZE];
     let authority = rom::publisher(platform, crypto, &state, &mut room)?;
@@ -142,7 +144,9 @@ pub fn doubts<C: Es256Point>(
         unequal(image.security_version, runtime.about().security_version),
         difference(&genesis, &state.platform.genesis.0),
         unequal(outdated.into(), 0),
+        journal.doubt(),
     ];
+    runtime.set_debug_head(state.debug_head);
     Ok(against.iter().fold(0, |all, bits| all | bits))
 }
 
@@ -157,9 +161,20 @@ fn too_few(count: u32, lms_count: u32, role: RoleKeys<'_>) -> u32 {
         | unequal(role.listed.into(), keys.wrapping_add(lms_keys))
 }
 
+/// What speaks against a layer being of this mode: 0 is nothing. `debug_head` is the byte that the
+/// state begins `debug_next` with, and `unasked` 0 if Recovery was asked for.
+pub fn doubt_mode(mode: Mode, debug_head: u8, wanted: ImageType, unasked: u32) -> u32 {
+    let other = black_box(wanted) as u64 ^ ImageType::Recovery as u64;
+    let recovery = below(unasked.into(), 1) | below(other, 1);
+    let debug = black_box(debug_head) ^ cbor::FALSE_HEAD; // of true it is 1
+    let started = (Mode::Normal as u32 + u32::from(debug)) & !recovery;
+    let right = started | (Mode::Recovery as u32 & recovery);
+    unequal(black_box(mode) as u64, right.into())
+}
+
 /// The bits by which two strings of one length differ.
 #[inline(never)] // so that no compiler concludes from an earlier comparison what comes of this one
-fn difference(a: &[u8], b: &[u8]) -> u32 {
+pub fn difference(a: &[u8], b: &[u8]) -> u32 {
     let lengths = unequal(a.len() as u64, b.len() as u64);
     let bytes = black_box(a).iter().zip(black_box(b));
     bytes.fold(lengths, |bits, (a, b)| bits | u32::from(a ^ b))
@@ -201,6 +216,30 @@ mod tests {
         }
         for (a, b) in [(0, 1), (3, 4), (4095, u64::MAX)] {
             assert_eq!((below(a, b), below(b, a), below(a, a)), (!0, 0, 0));
+        }
+    }
+
+    #[test]
+    fn rot_18_a_layer_of_another_mode_is_a_doubt() {
+        let (program, rescue) = (ImageType::RootOfTrust, ImageType::Recovery);
+        let rows = [
+            (0xf4, program, 7, Mode::Normal),
+            (0xf5, program, 7, Mode::Debug),
+            (0xf4, program, 0, Mode::Recovery),
+            (0xf5, program, 0, Mode::Recovery),
+            (0xf4, rescue, 7, Mode::Recovery),
+            (0xf5, rescue, 0, Mode::Recovery),
+        ];
+        for (head, wanted, unasked, right) in rows {
+            for mode in [Mode::Normal, Mode::Debug, Mode::Recovery] {
+                let doubted = doubt_mode(mode, head, wanted, unasked) != 0;
+                assert_eq!(doubted, mode != right, "{head:#x} {wanted:?} {unasked} {mode:?}");
+            }
+        }
+        for head in [0, 0xf6, 0xff] {
+            for mode in [Mode::Normal, Mode::Debug] {
+                assert_ne!(doubt_mode(mode, head, program, 7), 0, "{head:#x}");
+            }
         }
     }
 

@@ -6,63 +6,95 @@
 //! is like a cut whose outcome nobody has seen: memory may be a generation behind the disk, and the
 //! next write would take away what that generation names. Nothing is written then until a reset
 //! has read which one counts.
+//!
+//! Rule ROT-24: a copy counts only under a sum that who has the device secret can make. The fuses
+//! know the first platform section alone: which one is in force, and every floor, stands here, and
+//! flash may be written by others. A copy of this chip's own that was kept and put back is whole:
+//! no key tells old from new.
 
+use super::doubt::difference;
+use super::ladder::derive_from;
 use crate::error::{Error, Result};
-use crate::platform::{Platform, SECTOR_SIZE, Sector};
+use crate::platform::{Platform, Row, SECTOR_SIZE, Sector};
+use crate::secret::Secret;
 use craton_trust::crypto::Crypto;
 use craton_trust::{copy, join};
 use zeroize::Zeroize as _;
 
-const MAGIC: &[u8; 8] = b"craton\x01s";
-/// Magic, generation, length, SHA-256 of those and the body.
+const MAGIC: &[u8; 8] = b"craton\x02s";
+/// Magic, generation, length, sum of those and the body.
 const HEADER_SIZE: usize = 8 + 8 + 4 + 32;
 /// The largest body, bytes.
 pub const BODY_MAX: usize = 2048;
 
 const _: () = assert!(HEADER_SIZE + BODY_MAX <= SECTOR_SIZE);
 
+/// The key of the sums, which the device secret alone leads to (ROT-24).
+///
+/// # Errors
+/// `UdsLocked`, `StorageFailed`.
+pub fn key(platform: &impl Platform, crypto: &impl Crypto) -> Result<Secret> {
+    let mut uds = Secret::zero();
+    platform.fuses(Row::Uds, &mut uds.0)?;
+    Ok(key_of(crypto, &uds))
+}
+
+/// The key of the sums on a chip of this secret.
+pub fn key_of(crypto: &impl Crypto, uds: &Secret) -> Secret {
+    derive_from(crypto, uds, &[b"craton/1/state/key"])
+}
+
 /// Which sector is in force.
-#[derive(Clone, Copy)]
 pub struct Journal {
+    key: Secret,
     newest: Sector,
     generation: u64,
     /// Whether the last header may stand on the disk although its write failed.
     uncertain: bool,
+    /// The bits by which the header in force differs from the right one.
+    doubt: u32,
 }
 
 impl Journal {
-    /// Before the first write.
-    pub const fn blank() -> Self {
-        Self { newest: Sector::StateB, generation: 0, uncertain: false }
+    /// Before anything was read or written under this key.
+    pub const fn under(key: Secret) -> Self {
+        Self { key, newest: Sector::StateB, generation: 0, uncertain: false, doubt: !0 }
     }
 
-    /// Finds the newer whole copy and reads it into `body`; returns its length, too.
+    /// Finds the newer whole copy and reads it into `body`; returns its length.
     ///
     /// # Errors
     /// `StorageDamaged` if neither copy is whole; `StorageFailed`.
     pub fn load(
+        &mut self,
         platform: &impl Platform,
         crypto: &impl Crypto,
         body: &mut [u8; BODY_MAX],
-    ) -> Result<(Self, usize)> {
-        let a = read(platform, crypto, Sector::StateA, body)?;
-        let b = read(platform, crypto, Sector::StateB, body)?;
-        let newer = b.map(|(generation, _)| generation) >= a.map(|(generation, _)| generation);
-        let newest = if newer { Sector::StateB } else { Sector::StateA };
-        let found = read(platform, crypto, newest, body)?;
-        let (generation, length) = found.ok_or(Error::StorageDamaged)?;
-        Ok((Self { newest, generation, uncertain: false }, length))
+    ) -> Result<usize> {
+        let a = self.read(platform, crypto, Sector::StateA, body)?;
+        let b = self.read(platform, crypto, Sector::StateB, body)?;
+        let newer = b.map(|copy| copy.generation) >= a.map(|copy| copy.generation);
+        self.newest = if newer { Sector::StateB } else { Sector::StateA };
+        let found = self.read(platform, crypto, self.newest, body)?;
+        let found = found.ok_or(Error::StorageDamaged)?;
+        (self.generation, self.doubt) = (found.generation, found.doubt);
+        Ok(found.length)
+    }
+
+    /// What speaks against the copy that was loaded having the right sum: 0 is nothing (ROT-18).
+    pub const fn doubt(&self) -> u32 {
+        self.doubt
     }
 
     /// Whether the other copy is whole, too, and at least as new: then a fault chose this one.
     /// Both are read once more: nothing that chose is believed.
     pub fn is_outdated(&self, platform: &impl Platform, crypto: &impl Crypto) -> Result<bool> {
         let mut body = [0u8; BODY_MAX];
-        let own = read(platform, crypto, self.newest, &mut body);
-        let other = read(platform, crypto, self.other(), &mut body);
+        let own = self.read(platform, crypto, self.newest, &mut body);
+        let other = self.read(platform, crypto, self.other(), &mut body);
         body.zeroize();
         let (own, other) = (own?, other?);
-        Ok(other.map(|(generation, _)| generation) >= own.map(|(generation, _)| generation))
+        Ok(other.map(|copy| copy.generation) >= own.map(|copy| copy.generation))
     }
 
     const fn other(&self) -> Sector {
@@ -96,42 +128,62 @@ impl Journal {
         self.check_certain()?;
         let generation = self.generation.checked_add(1).ok_or(Error::StorageDamaged)?;
         let length = u32::try_from(body.len()).map_err(|_| Error::StorageFull)?;
-        let header = header(crypto, generation, length, body);
+        let header = self.header(crypto, generation, length, body);
         platform.erase(free)?;
         platform.program(free, HEADER_SIZE, body)?;
         self.uncertain = true;
         let committed = platform.program(free, 0, &header); // the write that commits
         committed.and_then(|()| platform.sync()).map_err(|_| Error::StateUncertain)?;
-        *self = Self { newest: free, generation, uncertain: false };
+        (self.newest, self.generation, self.uncertain) = (free, generation, false);
         Ok(())
+    }
+
+    fn header(
+        &self,
+        crypto: &impl Crypto,
+        generation: u64,
+        length: u32,
+        body: &[u8],
+    ) -> [u8; HEADER_SIZE] {
+        let (generation, length) = (generation.to_be_bytes(), length.to_be_bytes());
+        let digest = crypto.sha256(&[MAGIC, &generation, &length, body]).0;
+        let sum = derive_from(crypto, &self.key, &[b"craton/1/state/sum", &digest]);
+        let mut header = [0u8; HEADER_SIZE];
+        join(&mut header, &[MAGIC, &generation, &length, &sum.0]);
+        header
+    }
+
+    /// What a whole copy is; `None` for anything else.
+    fn read(
+        &self,
+        platform: &impl Platform,
+        crypto: &impl Crypto,
+        sector: Sector,
+        body: &mut [u8; BODY_MAX],
+    ) -> Result<Option<Whole>> {
+        let mut found = [0u8; HEADER_SIZE];
+        platform.read(sector, 0, &mut found)?;
+        let (mut generation, mut length) = ([0u8; 8], [0u8; 4]);
+        copy(&mut generation, &found[8..16]);
+        copy(&mut length, &found[16..20]);
+        let (generation, length) = (u64::from_be_bytes(generation), u32::from_be_bytes(length));
+        let Some(room) = body.get_mut(..length as usize) else { return Ok(None) };
+        platform.read(sector, HEADER_SIZE, room)?;
+        let right = self.header(crypto, generation, length, room);
+        // Whoever writes the flash times this comparison: it takes as long for every guess.
+        let bits = found.iter().zip(&right).fold(0, |bits, (a, b)| bits | (a ^ b));
+        let doubt = difference(&found, &right);
+        let whole = Whole { generation, length: length as usize, doubt };
+        Ok((bits == 0).then_some(whole))
     }
 }
 
-fn header(crypto: &impl Crypto, generation: u64, length: u32, body: &[u8]) -> [u8; HEADER_SIZE] {
-    let (generation, length) = (generation.to_be_bytes(), length.to_be_bytes());
-    let digest = crypto.sha256(&[MAGIC, &generation, &length, body]).0;
-    let mut header = [0u8; HEADER_SIZE];
-    join(&mut header, &[MAGIC, &generation, &length, &digest]);
-    header
-}
-
-/// Generation and length of a whole copy; `None` for anything else.
-fn read(
-    platform: &impl Platform,
-    crypto: &impl Crypto,
-    sector: Sector,
-    body: &mut [u8; BODY_MAX],
-) -> Result<Option<(u64, usize)>> {
-    let mut found = [0u8; HEADER_SIZE];
-    platform.read(sector, 0, &mut found)?;
-    let (mut generation, mut length) = ([0u8; 8], [0u8; 4]);
-    copy(&mut generation, &found[8..16]);
-    copy(&mut length, &found[16..20]);
-    let (generation, length) = (u64::from_be_bytes(generation), u32::from_be_bytes(length));
-    let Some(room) = body.get_mut(..length as usize) else { return Ok(None) };
-    platform.read(sector, HEADER_SIZE, room)?;
-    let whole = header(crypto, generation, length, room) == found;
-    Ok(whole.then_some((generation, length as usize)))
+/// A copy whose sum is right.
+struct Whole {
+    generation: u64,
+    length: usize,
+    /// As the second look compared it (ROT-18).
+    doubt: u32,
 }
 
 #[cfg(all(test, feature = "std"))]
@@ -140,17 +192,41 @@ mod tests {
     use crate::platform::memory::MemoryPlatform;
     use craton_trust::soft::Soft;
 
+    fn journal() -> Journal {
+        Journal::under(Secret::new([7; 32]))
+    }
+
     #[test]
     fn rot_18_the_older_of_two_whole_copies_is_outdated() {
-        let (mut chip, mut journal) = (MemoryPlatform::new(), Journal::blank());
+        let (mut chip, mut journal) = (MemoryPlatform::new(), journal());
         journal.write(&mut chip, &Soft, b"first").unwrap();
         assert_eq!(journal.is_outdated(&chip, &Soft), Ok(false), "the other one is none");
         journal.write(&mut chip, &Soft, b"second").unwrap();
         assert_eq!(journal.is_outdated(&chip, &Soft), Ok(false));
         // As a fault would choose it, with whatever generation.
+        journal.newest = journal.other();
         for generation in [0, 1, u64::MAX] {
-            let older = Journal { newest: journal.other(), generation, uncertain: false };
-            assert_eq!(older.is_outdated(&chip, &Soft), Ok(true));
+            journal.generation = generation;
+            assert_eq!(journal.is_outdated(&chip, &Soft), Ok(true));
+        }
+    }
+
+    #[test]
+    fn rot_24_a_copy_counts_under_the_key_that_wrote_it_alone() {
+        let mut chip = MemoryPlatform::new();
+        let mut body = [0u8; BODY_MAX];
+        let mut own = journal();
+        own.write(&mut chip, &Soft, b"state").unwrap();
+        let mut again = journal();
+        assert_eq!(again.load(&chip, &Soft, &mut body), Ok(5));
+        assert_eq!((&body[..5], again.doubt()), (&b"state"[..], 0));
+        for byte in 0..32 {
+            let mut key = [7; 32];
+            key[byte] ^= 1;
+            let mut other = Journal::under(Secret::new(key));
+            let refused = other.load(&chip, &Soft, &mut body);
+            assert_eq!(refused, Err(Error::StorageDamaged), "{byte}");
+            assert_ne!(other.doubt(), 0);
         }
     }
 }

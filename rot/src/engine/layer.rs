@@ -7,10 +7,10 @@
 //! depends on none but authority and mode.
 //!
 //! Rule ROT-16: a ROM hands over no more than this: not the device secret, and not the key of the
-//! identity. Whoever reads a handover can be this layer, and no other.
+//! identity. Whoever reads a handover can be this layer, and no other; he can write the state, too.
 
-use super::lifecycle;
 use super::state::Program;
+use super::{journal, lifecycle};
 use crate::error::{Error, Result};
 use crate::platform::{Platform, Row};
 use crate::secret::Secret;
@@ -25,7 +25,7 @@ use craton_trust::{ClassId, ComponentId, Digest, PublicKey, copy};
 pub const HANDOVER_MAX: usize = 1024;
 
 const MAGIC: &[u8; 8] = b"craton\x01h";
-const FORMAT: u64 = 2;
+const FORMAT: u64 = 3;
 
 /// A layer as the identity certified it, with its secrets.
 pub struct Layer0 {
@@ -40,6 +40,8 @@ pub struct Layer0 {
     pub(super) attester: Secret,
     /// What every sealing key of this layer comes from.
     pub(super) sealing: Secret,
+    /// The key that the state is kept under, whatever the layer (ROT-24).
+    pub(super) state: Secret,
     certificate: [u8; CERTIFICATE_MAX],
     certificate_length: usize,
 }
@@ -94,9 +96,9 @@ impl Layer0 {
         *magic = *MAGIC;
         let (length, body) = rest.split_first_chunk_mut().ok_or(Error::RoomTooSmall)?;
         let mut writer = Writer::new(body);
-        writer.array(9)?.u64(FORMAT)?.bytes(&self.identity.0)?.u64(self.mode as u64)?;
+        writer.array(10)?.u64(FORMAT)?.bytes(&self.identity.0)?.u64(self.mode as u64)?;
         writer.bytes(&self.implementation.0)?.bytes(&self.attester.0)?;
-        writer.bytes(&self.sealing.0)?.bytes(self.certificate())?;
+        writer.bytes(&self.sealing.0)?.bytes(&self.state.0)?.bytes(self.certificate())?;
         Program::write_optional(self.program.as_ref(), &mut writer)?;
         match self.slot {
             Some(slot) => writer.u64(slot as u64)?,
@@ -127,6 +129,7 @@ impl Layer0 {
             slot: None,
             attester: Secret::zero(),
             sealing: Secret::zero(),
+            state: Secret::zero(),
             certificate: [0; CERTIFICATE_MAX],
             certificate_length: 0,
         }
@@ -139,7 +142,7 @@ impl Layer0 {
         let (length, body) = body.split_first_chunk().ok_or(invalid)?;
         let body = body.get(..u32::from_le_bytes(*length) as usize).ok_or(invalid)?;
         let mut reader = Reader::new(body)?;
-        reader.array(9)?;
+        reader.array(10)?;
         if reader.u64()? != FORMAT {
             return Err(craton_trust::Error::VersionUnknown);
         }
@@ -148,6 +151,7 @@ impl Layer0 {
         self.implementation = reader.digest()?;
         self.attester.0 = reader.fixed()?;
         self.sealing.0 = reader.fixed()?;
+        self.state.0 = reader.fixed()?;
         let certificate = reader.bytes(CERTIFICATE_MAX)?;
         copy(self.certificate.get_mut(..certificate.len()).ok_or(invalid)?, certificate);
         self.certificate_length = certificate.len();
@@ -189,6 +193,7 @@ fn derive(
         slot: None,
         attester: Secret::new(attester.0),
         sealing: Secret::new(own.seal.0),
+        state: journal::key_of(crypto, &uds),
         certificate,
         certificate_length,
     })

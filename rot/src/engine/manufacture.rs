@@ -9,7 +9,7 @@
 //! however often it was cut before. A row with more ones is refused: the chip is to be discarded.
 //! That befalls half of those whose power goes between the burn of the secret and the last burn.
 
-use super::journal::Journal;
+use super::journal::{self, Journal};
 use super::sections;
 use super::state::State;
 use super::{Engine, Start, lifecycle, write_state};
@@ -70,14 +70,21 @@ pub fn provision(
     let installed = sections::write(platform, crypto, false, &section, genesis, bytes)?;
     let mut epoch_secret = Secret::<32>::zero();
     platform.random(&mut epoch_secret.0)?;
-    write_first(platform, crypto, &State::first(epoch_secret, installed))?;
-    burn_secret(platform)?;
+    let secret = draw_secret(platform)?;
+    let key = journal::key_of(crypto, &secret); // ROT-24
+    write_first(platform, crypto, key, &State::first(epoch_secret, installed))?;
+    burn_secret(platform, &secret)?;
     platform.burn(Row::Lifecycle, &[0xff, 0, 0, 0]) // the write that commits
 }
 
-fn write_first(platform: &mut impl Platform, crypto: &impl Crypto, state: &State) -> Result<()> {
+fn write_first(
+    platform: &mut impl Platform,
+    crypto: &impl Crypto,
+    key: Secret,
+    state: &State,
+) -> Result<()> {
     // Twice, so that whatever an earlier try left in the other copy is gone.
-    let mut journal = Journal::blank();
+    let mut journal = Journal::under(key);
     write_state(platform, crypto, &mut journal, state)?;
     write_state(platform, crypto, &mut journal, state)
 }
@@ -88,8 +95,8 @@ const ONES_BEFORE_MAX: u32 = 128;
 /// source is refused once in 10⁸ times, and one that is stuck always.
 const ONES: RangeInclusive<u32> = 80..=176;
 
-/// Burns a fresh device secret, and reads it back: a fuse that does not take is refused.
-fn burn_secret(platform: &mut impl Platform) -> Result<()> {
+/// The device secret that a burn of fresh bits makes of the row as it is.
+fn draw_secret(platform: &mut impl Platform) -> Result<Secret> {
     let (mut before, mut fresh) = (Secret::<32>::zero(), Secret::<32>::zero());
     platform.fuses(Row::Uds, &mut before.0)?;
     if ones(&before) > ONES_BEFORE_MAX {
@@ -99,11 +106,16 @@ fn burn_secret(platform: &mut impl Platform) -> Result<()> {
     if !ONES.contains(&ones(&fresh)) {
         return Err(Error::RandomFailed);
     }
-    platform.burn(Row::Uds, &fresh.0)?;
+    before.0.iter_mut().zip(&fresh.0).for_each(|(old, new)| *old |= new);
+    Ok(before)
+}
+
+/// Burns the device secret, and reads it back: a fuse that does not take is refused.
+fn burn_secret(platform: &mut impl Platform, secret: &Secret) -> Result<()> {
+    platform.burn(Row::Uds, &secret.0)?;
     let mut after = Secret::<32>::zero();
     platform.fuses(Row::Uds, &mut after.0)?;
-    let bits = before.0.iter().zip(&fresh.0).map(|(old, new)| old | new);
-    if after.0.iter().copied().eq(bits) { Ok(()) } else { Err(Error::FuseMismatch) }
+    if after.0 == secret.0 { Ok(()) } else { Err(Error::FuseMismatch) }
 }
 
 fn ones(secret: &Secret) -> u32 {

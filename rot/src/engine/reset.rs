@@ -4,7 +4,7 @@
 //! selects this program and derives its layer ([`super::rom`]), and the program goes on from what
 //! it is handed ([`Engine::resume`]).
 
-use super::journal::{BODY_MAX, Journal};
+use super::journal::{self, BODY_MAX, Journal};
 use super::layer::Layer0;
 use super::ownership::{finish_claim, finish_erase};
 use super::state::{Program, State};
@@ -47,24 +47,34 @@ impl Start {
     }
 }
 
-/// Reads the state in force, of this chip and no other, into `state`; returns where it lies.
+/// Reads the state in force, of this chip and no other, into `state`; `journal` tells then where it
+/// lies.
 #[inline(never)] // its rooms leave the stack before anything is verified or derived
 pub(super) fn load_state(
     platform: &impl Platform,
     crypto: &impl Crypto,
+    journal: &mut Journal,
     state: &mut State,
-) -> Result<Journal> {
+) -> Result<()> {
     let mut body = [0u8; BODY_MAX];
-    let loaded = Journal::load(platform, crypto, &mut body);
-    let parsed = loaded.and_then(|(journal, length)| {
-        state.read(body.get(..length).unwrap_or(&[]))?;
-        Ok(journal)
-    });
+    let loaded = journal.load(platform, crypto, &mut body);
+    let parsed = loaded.and_then(|length| state.read(body.get(..length).unwrap_or(&[])));
     body.zeroize();
-    let journal = parsed?;
+    parsed?;
     let mut genesis = [0u8; 32];
     platform.fuses(Row::PlatformGenesis, &mut genesis)?;
-    if state.platform.genesis.0 == genesis { Ok(journal) } else { Err(Error::StorageDamaged) }
+    if state.platform.genesis.0 == genesis { Ok(()) } else { Err(Error::StorageDamaged) }
+}
+
+/// As [`load_state`], where the device secret is not hidden yet.
+pub(super) fn load_first(
+    platform: &impl Platform,
+    crypto: &impl Crypto,
+    state: &mut State,
+) -> Result<Journal> {
+    let mut journal = Journal::under(journal::key(platform, crypto)?);
+    load_state(platform, crypto, &mut journal, state)?;
+    Ok(journal)
 }
 
 impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
@@ -78,7 +88,7 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
             return Err(Error::NotManufactured);
         }
         let mut state = State::blank();
-        let journal = load_state(&platform, &crypto, &mut state)?;
+        let journal = load_first(&platform, &crypto, &mut state)?;
         let (mode, genesis) = (start.mode(state.debug_next), state.platform.genesis);
         let own = implementation(&crypto);
         let mut layer = Layer0::derive(&mut platform, &crypto, &genesis, (None, own), mode)?;
@@ -134,11 +144,12 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     }
 
     /// One that does nothing yet.
-    fn over(platform: P, crypto: C, layer: Layer0, attester: C::Key) -> Self {
+    fn over(platform: P, crypto: C, mut layer: Layer0, attester: C::Key) -> Self {
+        let key = core::mem::replace(&mut layer.state, Secret::zero());
         Self {
             platform,
             crypto,
-            journal: Journal::blank(),
+            journal: Journal::under(key),
             state: State::blank(),
             layer,
             attester,
@@ -150,7 +161,8 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     }
 
     fn go_on(&mut self, root: Secret) -> Result<()> {
-        self.journal = load_state(&self.platform, &self.crypto, &mut self.state)?;
+        let Self { platform, crypto, journal, state, .. } = self;
+        load_state(platform, crypto, journal, state)?;
         let normal = Start::Normal.mode(self.state.debug_next);
         if self.layer.mode != normal && self.layer.mode != Mode::Recovery {
             return Err(Error::HandoverInvalid);

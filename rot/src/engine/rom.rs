@@ -9,20 +9,19 @@
 //! identity to protect, and a factory must get its first program in: the ROM starts what is in the
 //! slot ([`unverified`]) and hands no layer over.
 //!
-//! The decision needs no secret: the device secret is read for [`Runtime::layer`] only, which
-//! nobody has who was refused. Everything that decides is compared once more by `doubt` (ROT-18);
-//! what comes of that is [`Runtime::token`].
+//! The decision needs the key of the state (ROT-24), which goes with the stack of who decided; the
+//! layer is derived by [`Runtime::layer`] only, which nobody has who was refused. Everything that
+//! decides is compared once more by `doubt` (ROT-18); what comes of that is [`Runtime::token`].
 
 pub use super::doubt::GO;
-use super::doubt::{Watched, doubts};
+use super::doubt::{Watched, doubt_mode, doubts};
 use super::layer::Layer0;
-use super::reset::{Start, load_state};
+use super::reset::{Start, load_first};
 use super::state::{Program, State};
 use super::{lifecycle, sections};
 use crate::error::{Error, Result};
 use crate::platform::{Platform, Row};
 use crate::slots::{self, Marks, Slot, Standing};
-use core::hint::black_box;
 use craton_trust::crypto::{Crypto, Es256Point, KeyedCrypto};
 use craton_trust::dice::Mode;
 use craton_trust::evidence::Lifecycle;
@@ -40,6 +39,7 @@ pub struct Runtime<'p> {
     manifest: Digest,
     genesis: Digest,
     debug_next: bool,
+    debug_head: u8,
     wanted: ImageType,
     token: u32,
 }
@@ -68,10 +68,16 @@ impl<'p> Runtime<'p> {
         self.wanted
     }
 
-    /// What speaks against this layer being the one of a recovery program: 0 is nothing (ROT-18).
+    /// What speaks against the mode of this program's layer: 0 is nothing (ROT-18). `unasked` is 0
+    /// if Recovery was asked for, and any other number if not.
     #[must_use]
-    pub fn doubt_recovery(layer: &Layer0) -> u32 {
-        black_box(layer.mode) as u32 ^ Mode::Recovery as u32
+    pub fn doubt_mode(&self, layer: &Layer0, unasked: u32) -> u32 {
+        doubt_mode(layer.mode, self.debug_head, self.wanted, unasked)
+    }
+
+    /// Takes how the state in force begins `debug_next`, as the second look read it.
+    pub(super) const fn set_debug_head(&mut self, head: u8) {
+        self.debug_head = head;
     }
 
     /// The digest of the manifest that the signatures are over.
@@ -127,7 +133,7 @@ pub fn select<'p>(
     let watched = Watched::new(crypto);
     let mut runtime = verify(platform, &watched, wanted, package)?;
     // ROT-18; kept as what a memory that nobody wrote to does not hold.
-    runtime.token = GO ^ doubts(platform, &watched, package, &runtime)?;
+    runtime.token = GO ^ doubts(platform, &watched, package, &mut runtime)?;
     Ok(runtime)
 }
 
@@ -142,7 +148,7 @@ fn verify<'p>(
         return Err(Error::NotManufactured);
     }
     let mut state = State::blank();
-    load_state(platform, crypto, &mut state)?;
+    load_first(platform, crypto, &mut state)?;
     let (program, envelope) = split(package)?;
     let mut room = [0u8; PUBLISHER_SIZE];
     let authority = publisher(platform, crypto, &state, &mut room)?;
@@ -150,9 +156,17 @@ fn verify<'p>(
     let digest = crypto.sha256(&[program]);
     image.check_payload(&digest, program.len() as u64)?; // IMG-3
     let about = Program { component: image.component, security_version: image.security_version };
-    let (genesis, debug_next) = (state.platform.genesis, state.debug_next);
-    let manifest = image.digest();
-    Ok(Runtime { program, about, digest, manifest, genesis, debug_next, wanted, token: 0 })
+    Ok(Runtime {
+        program,
+        about,
+        digest,
+        manifest: image.digest(),
+        genesis: state.platform.genesis,
+        debug_next: state.debug_next,
+        debug_head: 0,
+        wanted,
+        token: 0,
+    })
 }
 
 /// Bytes that the publisher's keys need.

@@ -80,6 +80,8 @@ pub struct State {
     pub challenge: Option<Digest>,
     /// Whether the next normal boot is a Debug one.
     pub debug_next: bool,
+    /// The byte that this was read from, for who doubts how it was read (ROT-18).
+    pub debug_head: u8,
     /// Whether the other copy of the state still holds the epoch secret that was overwritten in
     /// this one.
     pub erasing: bool,
@@ -113,6 +115,7 @@ impl State {
             runtime: None,
             challenge: None,
             debug_next: false,
+            debug_head: 0,
             erasing: false,
             platform,
             owner: None,
@@ -156,6 +159,7 @@ impl State {
         self.confirmed = reader.optional(|r| Ok(SetId(r.fixed()?)))?;
         self.runtime = reader.optional(|r| Ok(ComponentId(r.fixed()?)))?;
         self.challenge = reader.optional(Reader::digest)?;
+        self.debug_head = reader.rest().first().copied().unwrap_or(0);
         self.debug_next = reader.bool()?;
         self.erasing = reader.bool()?;
         self.platform = read_installed(&mut reader)?;

@@ -131,16 +131,23 @@ fn a_lost_block_takes_one_copy_of_the_fuses_only() {
     }
 }
 
-/// Writes `generation` into whole copies at these places: magic, generation, the rest, SHA-256.
-fn renumber(path: &Path, places: [u64; 2], digest_at: usize, body: std::ops::Range<usize>) {
+/// Writes the last generation into whole copies at these places: magic, generation, the rest, and
+/// the sum that `sum` makes of a SHA-256.
+fn renumber(
+    path: &Path,
+    places: [u64; 2],
+    sum_at: usize,
+    body: std::ops::Range<usize>,
+    sum: impl Fn([u8; 32]) -> [u8; 32],
+) {
     let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
     for place in places {
         let mut copy = vec![0; 4096];
         file.read_exact_at(&mut copy, place).unwrap();
         copy[8..16].fill(0xff);
-        let parts = [&copy[..digest_at], &copy[body.clone()]];
-        let digest = Soft.sha256(&parts).0;
-        copy[digest_at..digest_at + 32].copy_from_slice(&digest);
+        let parts = [&copy[..sum_at], &copy[body.clone()]];
+        let right = sum(Soft.sha256(&parts).0);
+        copy[sum_at..sum_at + 32].copy_from_slice(&right);
         file.write_all_at(&copy, place).unwrap();
     }
 }
@@ -149,19 +156,21 @@ fn renumber(path: &Path, places: [u64; 2], digest_at: usize, body: std::ops::Ran
 fn after_the_last_generation_of_state_or_fuses_nothing_wraps_storage_damaged() {
     let mut bench = InFile::new();
     drop(unowned(&mut bench));
-    // The state: magic, generation, length, digest, body.
-    let length = {
-        let bytes = fs::read(bench.path()).unwrap();
-        let at = flash(Sector::StateA) as usize + 16;
-        u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize
-    };
+    // The state: magic, generation, length, sum (ROT-24), body.
+    let bytes = fs::read(bench.path()).unwrap();
+    let at = flash(Sector::StateA) as usize + 16;
+    let length = u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    let half = |key: &[u8], parts: &[&[u8]]| *Soft.hmac_sha512(key, parts).first_chunk().unwrap();
+    let key: [u8; 32] = half(&bytes[16..48], &[b"craton/1/state/key"]);
     let copies = [flash(Sector::StateA), flash(Sector::StateB)];
-    renumber(&bench.path(), copies, 20, 52..52 + length);
+    renumber(&bench.path(), copies, 20, 52..52 + length, |digest| {
+        half(&key, &[b"craton/1/state/sum", &digest])
+    });
     let mut rot = open(&bench.path()).ok().unwrap();
     assert_eq!(boot_bare(&mut rot), Err(Error::StorageDamaged));
     drop(rot);
     // The fuses: magic, generation, bits, digest.
-    renumber(&bench.path(), [0, 4096], 16 + 128, 0..0);
+    renumber(&bench.path(), [0, 4096], 16 + 128, 0..0, |digest| digest);
     let mut rot = open(&bench.path()).ok().unwrap();
     let step = advance(&mut rot, Lifecycle::Module1Complete);
     assert_eq!(step, Err(Error::StorageDamaged));

@@ -7,6 +7,7 @@ use super::rom::{envelope_of, package_around, refusal};
 use super::steps::manufacture;
 use super::world::*;
 use craton_rot::engine::rom;
+use craton_rot::platform::Platform as _;
 use craton_rot::platform::memory::MemoryPlatform;
 use craton_rot::slots::Slot;
 use craton_rot::{Engine, Error, RootOfTrust as _};
@@ -32,7 +33,8 @@ fn package(by: &Leaf) -> Vec<u8> {
 
 #[test]
 fn rot_15_starts_what_both_algorithms_signed() {
-    let (chip, package) = (chip(), package(publisher()));
+    let (mut chip, package) = (chip(), package(publisher()));
+    chip.reset();
     let runtime = rom::select(&chip, &Soft, ImageType::RootOfTrust, &package).unwrap();
     assert_eq!(runtime.token(), rom::GO);
 }

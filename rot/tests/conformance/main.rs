@@ -5,6 +5,7 @@ mod board;
 mod boots;
 mod evidence;
 mod file_platform;
+mod forged;
 mod hybrid;
 mod hybrid_rom;
 mod judge;

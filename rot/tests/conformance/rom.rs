@@ -21,7 +21,7 @@ use craton_trust::suit::{self, Footer, Image, ImageType};
 use craton_trust::{ClassId, ComponentId};
 
 const FIRMWARE: ComponentId = ComponentId([0xbb; 16]);
-const PROGRAM: &[u8] = b"a program that a chip would run";
+pub const PROGRAM: &[u8] = b"a program that a chip would run";
 
 pub fn envelope_of(by: u8, change: impl FnOnce(&mut Image<'_>)) -> Vec<u8> {
     let mut about = image(FIRMWARE, 3);
@@ -65,13 +65,16 @@ fn chip() -> MemoryPlatform {
 }
 
 pub fn refusal(chip: &MemoryPlatform, package: &[u8]) -> Option<Error> {
-    rom::select(chip, &Soft, ImageType::RootOfTrust, package).err()
+    let mut chip = chip.duplicate();
+    chip.reset();
+    rom::select(&chip, &Soft, ImageType::RootOfTrust, package).err()
 }
 
 #[test]
 fn rot_15_starts_the_signed_program_and_says_what_it_is() {
     let package = package(|_| ());
-    let chip = chip();
+    let mut chip = chip();
+    chip.reset();
     let runtime = rom::select(&chip, &Soft, ImageType::RootOfTrust, &package).unwrap();
     assert_eq!(runtime.program(), PROGRAM);
     assert_eq!(runtime.digest(), Soft.sha256(&[PROGRAM]));
