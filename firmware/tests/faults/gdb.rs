@@ -1,6 +1,5 @@
 //! A debugger's side of gdb's remote protocol: as much of it as putting a fault into a chip takes.
 
-use super::power::connected;
 use std::io::{Error, ErrorKind, Read as _, Result, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -15,6 +14,17 @@ const AT_ONCE: usize = 24;
 /// How long one look for an answer takes.
 const LOOK: Duration = Duration::from_millis(100);
 const PC: usize = 15;
+
+/// A connection to a socket of an emulator that was just started.
+pub fn connected(socket: &Path) -> Result<UnixStream> {
+    let begun = Instant::now();
+    loop {
+        match UnixStream::connect(socket) {
+            Err(_) if begun.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(5)),
+            done => return done,
+        }
+    }
+}
 
 /// A chip that is stopped but for [`Debugger::go`] and [`Debugger::step`].
 pub struct Debugger {

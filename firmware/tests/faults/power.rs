@@ -8,6 +8,7 @@
 //! pending, ends a wait and does nothing else.
 
 use super::bench::Bench;
+use super::gdb::connected;
 use super::rom::Rom;
 use super::walk::State;
 use craton_firmware::map;
@@ -16,13 +17,10 @@ use std::io::{Result, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Where the ROM loads what came over the line.
 pub const RECEIVED: u32 = (map::LINE + map::SECURE_ALIAS) as u32;
-/// How long an emulator may take until its sockets are there. A machine under load is slow.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A package as it goes over the line to a ROM that waits. Its number is the same each time, so
 /// that its bytes are.
@@ -114,16 +112,5 @@ impl Line {
         let mut stream = connected(&self.path())?;
         stream.write_all(bytes)?;
         Ok(stream)
-    }
-}
-
-/// A connection to a socket of an emulator that was just started.
-pub fn connected(socket: &Path) -> Result<UnixStream> {
-    let begun = Instant::now();
-    loop {
-        match UnixStream::connect(socket) {
-            Err(_) if begun.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(5)),
-            done => return done,
-        }
     }
 }
