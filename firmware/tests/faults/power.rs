@@ -15,7 +15,7 @@ use craton_firmware::map;
 use craton_rot::mailbox::frame::{Direction, FrameWriter};
 use std::io::{Result, Write as _};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use tempfile::TempDir;
 
