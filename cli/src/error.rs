@@ -109,6 +109,16 @@ pub enum CliError {
     /// The service's answer is something else.
     #[error("E6126: the answer to {0} is not what was asked for. Is the service of this version?")]
     AnswerUnexpected(String),
+    /// The key file would take the public key's name.
+    #[error("E6127: {0} is a public key's name. Name the key file otherwise: its .pub goes beside")]
+    KeyNamePublic(PathBuf),
+    /// What was believed before does not read.
+    #[error(
+        "E6128: {0} is damaged: what this machine remembers of the catalog, without which a service \
+         could go back. Restore it from a copy; or compare `craton trust-store show` and `craton \
+         audit checkpoint` with another machine's, then remove it"
+    )]
+    MemoryDamaged(PathBuf),
     /// A production root without its recovery copies.
     #[error(
         "E6130: a production root has three keys: name two places that you keep apart with \
@@ -383,6 +393,8 @@ impl CliError {
             Self::NameUnknown { .. } => 6124,
             Self::NameAmbiguous { .. } => 6125,
             Self::AnswerUnexpected(_) => 6126,
+            Self::KeyNamePublic(_) => 6127,
+            Self::MemoryDamaged(_) => 6128,
             Self::RecoveryKeysMissing => 6130,
             Self::ApproverMissing => 6131,
             Self::ApproverNotIndependent => 6132,
@@ -432,7 +444,7 @@ impl CliError {
     /// Whether the words of the command line were wrong, rather than something that they met.
     #[must_use]
     pub fn is_usage(&self) -> bool {
-        let usage = [6120, 6123, 6130, 6131, 6132, 6141, 6142];
+        let usage = [6120, 6123, 6127, 6130, 6131, 6132, 6141, 6142];
         usage.contains(&self.code())
     }
 }

@@ -201,8 +201,20 @@ pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
 /// # Errors
 /// `FileExists`, `FileNotWritten`.
 pub fn write_new_secret(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    write_new(path, bytes, 0o600)
+}
+
+/// Writes a new file of no secret; what is there is never overwritten.
+///
+/// # Errors
+/// As [`write_new_secret`].
+pub fn write_new_file(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    write_new(path, bytes, 0o666) // less what the user's mask takes
+}
+
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), CliError> {
     let mut options = fs::OpenOptions::new();
-    let file = options.write(true).create_new(true).mode(0o600).open(path);
+    let file = options.write(true).create_new(true).mode(mode).open(path);
     let written = file.and_then(|mut file| {
         file.write_all(bytes)?;
         file.sync_all()?;
@@ -306,3 +318,6 @@ mod tests {
         assert!(matches!(make_folder(&path.join("c")), Err(CliError::FolderRefused(..))));
     }
 }
+        assert!(matches!(read_if_there(&nowhere), Ok(None)));
+        assert!(matches!(read_if_there(folder.path()), Err(CliError::FileUnreadable(..))));
+        assert!(matches!(write_new_file(&path, b"two"), Err(CliError::FileExists(_))));

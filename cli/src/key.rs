@@ -2,7 +2,7 @@
 //! machine's.
 
 use crate::error::CliError;
-use crate::home::{Home, write_file};
+use crate::home::{Home, write_new_file};
 use crate::image::catalog_in_use;
 use crate::keys::{self, AnyKey, Unlock};
 use crate::lms::{self, LmsKey, Record};
@@ -86,13 +86,14 @@ struct Leaves {
 /// Does it.
 ///
 /// # Errors
-/// `FileExists`, `FileNotWritten`, `SigningKeyDamaged`, those of the passphrase, and of
-/// [`LmsKey::adopt`].
+/// `FileExists`, `FileNotWritten`, `KeyNamePublic`, `SigningKeyDamaged`, those of the passphrase,
+/// and of [`LmsKey::adopt`].
 pub fn run(command: &Command, options: &Options) -> Result<()> {
     let out = Output::new(options.json);
     match command {
         Command::Create { file, role, algorithm, dev, unlock } => {
             let file = &place(file.as_ref(), *role)?;
+            let public = public_place(file)?;
             let algorithm = role.map_or(*algorithm, |_| Algorithm::Lms);
             let passphrase = match dev {
                 true => None,
@@ -109,8 +110,7 @@ pub fn run(command: &Command, options: &Options) -> Result<()> {
                     AnyKey::Lms(LmsKey::create(file, passphrase.as_ref(), &records)?)
                 }
             };
-            let public = file.with_extension("pub");
-            write_file(&public, key.to_hex().as_bytes())?;
+            write_new_file(&public, key.to_hex().as_bytes())?;
             show(file, out)?;
             next(key, &public, *role, out);
         }
@@ -134,6 +134,15 @@ fn place(file: Option<&PathBuf>, role: Option<HybridRole>) -> Result<PathBuf> {
         (Some(file), None) => Ok(file.clone()),
         (None, None) => Err(CliError::CatalogUnchosen.into()), // the words say one of them
     }
+}
+
+/// Where the public key of a new key goes: somebody may know another key by a file that is there.
+fn public_place(file: &Path) -> Result<PathBuf, CliError> {
+    let public = file.with_extension("pub");
+    if public == file {
+        return Err(CliError::KeyNamePublic(public));
+    }
+    if public.exists() { Err(CliError::FileExists(public)) } else { Ok(public) }
 }
 
 fn next(key: AnyKey, public: &Path, role: Option<HybridRole>, out: Output) {

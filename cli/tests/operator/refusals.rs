@@ -65,6 +65,24 @@ fn a_sealed_key_without_a_terminal_is_passphrase_missing() {
 }
 
 #[test]
+fn a_public_key_that_is_there_is_file_exists_and_its_name_is_no_keys() {
+    let user = User::new();
+    user.does("key create @a.key --dev");
+    let public = std::fs::read(user.path("a.pub")).unwrap();
+    for words in ["key create @a.second --dev", "key create @a.second --algorithm lms --dev"] {
+        let said = user.refused(words, 6111);
+        assert!(said.err.contains("a.pub exists"), "{}", said.err);
+        assert!(!user.path("a.second").exists(), "no key without its public key");
+    }
+    assert_eq!(std::fs::read(user.path("a.pub")).unwrap(), public);
+    // KeyNamePublic
+    for words in ["key create @b.pub --dev", "key create @b.pub --algorithm lms --dev"] {
+        user.refused(words, 6127);
+        assert!(!user.path("b.pub").exists());
+    }
+}
+
+#[test]
 fn packing_is_refused_with_line_column_and_number() {
     let user = User::new();
     app(&user, &MANIFEST.replace("\"Capabilities\"", "\"Capabilites\""));
