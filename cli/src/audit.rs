@@ -3,9 +3,10 @@
 //! `verify` is a witness's check: the checkpoint is signed by the log's key of the catalog's trust
 //! store, continues the one remembered from last time, and covers every admitted set.
 
+use crate::believed::Chain;
 use crate::client::Call;
 use crate::error::CliError;
-use crate::home::{make_folder, read_file, write_file};
+use crate::home::{make_folder, read_if_there, write_secret};
 use crate::keys::Unlock;
 use crate::operation::Operation;
 use crate::output::{moment, short, word};
@@ -21,6 +22,7 @@ use craton_trust::soft::Soft;
 use craton_trust::store::{Role, Section};
 use craton_trust::{Signed, merkle, signed};
 use serde::Serialize;
+use std::path::Path;
 
 /// What is done with the log.
 #[derive(Subcommand)]
@@ -98,10 +100,8 @@ async fn verify(session: &mut Session, leaves: &[Digest], cosign: Option<&Unlock
     let folder = session.folder().await?;
     let answer: Checkpoint = session.ask(Call::of(Operation::Checkpoint)).await?;
     let newest = believed(&section, catalog, &answer.signed.0)?;
-    let before = match read_file(&folder.checkpoint_path()) {
-        Ok(kept) => merkle::Checkpoint::parse(Signed::parse(&kept)?.unchecked_payload())?,
-        Err(_) => merkle::Checkpoint { catalog, size: 0, root: newest.root },
-    };
+    let before = remembered(&folder.checkpoint_path(), &kept, catalog)?;
+    let before = before.unwrap_or(merkle::Checkpoint { catalog, size: 0, root: newest.root });
     continues(session, &before, &newest).await?;
     let all: ImageSetList = session.ask(Call::of(Operation::SetList)).await?;
     let admitted = |set: &&ImageSet| set.state == ImageSetState::Admitted;
@@ -115,7 +115,7 @@ async fn verify(session: &mut Session, leaves: &[Digest], cosign: Option<&Unlock
         included(session, &newest, (*leaf).into(), "the leaf").await?;
     }
     make_folder(&folder.0)?;
-    write_file(&folder.checkpoint_path(), &answer.signed.0)?;
+    write_secret(&folder.checkpoint_path(), &answer.signed.0)?;
     let mut cosigned = answer.cosigned;
     if let Some(unlock) = cosign {
         let witness = folder.key("witness", unlock)?;
@@ -153,6 +153,24 @@ fn believed(
     } else {
         Err(craton_trust::Error::OtherCatalog.into())
     }
+}
+
+/// The checkpoint that was seen last. The log's key may be another one since.
+///
+/// # Errors
+/// `FileUnreadable`; `MemoryDamaged` for what no key of the catalog's log signed.
+fn remembered(
+    path: &Path,
+    owner: &Chain,
+    catalog: craton_trust::CatalogId,
+) -> Result<Option<merkle::Checkpoint>, CliError> {
+    let Some(kept) = read_if_there(path)? else { return Ok(None) };
+    let by_one = |version: &Vec<u8>| -> Result<merkle::Checkpoint> {
+        let section = Section::parse(Signed::parse(version)?.unchecked_payload())?;
+        believed(&section, catalog, &kept)
+    };
+    let known = owner.versions().iter().rev().find_map(|version| by_one(version).ok());
+    known.map(Some).ok_or_else(|| CliError::MemoryDamaged(path.to_owned()))
 }
 
 async fn continues(
@@ -237,6 +255,7 @@ mod tests {
     use super::*;
     use crate::keys::generate;
     use craton_trust::crypto::Signer as _;
+    use craton_trust::soft::SoftKey;
     use craton_trust::store::{KeptSection, RoleKeysBuilder, SectionBuilder, SectionKind};
 
     const CATALOG: craton_trust::CatalogId = craton_trust::CatalogId([7; 32]);
@@ -266,6 +285,40 @@ mod tests {
         assert!(holds(&large, one, &proof(vec![two.into()]), "it").is_ok());
         assert!(refused(holds(&large, leaf(b"three"), &proof(vec![two.into()]), "it")));
         assert!(refused(holds(&large, one, &proof(Vec::new()), "it")));
+    }
+
+    #[test]
+    fn a_remembered_checkpoint_counts_by_any_key_that_the_log_had_and_is_else_memory_damaged() {
+        let [root, first, second, other] = [(); 4].map(|()| generate().unwrap());
+        let seal = |kind, payload: &[u8], by: &SoftKey| {
+            signed::seal(&Soft, kind, payload, &[by], &mut [0; 2048]).unwrap().to_vec()
+        };
+        let mut section = SectionBuilder::genesis(SectionKind::Owner, true, 9);
+        section.set_role(Role::Root, RoleKeysBuilder::of(root.public_key()));
+        section.set_role(Role::Log, RoleKeysBuilder::of(first.public_key()));
+        let encoded = |section: &SectionBuilder| section.encode(&mut [0; 1024]).unwrap().to_vec();
+        let mut versions = vec![seal(Kind::TrustStore, &encoded(&section), &root)];
+        let genesis = Signed::parse(&versions[0]).unwrap().digest(&Soft);
+        (section.version, section.genesis) = (2, Some(genesis));
+        section.set_role(Role::Log, RoleKeysBuilder::of(second.public_key()));
+        versions.push(seal(Kind::TrustStore, &encoded(&section), &root));
+        let owner = Chain::follow(&Soft, versions).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint");
+        let read = || remembered(&path, &owner, CATALOG);
+        assert!(matches!(read(), Ok(None)));
+        let root = craton_trust::Digest([1; 32]);
+        let checkpoint = merkle::Checkpoint { catalog: CATALOG, size: 5, root };
+        let payload = checkpoint.encode(&mut [0; 128]).unwrap().to_vec();
+        for log in [&first, &second] {
+            std::fs::write(&path, seal(Kind::Checkpoint, &payload, log)).unwrap();
+            assert_eq!(read().unwrap().unwrap().size, 5);
+        }
+        let forged = seal(Kind::Checkpoint, &payload, &other);
+        for damaged in [&forged[..], &payload, b""] {
+            std::fs::write(&path, damaged).unwrap();
+            assert!(matches!(read(), Err(CliError::MemoryDamaged(_))));
+        }
     }
 
     #[test]

@@ -1,67 +1,119 @@
 //! What is believed of a service that may lie: a catalog's trust store descends from the catalog's
 //! id, and never goes back.
+//!
+//! What was believed last is kept in the catalog's folder. It is missing the first time and never
+//! later: a file that is there and does not read is refused. Were it taken for none, who damages it
+//! would have the service believed anew.
 
 use crate::client::Call;
 use crate::error::CliError;
-use crate::home::{CatalogFolder, make_folder, read_file, write_file};
+use crate::home::{make_folder, read_if_there, write_secret};
 use crate::operation::Operation;
 use crate::session::Session;
 use anyhow::Result;
 use craton_api::operator::{CatalogId, Section as SectionName, TrustStore};
+use craton_trust::cose::Kind;
+use craton_trust::crypto::Crypto;
 use craton_trust::soft::Soft;
-use craton_trust::store::{KeptSection, accept_chain, accept_genesis, catalog_id};
-use craton_trust::{Digest, Signed};
+use craton_trust::store::{
+    KeptSection, Role, Section, SectionKind, accept_chain, accept_genesis, catalog_id,
+};
+use craton_trust::{Digest, Error as TrustError, Signed};
 use std::path::Path;
 
-/// The catalog's newest `owner` section; it is remembered, so that an older one is noticed.
-pub async fn owner_section(session: &mut Session) -> Result<KeptSection<Vec<u8>>> {
-    let catalog = session.catalog().await?;
-    let folder = session.folder().await?;
-    let versions = signed_versions(session, SectionName::Owner).await?;
-    let section = descended(catalog, &versions)?;
-    if let Ok(known) = remembered(&folder.owner_path()) {
-        no_older(known.section().version, section.section().version)?;
+/// All signed versions of a section, from the first on, each believed by the one before. Nothing
+/// here vouches for the first. Only [`Chain::follow`] makes one: it is verified once.
+pub struct Chain {
+    versions: Vec<Vec<u8>>,
+    newest: KeptSection<Vec<u8>>,
+    genesis: Digest,
+}
+
+impl Chain {
+    /// Follows signed versions from the first to the newest.
+    ///
+    /// # Errors
+    /// `TrustStoreOther` of none; those of `accept_genesis` and `accept_chain`.
+    pub fn follow(crypto: &impl Crypto, versions: Vec<Vec<u8>>) -> Result<Self> {
+        let (first, later) = versions.split_first().ok_or(CliError::TrustStoreOther)?;
+        let genesis = accept_genesis(crypto, &Signed::parse(first)?)?;
+        let digest = genesis.digest();
+        accept_chain(crypto, *genesis, digest, later.iter().map(Vec::as_slice))?;
+        let newest = Signed::parse(later.last().unwrap_or(first))?.unchecked_payload().to_vec();
+        Ok(Self { newest: KeptSection::parse(newest)?, genesis: digest, versions })
     }
-    remember(&folder, &folder.owner_path(), &versions)?;
-    Ok(section)
-}
 
-fn remember(folder: &CatalogFolder, path: &Path, versions: &[Vec<u8>]) -> Result<(), CliError> {
-    let Some(newest) = versions.last() else { return Ok(()) };
-    make_folder(&folder.0)?;
-    write_file(path, newest)
-}
-
-/// The catalog's newest `platform` section, and the digest of its first. Nothing here vouches for
-/// that one: it stands in the fuses of devices. What was shown first is remembered, and another
-/// chain or an older end of it is noticed: keys that are gone would sign again.
-pub async fn platform_section(session: &mut Session) -> Result<(KeptSection<Vec<u8>>, Digest)> {
-    followed(&platform_versions(session).await?)
-}
-
-/// All signed versions of the catalog's `platform` section, from the first on: one chain, of which
-/// the same holds.
-pub async fn platform_versions(session: &mut Session) -> Result<Vec<Vec<u8>>> {
-    let folder = session.folder().await?;
-    let versions = signed_versions(session, SectionName::Platform).await?;
-    followed(&versions)?;
-    if let Ok(known) = remembered(&folder.platform_path()) {
-        no_other(&versions, &known)?;
+    /// The signed versions.
+    #[must_use]
+    pub fn versions(&self) -> &[Vec<u8>] {
+        &self.versions
     }
-    remember(&folder, &folder.platform_path(), &versions)?;
-    Ok(versions)
-}
 
-/// Refuses a chain that ends before a section that was believed, or goes past it another way.
-fn no_other(versions: &[Vec<u8>], known: &KeptSection<Vec<u8>>) -> Result<()> {
-    let (newest, _) = followed(versions)?;
-    no_older(known.section().version, newest.section().version)?;
-    for version in versions {
-        if Signed::parse(version)?.unchecked_payload() == known.bytes() {
-            return Ok(());
+    /// The newest section.
+    #[must_use]
+    pub fn section(&self) -> Section<'_> {
+        self.newest.section()
+    }
+
+    /// The digest of the first section.
+    #[must_use]
+    pub const fn genesis(&self) -> Digest {
+        self.genesis
+    }
+
+    /// Refuses a chain that ends before a section that was believed, or goes past it another way:
+    /// keys that are gone would sign again.
+    fn check_known(&self, known: &KeptSection<Vec<u8>>) -> Result<(), CliError> {
+        let (known_version, found) = (known.section().version, self.section().version);
+        if found < known_version {
+            return Err(CliError::TrustStoreOlder { known: known_version, found });
         }
+        let is_known = |version: &Vec<u8>| {
+            Signed::parse(version).is_ok_and(|it| it.unchecked_payload() == known.bytes())
+        };
+        if self.versions.iter().any(is_known) { Ok(()) } else { Err(CliError::TrustStoreOther) }
     }
-    Err(CliError::TrustStoreOther.into())
+}
+
+/// The catalog's `owner` section, which descends from the catalog's id.
+///
+/// # Errors
+/// `TrustStoreOther`, `TrustStoreOlder`, `MemoryDamaged`, and those of the service.
+pub async fn owner(session: &mut Session) -> Result<Chain> {
+    let (catalog, folder) = (session.catalog().await?, session.folder().await?);
+    let chain = Chain::follow(&Soft, signed_versions(session, SectionName::Owner).await?)?;
+    check_descent(&chain, catalog)?;
+    check_and_remember(&folder.owner_path(), SectionKind::Owner, &chain)?;
+    Ok(chain)
+}
+
+/// The catalog's `platform` section. Nothing here vouches for its first version: that stands in the
+/// fuses of devices. What was shown first is remembered.
+///
+/// # Errors
+/// As [`owner`].
+pub async fn platform(session: &mut Session) -> Result<Chain> {
+    let folder = session.folder().await?;
+    let chain = Chain::follow(&Soft, signed_versions(session, SectionName::Platform).await?)?;
+    check_and_remember(&folder.platform_path(), SectionKind::Platform, &chain)?;
+    Ok(chain)
+}
+
+fn check_descent(chain: &Chain, catalog: CatalogId) -> Result<(), CliError> {
+    let descends = CatalogId::from(catalog_id(chain.genesis())) == catalog;
+    if descends { Ok(()) } else { Err(CliError::TrustStoreOther) }
+}
+
+/// Compares a chain with the section that is remembered, and remembers its end in place of that.
+fn check_and_remember(path: &Path, kind: SectionKind, chain: &Chain) -> Result<()> {
+    chain.section().require(kind)?;
+    if let Some(known) = remembered(path, kind)? {
+        chain.check_known(&known)?;
+    }
+    let Some(newest) = chain.versions().last() else { return Ok(()) };
+    path.parent().map_or(Ok(()), make_folder)?;
+    // All of it or what was there, also after a power cut: half of it is refused.
+    Ok(write_secret(path, newest)?)
 }
 
 async fn signed_versions(session: &mut Session, half: SectionName) -> Result<Vec<Vec<u8>>> {
@@ -78,49 +130,76 @@ async fn signed_versions(session: &mut Session, half: SectionName) -> Result<Vec
     Ok(versions)
 }
 
-/// The section that was believed last and is kept here, for work without the service.
+/// The section that was believed last and is kept here; `None` if none ever was.
 ///
 /// # Errors
-/// `FileUnreadable`, and those of the encoding.
-pub fn remembered(path: &Path) -> Result<KeptSection<Vec<u8>>> {
-    let kept = read_file(path)?;
-    Ok(KeptSection::parse(Signed::parse(&kept)?.unchecked_payload().to_vec())?)
+/// `FileUnreadable`; `MemoryDamaged` for what is no such section, or not as it was signed.
+pub fn remembered(
+    path: &Path,
+    kind: SectionKind,
+) -> Result<Option<KeptSection<Vec<u8>>>, CliError> {
+    let Some(kept) = read_if_there(path)? else { return Ok(None) };
+    as_signed(&kept, kind).map(Some).map_err(|_| CliError::MemoryDamaged(path.to_owned()))
 }
 
-/// Believes a chain of versions from the one whose digest is the catalog's id.
-fn descended(catalog: CatalogId, versions: &[Vec<u8>]) -> Result<KeptSection<Vec<u8>>> {
-    let (newest, genesis) = followed(versions)?;
-    if CatalogId::from(catalog_id(genesis)) != catalog {
-        return Err(CliError::TrustStoreOther.into());
-    }
-    Ok(newest)
-}
-
-/// The end of a chain of versions, and the digest of its first, which nothing here vouches for.
-///
-/// # Errors
-/// `TrustStoreOther` of none; those of `accept_genesis` and `accept_chain`.
-pub fn followed(versions: &[Vec<u8>]) -> Result<(KeptSection<Vec<u8>>, Digest)> {
-    let (first, later) = versions.split_first().ok_or(CliError::TrustStoreOther)?;
-    let genesis = accept_genesis(&Soft, &Signed::parse(first)?)?;
-    accept_chain(&Soft, *genesis, genesis.digest(), later.iter().map(Vec::as_slice))?;
-    let newest = Signed::parse(later.last().unwrap_or(first))?.unchecked_payload();
-    Ok((KeptSection::parse(newest.to_vec())?, genesis.digest()))
-}
-
-fn no_older(known: u64, found: u64) -> Result<(), CliError> {
-    if found < known { Err(CliError::TrustStoreOlder { known, found }) } else { Ok(()) }
+/// A section as its own root signed it: against damage, since who writes files here could have a
+/// root of his own.
+fn as_signed(kept: &[u8], kind: SectionKind) -> Result<KeptSection<Vec<u8>>, TrustError> {
+    let signed = Signed::parse(kept)?;
+    let section = Section::parse(signed.unchecked_payload())?;
+    section.require(kind)?;
+    signed.verify(&Soft, Kind::TrustStore, &[section.role(Role::Root)], Section::parse)?;
+    KeptSection::parse(signed.unchecked_payload().to_vec())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::keys::generate;
-    use craton_trust::cose::Kind;
-    use craton_trust::crypto::{Crypto as _, Signer as _};
-    use craton_trust::signed;
+    use craton_trust::crypto::{Signature, Signer as _};
+    use craton_trust::error::Result as TrustResult;
+    use craton_trust::key::{LmsPublicKey, PublicKey};
     use craton_trust::soft::SoftKey;
-    use craton_trust::store::{Role, RoleKeysBuilder, SectionBuilder, SectionKind};
+    use craton_trust::store::{RoleKeysBuilder, SectionBuilder};
+    use craton_trust::{lms, signed};
+    use std::cell::Cell;
+
+    /// Counts what it verifies.
+    #[derive(Default)]
+    struct Counting(Cell<usize>);
+
+    impl Crypto for Counting {
+        fn sha256(&self, parts: &[&[u8]]) -> Digest {
+            Soft.sha256(parts)
+        }
+
+        fn sha512(&self, parts: &[&[u8]]) -> [u8; 64] {
+            Soft.sha512(parts)
+        }
+
+        fn hmac_sha512(&self, key: &[u8], parts: &[&[u8]]) -> [u8; 64] {
+            Soft.hmac_sha512(key, parts)
+        }
+
+        fn es256_verify(
+            &self,
+            key: &PublicKey,
+            parts: &[&[u8]],
+            signature: &Signature,
+        ) -> TrustResult<()> {
+            self.0.set(self.0.get() + 1);
+            Soft.es256_verify(key, parts, signature)
+        }
+
+        fn lms_root(
+            &self,
+            key: &LmsPublicKey,
+            parts: &[&[u8]],
+            signature: &lms::Signature,
+        ) -> TrustResult<lms::Root> {
+            Soft.lms_root(key, parts, signature)
+        }
+    }
 
     fn signed_section(section: &SectionBuilder, root: &SoftKey) -> Vec<u8> {
         let (mut payload, mut object) = (vec![0; 4096], vec![0; 4096]);
@@ -128,37 +207,86 @@ mod tests {
         signed::seal(&Soft, Kind::TrustStore, payload, &[root], &mut object).unwrap().to_vec()
     }
 
-    #[test]
-    fn a_trust_store_of_another_catalog_or_an_older_one_is_refused() {
+    /// A root, and two versions of a section that it signed.
+    fn two_versions(kind: SectionKind) -> (SoftKey, SectionBuilder, Vec<Vec<u8>>) {
         let root = generate().unwrap();
-        let mut section = SectionBuilder::genesis(SectionKind::Owner, true, 9);
+        let mut section = SectionBuilder::genesis(kind, true, 9);
         section.set_role(Role::Root, RoleKeysBuilder::of(root.public_key()));
         let first = signed_section(&section, &root);
         let digest = Signed::parse(&first).unwrap().digest(&Soft);
-        let catalog = CatalogId(digest.0);
-        let mut second = section.clone();
-        (second.version, second.genesis) = (2, Some(digest));
-        let chain = vec![first.clone(), signed_section(&second, &root)];
-        assert_eq!(descended(catalog, &chain).unwrap().section().version, 2);
-        let other = descended(CatalogId(Soft.sha256(&[b"other"]).0), &chain).unwrap_err();
-        assert!(matches!(other.downcast().unwrap(), CliError::TrustStoreOther));
-        let none = descended(catalog, &[]).unwrap_err();
+        (section.version, section.genesis) = (2, Some(digest));
+        let chain = vec![first, signed_section(&section, &root)];
+        (root, section, chain)
+    }
+
+    fn follow(versions: &[Vec<u8>]) -> Result<Chain> {
+        Chain::follow(&Soft, versions.to_vec())
+    }
+
+    #[test]
+    fn a_trust_store_of_another_catalog_is_refused_and_a_chain_verified_once() {
+        let (_, second, versions) = two_versions(SectionKind::Owner);
+        let counting = Counting::default();
+        let chain = Chain::follow(&counting, versions.clone()).unwrap();
+        assert_eq!(counting.0.get(), 3, "the first by its root, the second by both roots");
+        assert_eq!((chain.section().version, chain.versions()), (2, &versions[..]));
+        let catalog = CatalogId(chain.genesis().0);
+        assert!(check_descent(&chain, catalog).is_ok());
+        let other = check_descent(&chain, CatalogId(Soft.sha256(&[b"other"]).0));
+        assert!(matches!(other, Err(CliError::TrustStoreOther)));
+        let none = follow(&[]).err().unwrap();
         assert!(matches!(none.downcast().unwrap(), CliError::TrustStoreOther));
-        let foreign = vec![first, signed_section(&second, &generate().unwrap())];
-        assert!(descended(catalog, &foreign).is_err(), "a successor that the root did not sign");
-        assert!(matches!(no_older(2, 1), Err(CliError::TrustStoreOlder { .. })));
-        // A platform's, of which no id vouches for the first.
-        let kept = |signed: &Vec<u8>| {
-            KeptSection::parse(Signed::parse(signed).unwrap().unchecked_payload().to_vec()).unwrap()
-        };
-        let (known, short) = (kept(&chain[1]), vec![chain[0].clone()]);
-        assert!(no_other(&chain, &known).is_ok() && no_other(&chain, &kept(&chain[0])).is_ok());
-        let older = no_other(&short, &known).unwrap_err().downcast().unwrap();
-        assert!(matches!(older, CliError::TrustStoreOlder { known: 2, found: 1 }));
-        second.ceiling += 1;
-        let fork = vec![chain[0].clone(), signed_section(&second, &root)];
-        let fork = no_other(&fork, &known).unwrap_err().downcast().unwrap();
-        assert!(matches!(fork, CliError::TrustStoreOther), "signed by the root, and not the same");
-        assert!(no_older(2, 2).is_ok());
+        let foreign = [versions[0].clone(), signed_section(&second, &generate().unwrap())];
+        assert!(follow(&foreign).is_err(), "a successor that the root did not sign");
+    }
+
+    #[test]
+    fn a_chain_that_is_older_than_what_was_believed_or_forks_before_it_is_refused() {
+        for kind in [SectionKind::Owner, SectionKind::Platform] {
+            let (root, mut second, versions) = two_versions(kind);
+            let (folder, chain) = (tempfile::tempdir().unwrap(), follow(&versions).unwrap());
+            let path = folder.path().join("catalog/section");
+            let check = |chain: &Chain| check_and_remember(&path, kind, chain);
+            let refused = |chain: &Chain| check(chain).unwrap_err().downcast().unwrap();
+            let short = follow(&versions[..1]).unwrap();
+            check(&short).unwrap();
+            check(&chain).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), versions[1]);
+            let older = refused(&short);
+            assert!(matches!(older, CliError::TrustStoreOlder { known: 2, found: 1 }));
+            second.ceiling += 1;
+            let fork = follow(&[versions[0].clone(), signed_section(&second, &root)]).unwrap();
+            assert!(
+                matches!(refused(&fork), CliError::TrustStoreOther),
+                "signed, and not the same"
+            );
+            let (_, _, strange) = two_versions(kind);
+            assert!(matches!(refused(&follow(&strange).unwrap()), CliError::TrustStoreOther));
+            assert_eq!(std::fs::read(&path).unwrap(), versions[1], "what is known stays");
+        }
+    }
+
+    #[test]
+    fn a_remembered_section_with_any_flipped_bit_is_memory_damaged_and_none_is_none() {
+        let (_, _, versions) = two_versions(SectionKind::Platform);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("platform.section");
+        let read = || remembered(&path, SectionKind::Platform);
+        assert!(matches!(read(), Ok(None)));
+        std::fs::write(&path, &versions[1]).unwrap();
+        assert_eq!(read().unwrap().unwrap().section().version, 2);
+        let owner = remembered(&path, SectionKind::Owner);
+        assert!(matches!(owner, Err(CliError::MemoryDamaged(_))), "the other section's");
+        for bit in 0..versions[1].len() * 8 {
+            let mut damaged = versions[1].clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&path, damaged).unwrap();
+            let refused = read();
+            assert!(matches!(refused, Err(CliError::MemoryDamaged(_))), "bit {bit}");
+        }
+        for length in 0..versions[1].len() {
+            std::fs::write(&path, &versions[1][..length]).unwrap();
+            assert!(matches!(read(), Err(CliError::MemoryDamaged(_))), "{length} bytes");
+        }
     }
 }

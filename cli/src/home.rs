@@ -244,6 +244,18 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, CliError> {
     fs::read(path).map_err(|error| CliError::FileUnreadable(path.to_owned(), error))
 }
 
+/// Reads a file that may not be there yet: no other reason makes it none.
+///
+/// # Errors
+/// `FileUnreadable`.
+pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, CliError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(CliError::FileUnreadable(path.to_owned(), error)),
+    }
+}
+
 /// Reads a file that nobody else may read. What is no file, such as a pipe, has no mode to judge.
 ///
 /// # Errors
@@ -315,9 +327,9 @@ mod tests {
         assert!(matches!(write_secret(&nowhere, b""), Err(CliError::FileNotWritten(..))));
         assert!(matches!(write_file(&nowhere, b""), Err(CliError::FileNotWritten(..))));
         assert!(matches!(read_file(&nowhere), Err(CliError::FileUnreadable(..))));
-        assert!(matches!(make_folder(&path.join("c")), Err(CliError::FolderRefused(..))));
-    }
-}
         assert!(matches!(read_if_there(&nowhere), Ok(None)));
         assert!(matches!(read_if_there(folder.path()), Err(CliError::FileUnreadable(..))));
         assert!(matches!(write_new_file(&path, b"two"), Err(CliError::FileExists(_))));
+        assert!(matches!(make_folder(&path.join("c")), Err(CliError::FolderRefused(..))));
+    }
+}

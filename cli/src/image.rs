@@ -95,9 +95,14 @@ pub async fn run(command: Command, options: &Options) -> Result<()> {
             package_file::show(Path::new(&image), out)
         }
         Command::Verify { file, publisher, sbom } => {
-            let folder = catalog_in_use().ok().map(|(home, id)| home.catalog(id));
-            let publisher = publisher.as_deref();
-            package_file::verify(&file, publisher, sbom.as_deref(), folder.as_ref(), out)
+            let by = match publisher {
+                Some(named) => package_file::By::Key(named),
+                None => {
+                    let (home, id) = catalog_in_use()?;
+                    package_file::By::Seen(home.catalog(id))
+                }
+            };
+            package_file::verify(&file, &by, sbom.as_deref(), out)
         }
         online => with_service(online, &mut Session::open(options).await?).await,
     }

@@ -1,6 +1,5 @@
 //! `craton login`: which service, by which key, with which token.
 
-use crate::believed;
 use crate::client::{Access, Call, Client};
 use crate::error::CliError;
 use crate::home::{Home, Profile, read_file};
@@ -66,7 +65,7 @@ pub async fn run(with: Login, options: &Options) -> Result<()> {
     let catalog = catalog.or_else(|| before.and_then(|profile| profile.catalog));
     home.write_profile(&Profile { service: address, service_key, token, catalog })?;
     if info.catalog.is_some() {
-        believed::owner_section(&mut Session::open(options).await?).await?;
+        Session::open(options).await?.owner_section().await?;
     }
     show(&info, &home, options)
 }

@@ -1,7 +1,7 @@
 //! Making a catalog: its roots are made here, and the service never sees them.
 
 use crate::client::{Call, Client, Refused};
-use crate::home::{CatalogFolder, Home, make_folder, write_file};
+use crate::home::{CatalogFolder, Home, make_folder, write_secret};
 use crate::keys;
 use crate::operation::Operation;
 use crate::passphrase::Passphrase;
@@ -145,7 +145,7 @@ pub async fn create(client: &mut Client, home: &Home, name: &str, plan: &Plan) -
     let body = CatalogCreate {
         name: name.to_owned(),
         owner_section: Base64(owner.clone()),
-        platform_section: Base64(platform),
+        platform_section: Base64(platform.clone()),
     };
     let created = client.call(Call::of(Operation::CatalogCreate).json(&body)?, None).await;
     let catalog: Catalog = created.inspect_err(|error| {
@@ -153,7 +153,8 @@ pub async fn create(client: &mut Client, home: &Home, name: &str, plan: &Plan) -
         written.keep = !error.is::<Refused>();
     })?;
     written.keep = true;
-    write_file(&folder.owner_path(), &owner)?;
+    write_secret(&folder.owner_path(), &owner)?;
+    write_secret(&folder.platform_path(), &platform)?;
     Ok(Made { catalog, folder })
 }
 

@@ -16,6 +16,7 @@ use craton_trust::suit::{self, Image, ImageType};
 use craton_trust::{ClassId, Digest};
 use serde::Serialize;
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// What `image pack` is told.
@@ -218,27 +219,27 @@ pub fn show(file: &Path, out: Output) -> Result<()> {
     Ok(())
 }
 
-/// Verifies a package by a publisher's key, or by the trust store of the catalog that was seen
-/// last; and a bill of materials, if one is given.
+/// By what a package is verified.
+pub enum By {
+    /// A publisher's public key, named as [`keys::public_key`] reads it.
+    Key(String),
+    /// The trust store of a catalog that was seen last.
+    Seen(CatalogFolder),
+}
+
+/// Verifies a package, and a bill of materials, if one is given.
 ///
 /// # Errors
-/// Those of [`suit::verify`]; `FileUnreadable`.
-pub fn verify(
-    file: &Path,
-    publisher: Option<&str>,
-    sbom: Option<&Path>,
-    folder: Option<&CatalogFolder>,
-    out: Output,
-) -> Result<()> {
+/// Those of [`suit::verify`]; `FileUnreadable`, `MemoryDamaged`.
+pub fn verify(file: &Path, by: &By, sbom: Option<&Path>, out: Output) -> Result<()> {
     let package = read(file)?;
-    let role = match (publisher, folder) {
-        (Some(named), _) => RoleKeysBuilder::of(keys::public_key(named)?),
-        (None, None) => return Err(CliError::CatalogUnchosen.into()),
-        (None, Some(folder)) => {
-            let kept = believed::remembered(&folder.owner_path())?;
-            let section = kept.section();
-            section.require(SectionKind::Owner)?;
-            section.role(Role::Publisher).into()
+    let role = match by {
+        By::Key(named) => RoleKeysBuilder::of(keys::public_key(named)?),
+        By::Seen(folder) => {
+            let path = folder.owner_path();
+            let kept = believed::remembered(&path, SectionKind::Owner)?;
+            let none = || CliError::FileUnreadable(path, ErrorKind::NotFound.into());
+            kept.ok_or_else(none)?.section().role(Role::Publisher).into()
         }
     };
     let image = suit::verify(&Soft, role.role_keys(), package.envelope())?;

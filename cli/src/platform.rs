@@ -1,6 +1,5 @@
 //! The keys of a platform's root and publisher, by both algorithms where the role is hybrid.
 
-use crate::believed;
 use crate::board;
 use crate::client::Call;
 use crate::error::CliError;
@@ -93,7 +92,7 @@ const IMAGES_MAX: usize = 64;
 
 /// What the service has of the platform's root and publisher: signed sections and envelopes.
 async fn platform_objects(session: &mut Session) -> Result<Vec<Vec<u8>>> {
-    let mut objects = believed::platform_versions(session).await?;
+    let mut objects = session.platform_section().await?.versions().to_vec();
     let all: ImageList = session.ask(Call::of(Operation::ImageList)).await?;
     let ours = [RUNTIME, board::ROOT_OF_TRUST].map(|component| component.0);
     let mut images = all.items;
@@ -130,7 +129,7 @@ impl Publisher {
     ) -> Result<Self> {
         let (folder, role) = (session.folder().await?, HybridRole::PlatformPublisher);
         let es256 = folder.key(role.name(), unlock)?;
-        let (platform, _) = believed::platform_section(session).await?;
+        let platform = session.platform_section().await?;
         let path = lms_key.map_or_else(|| role.lms_path(&folder), Path::to_owned);
         if lms_key.is_some() && !path.exists() {
             return Err(CliError::SigningKeyMissing(path).into());

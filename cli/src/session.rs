@@ -1,6 +1,6 @@
 //! What a verb works with: the profile, a connection, the chosen catalog, and where answers go.
 
-use crate::believed;
+use crate::believed::{self, Chain};
 use crate::client::{Access, Call, Client};
 use crate::error::CliError;
 use crate::home::{CatalogFolder, Home, Profile};
@@ -10,8 +10,8 @@ use anyhow::Result;
 use craton_api::operator::{Catalog, CatalogId, CatalogList};
 use craton_trust::PublicKey;
 use craton_trust::id::from_hex;
-use craton_trust::store::KeptSection;
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
 
 /// What every verb may be told.
 #[derive(clap::Args, Clone, Debug)]
@@ -35,6 +35,9 @@ pub struct Session {
     wanted: Option<String>,
     client: Client,
     catalog: Option<CatalogId>,
+    /// The trust store of that catalog, as far as it was asked for.
+    owner: Option<Arc<Chain>>,
+    platform: Option<Arc<Chain>>,
 }
 
 impl Session {
@@ -51,7 +54,8 @@ impl Session {
         let client = Client::connect(&Access { address, service_key, token }).await?;
         let wanted = options.wanted_catalog.clone();
         let out = Output::new(options.json);
-        Ok(Self { home, out, profile, wanted, client, catalog: None })
+        let (owner, platform) = (None, None);
+        Ok(Self { home, out, profile, wanted, client, catalog: None, owner, platform })
     }
 
     /// The catalog that verbs are about.
@@ -97,12 +101,29 @@ impl Session {
         Ok(self.home.catalog(id))
     }
 
-    /// The catalog's `owner` section, believed because it descends from the catalog's id.
+    /// The catalog's `owner` section, believed because it descends from the catalog's id; and not
+    /// asked for twice.
     ///
     /// # Errors
-    /// `TrustStoreOther`, `TrustStoreOlder`, and those of the service.
-    pub async fn owner_section(&mut self) -> Result<KeptSection<Vec<u8>>> {
-        believed::owner_section(self).await
+    /// Those of [`believed::owner`].
+    pub async fn owner_section(&mut self) -> Result<Arc<Chain>> {
+        if let Some(known) = &self.owner {
+            return Ok(known.clone());
+        }
+        let chain = Arc::new(believed::owner(self).await?);
+        Ok(self.owner.insert(chain).clone())
+    }
+
+    /// The catalog's `platform` section, as far as it can be believed; and not asked for twice.
+    ///
+    /// # Errors
+    /// Those of [`believed::platform`].
+    pub async fn platform_section(&mut self) -> Result<Arc<Chain>> {
+        if let Some(known) = &self.platform {
+            return Ok(known.clone());
+        }
+        let chain = Arc::new(believed::platform(self).await?);
+        Ok(self.platform.insert(chain).clone())
     }
 
     /// Does a planned request; JSON out.
@@ -135,6 +156,7 @@ impl Session {
     /// Goes by the profile's catalog from here on, whatever `--catalog` said.
     pub fn forget_override(&mut self) {
         (self.wanted, self.catalog) = (None, None);
+        (self.owner, self.platform) = (None, None);
     }
 
     /// The connection alone, before there is a catalog.

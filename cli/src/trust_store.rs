@@ -4,7 +4,7 @@
 //! own ask for, each where it is kept, and then submitted. Only proposing and submitting need the
 //! service.
 
-use crate::believed;
+use crate::believed::Chain;
 use crate::client::Call;
 use crate::error::CliError;
 use crate::home::{read_file, write_file};
@@ -19,11 +19,10 @@ use craton_api::operator::{TrustStore, TrustStoreSection};
 use craton_trust::Signed;
 use craton_trust::key::KEY_ID_SIZE;
 use craton_trust::soft::Soft;
-use craton_trust::store::{
-    KeptSection, Role, RoleKeys, RoleKeysBuilder, Section, SectionBuilder, SectionKind,
-};
+use craton_trust::store::{Role, RoleKeys, RoleKeysBuilder, Section, SectionBuilder, SectionKind};
 use signing::{own_signatures, roots, sign, told, unsigned};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 mod signing;
 
@@ -191,21 +190,18 @@ const fn half(section: &Section<'_>) -> &'static str {
 }
 
 /// The newest version of a half. The owner's is believed because it descends from the catalog's id.
-async fn newest(session: &mut Session, half: Half) -> Result<KeptSection<Vec<u8>>> {
+async fn newest(session: &mut Session, half: Half) -> Result<Arc<Chain>> {
     match half {
         Half::Owner => session.owner_section().await,
-        Half::Platform => Ok(believed::platform_section(session).await?.0),
+        Half::Platform => session.platform_section().await,
     }
 }
 
 async fn propose(session: &mut Session, with: &Propose) -> Result<()> {
-    let old = SectionBuilder::from(&newest(session, with.section).await?.section());
-    let genesis = match with.section {
-        Half::Owner => craton_trust::Digest(session.catalog().await?.0),
-        Half::Platform => believed::platform_section(session).await?.1,
-    };
+    let chain = newest(session, with.section).await?;
+    let old = SectionBuilder::from(&chain.section());
     let mut next = changed(&old, with)?;
-    (next.version, next.genesis) = (old.version + 1, Some(genesis));
+    (next.version, next.genesis) = (old.version + 1, Some(chain.genesis()));
     let mut room = vec![0u8; SECTION_MAX];
     let payload = next.encode(&mut room)?;
     // Refuses what no device would take: a threshold above the keys, one key on both sides of an

@@ -4,7 +4,7 @@
 //! no secret, and it vouches for this machine only.
 
 use crate::error::CliError;
-use crate::home::{make_folder, read_file, write_secret};
+use crate::home::{make_folder, read_if_there, write_secret};
 use crate::output::hex;
 use craton_trust::key::LmsPublicKey;
 use craton_trust::soft::Soft;
@@ -41,10 +41,7 @@ impl Record {
     /// # Errors
     /// `FileUnreadable`; `SigningKeyDamaged` for another content.
     pub fn next_leaf(&self) -> Result<Option<u32>, CliError> {
-        if !self.0.exists() {
-            return Ok(None);
-        }
-        let text = read_file(&self.0)?;
+        let Some(text) = read_if_there(&self.0)? else { return Ok(None) };
         let number = std::str::from_utf8(&text).ok().and_then(|text| text.trim().parse().ok());
         number.map(Some).ok_or_else(|| CliError::SigningKeyDamaged(self.0.clone()))
     }

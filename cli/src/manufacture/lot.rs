@@ -2,9 +2,8 @@
 //! them.
 //!
 //! ```text
-//! station.json      catalog and class
-//! platform.section  the first version of the platform section; later ones are platform-2.section
-//!                   and so on
+//! station.json      catalog and class, and how many versions of the platform section there are
+//! platform.section  the first of them; later ones are platform-2.section and so on
 //! bench/            claim-code of the board that is in it, until its identity is known
 //! devices/ID/       claim-code, journal.json, endorsement.cbor
 //! devices.lot       the signed list
@@ -13,7 +12,7 @@
 //! A board has no name before it has an identity. So its claim code is made first, on the bench;
 //! the rename of the bench to the folder of its device is the write that commits whose it is.
 
-use crate::believed;
+use crate::believed::Chain;
 use crate::error::CliError;
 use crate::home::{make_folder, read_file, read_secret, write_secret};
 use crate::package_file::{Sixteen, sixteen};
@@ -25,7 +24,7 @@ use craton_trust::cose::Kind;
 use craton_trust::crypto::Signer as _;
 use craton_trust::signed::{self, PAYLOAD_MAX};
 use craton_trust::soft::{Soft, SoftKey};
-use craton_trust::store::{KeptSection, Role, SectionKind};
+use craton_trust::store::{Role, SectionKind};
 use craton_trust::{ClassId, DeviceId, Digest, Signed, lot};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -45,20 +44,17 @@ fn platform_file(version: u64) -> String {
     if version == 1 { PLATFORM_FILE.into() } else { format!("platform-{version}.section") }
 }
 
-/// Whose devices a station makes, and of which class.
+/// What a station was begun with.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct About {
+struct About {
     format: String,
     catalog: CatalogId,
     class: String,
-}
-
-impl About {
-    /// Those of a new station.
-    pub fn new(catalog: CatalogId, class: ClassId) -> Self {
-        Self { format: FORMAT.into(), catalog, class: Sixteen(class.0).to_string() }
-    }
+    /// How many versions of the platform section it began with: another file beside them is of a
+    /// beginning that was cut. A station of an earlier build does not say.
+    #[serde(default)]
+    platform_versions: Option<u64>,
 }
 
 /// How far a device is. Each step is noted once it is done; doing it again changes nothing.
@@ -92,11 +88,7 @@ pub struct Lot {
     folder: PathBuf,
     catalog: CatalogId,
     class: ClassId,
-    /// All versions of the platform section, signed.
-    platform: Vec<Vec<u8>>,
-    /// The newest of them, and the digest of the first.
-    section: KeptSection<Vec<u8>>,
-    genesis: Digest,
+    platform: Chain,
     _lock: File,
 }
 
@@ -106,17 +98,30 @@ impl Lot {
         folder.join(ABOUT_FILE).exists()
     }
 
-    /// Begins a station; its settings are written last.
+    /// Begins a station; its settings are written last, so that one that was cut begins again.
     ///
     /// # Errors
-    /// `FolderRefused`, `FileNotWritten`.
-    pub fn begin(folder: &Path, about: &About, platform: &[Vec<u8>]) -> Result<()> {
+    /// `FolderRefused`, `FileNotWritten`; `StationDamaged` where devices were made: their settings
+    /// are lost, and others would make one lot of two.
+    pub fn begin(
+        folder: &Path,
+        catalog: CatalogId,
+        class: ClassId,
+        platform: &[Vec<u8>],
+    ) -> Result<()> {
         make_folder(folder)?;
         make_folder(&folder.join(DEVICES))?;
+        let made = fs::read_dir(folder.join(DEVICES))?.next().is_some();
+        if made || folder.join(BENCH).exists() {
+            return Err(CliError::StationDamaged(folder.join(ABOUT_FILE)).into());
+        }
         for (version, section) in (1..).zip(platform) {
             write_secret(&folder.join(platform_file(version)), section)?;
         }
-        Ok(write_secret(&folder.join(ABOUT_FILE), &serde_json::to_vec_pretty(about)?)?)
+        let platform_versions = Some(u64::try_from(platform.len())?);
+        let class = Sixteen(class.0).to_string();
+        let about = About { format: FORMAT.into(), catalog, class, platform_versions };
+        Ok(write_secret(&folder.join(ABOUT_FILE), &serde_json::to_vec_pretty(&about)?)?)
     }
 
     /// Opens a station, and finishes what a kill left between two renames.
@@ -133,17 +138,14 @@ impl Lot {
         if about.format != FORMAT {
             return Err(damaged().into());
         }
-        let mut platform = vec![read_secret(&folder.join(PLATFORM_FILE))?];
-        let later = (2..).map(|version| folder.join(platform_file(version)));
-        for file in later.take_while(|file| file.exists()) {
-            platform.push(read_secret(&file)?);
-        }
-        let (section, genesis) = believed::followed(&platform)?;
-        if section.section().kind != SectionKind::Platform {
-            return Err(craton_rot::Error::Trust(craton_trust::Error::SectionKind).into());
-        }
+        let there = || (2..).find(|version| !folder.join(platform_file(*version)).exists());
+        let versions =
+            about.platform_versions.or_else(|| Some(there()? - 1)).ok_or_else(damaged)?;
+        let read = |version| read_secret(&folder.join(platform_file(version)));
+        let platform = Chain::follow(&Soft, (1..=versions).map(read).collect::<Result<_, _>>()?)?;
+        platform.section().require(SectionKind::Platform)?;
         let (folder, catalog, class) = (folder.to_owned(), about.catalog, ClassId(class.0));
-        let lot = Self { folder, catalog, class, platform, section, genesis, _lock: lock };
+        let lot = Self { folder, catalog, class, platform, _lock: lock };
         lot.clear_bench()?;
         Ok(lot)
     }
@@ -158,13 +160,13 @@ impl Lot {
 
     /// The first signed platform section, as a blank chip is given it.
     pub fn platform(&self) -> &[u8] {
-        self.platform.first().map_or(&[], Vec::as_slice)
+        self.platform.versions().first().map_or(&[], Vec::as_slice)
     }
 
     /// The signed platform sections after a version, in their order.
     pub fn successors(&self, version: u64) -> impl Iterator<Item = &[u8]> {
         let known = usize::try_from(version).unwrap_or(usize::MAX);
-        self.platform.iter().skip(known).map(Vec::as_slice)
+        self.platform.versions().iter().skip(known).map(Vec::as_slice)
     }
 
     /// The newest signed platform section, and its digest.
@@ -172,18 +174,18 @@ impl Lot {
     /// # Errors
     /// None for what was opened.
     pub fn newest(&self) -> Result<(&[u8], Digest)> {
-        let newest = self.platform.last().map_or(&[][..], Vec::as_slice);
+        let newest = self.platform.versions().last().map_or(&[][..], Vec::as_slice);
         Ok((newest, Signed::parse(newest)?.digest(&Soft)))
     }
 
     /// The digest of the first section: the platform, for good.
     pub fn genesis(&self) -> Digest {
-        self.genesis
+        self.platform.genesis()
     }
 
     /// Whether the newest section's root is one for development.
     pub fn is_dev(&self) -> bool {
-        self.section.section().dev
+        self.platform.section().dev
     }
 
     /// The signed list.
@@ -206,7 +208,7 @@ impl Lot {
     /// `KeyNotInRole`.
     pub fn check_manufacturer(&self, key: &SoftKey, path: &Path) -> Result<()> {
         let public = key.public_key();
-        let section = self.section.section();
+        let section = self.platform.section();
         let known = section.role(Role::Manufacturer).keys().any(|known| known == public);
         if known { Ok(()) } else { Err(CliError::KeyNotInRole(path.display().to_string()).into()) }
     }
@@ -333,5 +335,81 @@ impl Lot {
         let payload = lot::encode(&Soft, &rows, &mut payload)?;
         let signed = signed::seal(&Soft, Kind::Lot, payload, &[manufacturer], &mut object)?;
         Ok(write_secret(&self.file(), signed)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::generate;
+    use craton_trust::store::{RoleKeysBuilder, SectionBuilder};
+
+    const CATALOG: CatalogId = CatalogId([7; 32]);
+    const CLASS: ClassId = ClassId([b'c'; 16]);
+
+    /// Versions of a platform section.
+    fn versions(count: u64) -> Vec<Vec<u8>> {
+        let root = generate().unwrap();
+        let mut section = SectionBuilder::genesis(SectionKind::Platform, true, 9);
+        section.set_role(Role::Root, RoleKeysBuilder::of(root.public_key()));
+        let sign = |section: &SectionBuilder| {
+            let (mut payload, mut object) = (vec![0; 4096], vec![0; 4096]);
+            let payload = section.encode(&mut payload).unwrap();
+            signed::seal(&Soft, Kind::TrustStore, payload, &[&root], &mut object).unwrap().to_vec()
+        };
+        let mut versions = vec![sign(&section)];
+        section.genesis = Some(Signed::parse(&versions[0]).unwrap().digest(&Soft));
+        for version in 2..=count {
+            section.version = version;
+            versions.push(sign(&section));
+        }
+        versions
+    }
+
+    fn refused(outcome: Result<Lot>) -> CliError {
+        outcome.err().unwrap().downcast().unwrap()
+    }
+
+    #[test]
+    fn a_station_has_the_versions_that_it_began_with_and_no_other_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let begin = |versions: &[Vec<u8>]| Lot::begin(folder.path(), CATALOG, CLASS, versions);
+        begin(&versions(3)).unwrap();
+        // Cut before its settings were written, and begun again with another platform.
+        let about = folder.path().join(ABOUT_FILE);
+        fs::remove_file(&about).unwrap();
+        let chain = versions(2);
+        begin(&chain).unwrap();
+        let lot = Lot::open(folder.path()).unwrap();
+        assert_eq!(lot.successors(0).collect::<Vec<_>>(), chain);
+        drop(lot);
+        // Fewer than it began with: keys that are gone would count again.
+        let second = folder.path().join(platform_file(2));
+        fs::rename(&second, folder.path().join("away")).unwrap();
+        assert!(matches!(refused(Lot::open(folder.path())), CliError::FileUnreadable(..)));
+        fs::rename(folder.path().join("away"), &second).unwrap();
+        // A station of an earlier build takes what is there.
+        fs::remove_file(folder.path().join(platform_file(3))).unwrap();
+        let text = fs::read_to_string(&about).unwrap();
+        let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        json.as_object_mut().unwrap().remove("platform_versions").unwrap();
+        fs::write(&about, json.to_string()).unwrap();
+        assert_eq!(Lot::open(folder.path()).unwrap().successors(0).count(), 2);
+    }
+
+    #[test]
+    fn a_station_that_made_devices_and_lost_its_settings_is_station_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let begin = || Lot::begin(folder.path(), CATALOG, CLASS, &versions(1));
+        begin().unwrap();
+        Lot::open(folder.path()).unwrap().bench_code().unwrap();
+        fs::remove_file(folder.path().join(ABOUT_FILE)).unwrap();
+        let lost = |outcome: Result<()>| {
+            matches!(outcome.unwrap_err().downcast().unwrap(), CliError::StationDamaged(_))
+        };
+        assert!(lost(begin()), "a board's claim code is on the bench");
+        let device = folder.path().join(DEVICES).join("00");
+        fs::rename(folder.path().join(BENCH), device).unwrap();
+        assert!(lost(begin()), "a device was made");
     }
 }

@@ -9,7 +9,6 @@ mod board;
 mod lot;
 mod self_test;
 
-use crate::believed;
 use crate::error::{CliError, told};
 use crate::home::{CatalogFolder, Home};
 use crate::keys::{self, Unlock};
@@ -23,7 +22,7 @@ use craton_api::operator::CatalogId;
 use craton_rot::mailbox::client::Address;
 use craton_trust::ClassId;
 use craton_trust::soft::SoftKey;
-use lot::{About, Lot};
+use lot::Lot;
 use serde::Serialize;
 use std::io::{BufRead as _, Write as _};
 use std::path::PathBuf;
@@ -141,11 +140,11 @@ fn open_lot(with: &Manufacture, options: &Options) -> Result<Lot> {
     }
     let (catalog, platform) = crate::args::runtime()?.block_on(async {
         let session = &mut Session::open(options).await?;
-        let platform = believed::platform_versions(session).await?;
+        let platform = session.platform_section().await?;
         anyhow::Ok((session.catalog().await?, platform))
     })?;
     let class = with.class.map_or(VIRTUAL_CLASS, |class| ClassId(class.0));
-    Lot::begin(&with.folder, &About::new(catalog, class), &platform)?;
+    Lot::begin(&with.folder, catalog, class, platform.versions())?;
     Lot::open(&with.folder)
 }
 

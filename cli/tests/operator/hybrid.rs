@@ -11,7 +11,7 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 /// Where the catalog's keys are.
-fn keys(user: &User) -> PathBuf {
+pub fn keys(user: &User) -> PathBuf {
     let catalogs = std::fs::read_dir(user.path("config/craton/catalogs")).unwrap();
     catalogs.map(|catalog| catalog.unwrap().path()).next().unwrap()
 }

@@ -5,6 +5,7 @@ mod development;
 mod hybrid;
 mod lots;
 mod mailbox;
+mod memory;
 mod production;
 mod refusals;
 mod station;
