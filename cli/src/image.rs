@@ -21,9 +21,9 @@ use std::path::{Path, PathBuf};
 pub enum Command {
     /// Pack an app's folder into an unsigned package, with its bill of materials
     Pack(Pack),
-    /// Sign a package; needs no service
+    /// Sign a package, beside who signed it before; needs no service
     Sign {
-        /// What `image pack` wrote
+        /// What `image pack` wrote, or a signed package
         file: PathBuf,
         /// A key file, several times for several signatures; otherwise the catalog's publisher's
         #[arg(long, value_name = "FILE")]
@@ -31,6 +31,9 @@ pub enum Command {
         /// The signed package; otherwise beside the file, as .image
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
+        /// Drop the signatures that are there
+        #[arg(long)]
+        anew: bool,
         #[command(flatten)]
         unlock: Unlock,
     },
@@ -85,11 +88,11 @@ pub async fn run(command: Command, options: &Options) -> Result<()> {
     let out = Output::new(options.json);
     match command {
         Command::Pack(with) => package_file::pack(&with, out),
-        Command::Sign { file, key, out: to, unlock } => {
+        Command::Sign { file, key, out: to, anew, unlock } => {
             let paths = if key.is_empty() { vec![publisher_path()?] } else { key };
             let keys = paths.iter().map(|path| AnySigner::open(path, &unlock));
             let keys: Result<Vec<_>> = keys.collect();
-            package_file::sign(&file, &keys?, to.as_deref(), out)
+            package_file::sign(&file, &keys?, anew, to.as_deref(), out)
         }
         Command::Show { image } if Path::new(&image).is_file() => {
             package_file::show(Path::new(&image), out)

@@ -5,7 +5,7 @@ use crate::error::CliError;
 use crate::home::{CatalogFolder, read_file, write_file};
 use crate::keys;
 use crate::output::{Output, date, hex, moment};
-use crate::signer::{AnySigner, sign_package};
+use crate::signer::{AnySigner, add_signatures, sign_package};
 use anyhow::Result;
 use craton_image::pack::{Facts, Packed};
 use craton_image::package::{Package, Unsigned, sha256};
@@ -161,22 +161,25 @@ fn bill_of_materials(with: &Pack, packed: &Packed) -> Result<Vec<u8>> {
     Ok(cyclonedx(&app, &parts))
 }
 
-/// Signs an unsigned file, or signs a package anew by other keys. Keys of LMS alone are added to
-/// what signed a package before: they stand beside ES256.
+/// Signs an unsigned file, or adds to what signed a package before: those signatures hold as they
+/// did. `anew` drops them.
 ///
 /// # Errors
-/// Those of the file and of the keys; `FileNotWritten`.
-pub fn sign(file: &Path, keys: &[AnySigner], to: Option<&Path>, out: Output) -> Result<()> {
+/// Those of the file and of the keys; `SignerRepeated`, `FileNotWritten`.
+pub fn sign(
+    file: &Path,
+    keys: &[AnySigner],
+    anew: bool,
+    to: Option<&Path>,
+    out: Output,
+) -> Result<()> {
     let bytes = read_file(file)?;
-    let beside = keys.iter().all(|key| key.lms().is_some());
     let package = match (Unsigned::parse(&bytes), Package::parse(&bytes)) {
         (Ok(unsigned), _) => sign_package(unsigned, keys)?,
-        (_, Ok(signed)) if beside => {
-            keys.iter().try_fold(signed, |package, key| key.countersign(&package))?
-        }
-        (_, Ok(signed)) => {
+        (_, Ok(signed)) if anew => {
             sign_package(Unsigned::of(signed.payload().to_vec(), &signed.image()?.1)?, keys)?
         }
+        (_, Ok(signed)) => add_signatures(signed, keys)?,
         (Err(error), Err(_)) => return Err(error.into()),
     };
     let to = to.map_or_else(|| file.with_extension("image"), Path::to_owned);

@@ -139,6 +139,19 @@ pub fn sign_package(unsigned: Unsigned, signers: &[AnySigner]) -> Result<Package
     lms.try_fold(package, |package, signer| signer.countersign(&package))
 }
 
+/// Adds to what signed a package before, by ES256 first.
+///
+/// # Errors
+/// `SignerRepeated` before any key signs, for a key that has; and why a key does not sign.
+pub fn add_signatures(package: Package, signers: &[AnySigner]) -> Result<Package> {
+    if signers.iter().any(|signer| signer.has_signed(package.envelope())) {
+        return Err(TrustError::SignerRepeated.into());
+    }
+    let (es256, lms): (Vec<_>, Vec<_>) =
+        signers.iter().partition(|signer| signer.es256().is_some());
+    { es256.into_iter().chain(lms) }.try_fold(package, |package, by| by.countersign(&package))
+}
+
 /// A section with its first signature.
 fn first_signature<'o>(
     section: &[u8],

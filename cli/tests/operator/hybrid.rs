@@ -253,3 +253,26 @@ fn keys_of_lms_are_refused_where_they_have_no_place() {
     user.refused(&format!("{sign} @none.image"), 6118);
     user.refused("key adopt @lms.key", 6118);
 }
+
+/// A signature that is there holds whoever signs next: what drops it is said, and not silent.
+#[test]
+fn a_signature_more_keeps_those_that_are_there() {
+    let user = User::new();
+    let sign = bench(&user);
+    user.does(&format!("{sign} @both.image"));
+    user.does("key create @next.key --dev");
+    user.does("image sign @both.image --key @next.key --out @three.image");
+    assert_eq!(leaves(&user.path("three.image")), [0]);
+    let verify = |image: &str, key: &str| format!("image verify @{image} --publisher @{key}.pub");
+    user.does(&verify("three.image", "es256"));
+    user.does(&verify("three.image", "next"));
+    // One key signs once, and that is told before another one's leaf is spent.
+    user.does("key create @other.key --algorithm lms --dev");
+    user.refused("image sign @three.image --key @other.key --key @es256.key", 1106);
+    assert_eq!(next_leaf(&user, &user.path("other.key")), 0);
+    user.does("image sign @three.image --key @next.key --anew --out @alone.image");
+    assert!(leaves(&user.path("alone.image")).is_empty());
+    user.refused(&verify("alone.image", "es256"), 1103);
+    user.does(&verify("alone.image", "next"));
+    user.refused("image sign @three.image --key @other.key --anew", 6137);
+}
