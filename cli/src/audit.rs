@@ -3,7 +3,7 @@
 //! `verify` is a witness's check: the checkpoint is signed by the log's key of the catalog's trust
 //! store, continues the one remembered from last time, and covers every admitted set.
 
-use crate::believed::Chain;
+use crate::believed::{BelievedError, Chain};
 use crate::client::Call;
 use crate::error::CliError;
 use crate::home::{make_folder, read_if_there, write_secret};
@@ -170,7 +170,7 @@ fn remembered(
         believed(&section, catalog, &kept)
     };
     let known = owner.versions().iter().rev().find_map(|version| by_one(version).ok());
-    known.map(Some).ok_or_else(|| CliError::MemoryDamaged(path.to_owned()))
+    known.map(Some).ok_or_else(|| BelievedError::MemoryDamaged(path.to_owned()).into())
 }
 
 async fn continues(
@@ -317,7 +317,7 @@ mod tests {
         let forged = seal(Kind::Checkpoint, &payload, &other);
         for damaged in [&forged[..], &payload, b""] {
             std::fs::write(&path, damaged).unwrap();
-            assert!(matches!(read(), Err(CliError::MemoryDamaged(_))));
+            assert!(matches!(read(), Err(CliError::Believed(_))));
         }
     }
 

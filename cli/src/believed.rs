@@ -19,7 +19,50 @@ use craton_trust::store::{
     KeptSection, Role, Section, SectionKind, accept_chain, accept_genesis, catalog_id,
 };
 use craton_trust::{Digest, Error as TrustError, Signed};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// Why what a service shows is not believed; each has its number in `spec/errors.toml`.
+#[derive(Debug, thiserror::Error)]
+pub enum BelievedError {
+    /// What the service keeps is not this catalog's.
+    #[error(
+        "E6133: the trust store that the service shows is not the one of this catalog. Do not go \
+         on with this service"
+    )]
+    TrustStoreOther,
+    /// The service shows an older trust store than before.
+    #[error(
+        "E6134: the service shows version {found} of the trust store; {known} was seen before. \
+         Do not go on with this service"
+    )]
+    TrustStoreOlder {
+        /// Seen before.
+        known: u64,
+        /// Shown now.
+        found: u64,
+    },
+    /// What was believed before does not read.
+    #[error(
+        "E6128: {0} is damaged: what this machine remembers of the catalog, without which a \
+         service could go back. Restore it from a copy; or compare `craton trust-store show` and \
+         `craton audit checkpoint` with another machine's, then remove it"
+    )]
+    MemoryDamaged(PathBuf),
+}
+
+impl BelievedError {
+    /// The number in `spec/errors.toml`.
+    #[must_use]
+    pub const fn code(&self) -> u16 {
+        match self {
+            Self::TrustStoreOther => 6133,
+            Self::TrustStoreOlder { .. } => 6134,
+            Self::MemoryDamaged(_) => 6128,
+        }
+    }
+}
+
+const OTHER: CliError = CliError::Believed(BelievedError::TrustStoreOther);
 
 /// All signed versions of a section, from the first on, each believed by the one before. Nothing
 /// here vouches for the first. Only [`Chain::follow`] makes one: it is verified once.
@@ -35,7 +78,7 @@ impl Chain {
     /// # Errors
     /// `TrustStoreOther` of none; those of `accept_genesis` and `accept_chain`.
     pub fn follow(crypto: &impl Crypto, versions: Vec<Vec<u8>>) -> Result<Self> {
-        let (first, later) = versions.split_first().ok_or(CliError::TrustStoreOther)?;
+        let (first, later) = versions.split_first().ok_or(OTHER)?;
         let genesis = accept_genesis(crypto, &Signed::parse(first)?)?;
         let digest = genesis.digest();
         accept_chain(crypto, *genesis, digest, later.iter().map(Vec::as_slice))?;
@@ -66,12 +109,12 @@ impl Chain {
     fn check_known(&self, known: &KeptSection<Vec<u8>>) -> Result<(), CliError> {
         let (known_version, found) = (known.section().version, self.section().version);
         if found < known_version {
-            return Err(CliError::TrustStoreOlder { known: known_version, found });
+            return Err(BelievedError::TrustStoreOlder { known: known_version, found }.into());
         }
         let is_known = |version: &Vec<u8>| {
             Signed::parse(version).is_ok_and(|it| it.unchecked_payload() == known.bytes())
         };
-        if self.versions.iter().any(is_known) { Ok(()) } else { Err(CliError::TrustStoreOther) }
+        if self.versions.iter().any(is_known) { Ok(()) } else { Err(OTHER) }
     }
 }
 
@@ -101,7 +144,7 @@ pub async fn platform(session: &mut Session) -> Result<Chain> {
 
 fn check_descent(chain: &Chain, catalog: CatalogId) -> Result<(), CliError> {
     let descends = CatalogId::from(catalog_id(chain.genesis())) == catalog;
-    if descends { Ok(()) } else { Err(CliError::TrustStoreOther) }
+    if descends { Ok(()) } else { Err(OTHER) }
 }
 
 /// Compares a chain with the section that is remembered, and remembers its end in place of that.
@@ -139,7 +182,9 @@ pub fn remembered(
     kind: SectionKind,
 ) -> Result<Option<KeptSection<Vec<u8>>>, CliError> {
     let Some(kept) = read_if_there(path)? else { return Ok(None) };
-    as_signed(&kept, kind).map(Some).map_err(|_| CliError::MemoryDamaged(path.to_owned()))
+    as_signed(&kept, kind)
+        .map(Some)
+        .map_err(|_| BelievedError::MemoryDamaged(path.to_owned()).into())
 }
 
 /// A section as its own root signed it: against damage, since who writes files here could have a
@@ -233,9 +278,12 @@ mod tests {
         let catalog = CatalogId(chain.genesis().0);
         assert!(check_descent(&chain, catalog).is_ok());
         let other = check_descent(&chain, CatalogId(Soft.sha256(&[b"other"]).0));
-        assert!(matches!(other, Err(CliError::TrustStoreOther)));
+        assert!(matches!(other, Err(CliError::Believed(BelievedError::TrustStoreOther))));
         let none = follow(&[]).err().unwrap();
-        assert!(matches!(none.downcast().unwrap(), CliError::TrustStoreOther));
+        assert!(matches!(
+            none.downcast().unwrap(),
+            CliError::Believed(BelievedError::TrustStoreOther)
+        ));
         let foreign = [versions[0].clone(), signed_section(&second, &generate().unwrap())];
         assert!(follow(&foreign).is_err(), "a successor that the root did not sign");
     }
@@ -253,15 +301,21 @@ mod tests {
             check(&chain).unwrap();
             assert_eq!(std::fs::read(&path).unwrap(), versions[1]);
             let older = refused(&short);
-            assert!(matches!(older, CliError::TrustStoreOlder { known: 2, found: 1 }));
+            assert!(matches!(
+                older,
+                CliError::Believed(BelievedError::TrustStoreOlder { known: 2, found: 1 })
+            ));
             second.ceiling += 1;
             let fork = follow(&[versions[0].clone(), signed_section(&second, &root)]).unwrap();
             assert!(
-                matches!(refused(&fork), CliError::TrustStoreOther),
+                matches!(refused(&fork), CliError::Believed(BelievedError::TrustStoreOther)),
                 "signed, and not the same"
             );
             let (_, _, strange) = two_versions(kind);
-            assert!(matches!(refused(&follow(&strange).unwrap()), CliError::TrustStoreOther));
+            assert!(matches!(
+                refused(&follow(&strange).unwrap()),
+                CliError::Believed(BelievedError::TrustStoreOther)
+            ));
             assert_eq!(std::fs::read(&path).unwrap(), versions[1], "what is known stays");
         }
     }
@@ -276,17 +330,26 @@ mod tests {
         std::fs::write(&path, &versions[1]).unwrap();
         assert_eq!(read().unwrap().unwrap().section().version, 2);
         let owner = remembered(&path, SectionKind::Owner);
-        assert!(matches!(owner, Err(CliError::MemoryDamaged(_))), "the other section's");
+        assert!(
+            matches!(owner, Err(CliError::Believed(BelievedError::MemoryDamaged(_)))),
+            "the other section's"
+        );
         for bit in 0..versions[1].len() * 8 {
             let mut damaged = versions[1].clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
             std::fs::write(&path, damaged).unwrap();
             let refused = read();
-            assert!(matches!(refused, Err(CliError::MemoryDamaged(_))), "bit {bit}");
+            assert!(
+                matches!(refused, Err(CliError::Believed(BelievedError::MemoryDamaged(_)))),
+                "bit {bit}"
+            );
         }
         for length in 0..versions[1].len() {
             std::fs::write(&path, &versions[1][..length]).unwrap();
-            assert!(matches!(read(), Err(CliError::MemoryDamaged(_))), "{length} bytes");
+            assert!(
+                matches!(read(), Err(CliError::Believed(BelievedError::MemoryDamaged(_)))),
+                "{length} bytes"
+            );
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Why the command line refused, each with its number in `spec/errors.toml`.
 
+use crate::believed::BelievedError;
 use crate::lms::LmsError;
 use crate::tpm_error::TpmError;
 use std::io;
@@ -110,15 +111,8 @@ pub enum CliError {
     #[error("E6126: the answer to {0} is not what was asked for. Is the service of this version?")]
     AnswerUnexpected(String),
     /// The key file would take the public key's name.
-    #[error("E6127: {0} is a public key's name. Name the key file otherwise: its .pub goes beside")]
+    #[error("E6127: {0} is the name of a public key. Name the key file otherwise: NAME.key")]
     KeyNamePublic(PathBuf),
-    /// What was believed before does not read.
-    #[error(
-        "E6128: {0} is damaged: what this machine remembers of the catalog, without which a service \
-         could go back. Restore it from a copy; or compare `craton trust-store show` and `craton \
-         audit checkpoint` with another machine's, then remove it"
-    )]
-    MemoryDamaged(PathBuf),
     /// A production root without its recovery copies.
     #[error(
         "E6130: a production root has three keys: name two places that you keep apart with \
@@ -139,23 +133,9 @@ pub enum CliError {
         "E6135: the key {0} is no approver's of this catalog. Name the second person's with --key"
     )]
     ApproverUnknown(PathBuf),
-    /// What the service keeps is not this catalog's.
-    #[error(
-        "E6133: the trust store that the service shows is not the one of this catalog. Do not go \
-         on with this service"
-    )]
-    TrustStoreOther,
-    /// The service shows an older trust store than before.
-    #[error(
-        "E6134: the service shows version {found} of the trust store; {known} was seen before. \
-         Do not go on with this service"
-    )]
-    TrustStoreOlder {
-        /// Seen before.
-        known: u64,
-        /// Shown now.
-        found: u64,
-    },
+    /// What a service shows is not believed.
+    #[error(transparent)]
+    Believed(#[from] BelievedError),
     /// The section would stay as it is.
     #[error("E6160: nothing was changed. Name what: --add, --remove, --threshold or --ceiling")]
     ProposalEmpty,
@@ -394,12 +374,10 @@ impl CliError {
             Self::NameAmbiguous { .. } => 6125,
             Self::AnswerUnexpected(_) => 6126,
             Self::KeyNamePublic(_) => 6127,
-            Self::MemoryDamaged(_) => 6128,
             Self::RecoveryKeysMissing => 6130,
             Self::ApproverMissing => 6131,
             Self::ApproverNotIndependent => 6132,
-            Self::TrustStoreOther => 6133,
-            Self::TrustStoreOlder { .. } => 6134,
+            Self::Believed(error) => error.code(),
             Self::ApproverUnknown(_) => 6135,
             Self::ProposalEmpty => 6160,
             Self::KeyNotInRole(_) => 6161,
