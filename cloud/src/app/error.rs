@@ -147,7 +147,8 @@ fn kind_of_catalog(refusal: &CatalogError) -> RefusalKind {
         | CatalogError::PlatformOther
         | CatalogError::ClaimConflict
         | CatalogError::BootMovedOn
-        | CatalogError::SetOrphaned(_) => RefusalKind::Conflict,
+        | CatalogError::SetOrphaned(_)
+        | CatalogError::ProgramOrphaned(_) => RefusalKind::Conflict,
         CatalogError::QuotaReached { .. } => RefusalKind::TooLarge,
         CatalogError::FailuresTooMany { .. } => RefusalKind::TooMany,
         _ => RefusalKind::Invalid,

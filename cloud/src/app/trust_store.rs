@@ -1,6 +1,8 @@
 //! The trust store of a catalog, as the service keeps it for devices to fetch.
 
-use craton_api::operator::{Digest, Section, TrustStore, TrustStoreSection};
+use std::collections::BTreeMap;
+
+use craton_api::operator::{CatalogId, Digest, Section, TrustStore, TrustStoreSection};
 use craton_trust::Signed;
 use craton_trust::set::ImageSet;
 use craton_trust::store::{self, SectionKind};
@@ -8,7 +10,7 @@ use craton_trust::suit::ENVELOPE_MAX;
 
 use super::{AppError, Blobs, Core, log};
 use crate::audit::{Leaf, LeafKind};
-use crate::catalog::{CatalogError, section_of, successor};
+use crate::catalog::{CatalogError, is_published, section_of, successor};
 use crate::crypto::AwsLc;
 use crate::store::{SetInUse, WriteTx};
 use crate::tenancy::{ManageTrustStore, Permit, ReadCatalog};
@@ -40,7 +42,7 @@ pub fn fetch(
 /// refuses what a device would.
 ///
 /// # Errors
-/// `ObjectRefused` with the rule that it breaks; `SetOrphaned` (STORE-4).
+/// `ObjectRefused` with the rule that it breaks; `SetOrphaned`, `ProgramOrphaned` (STORE-4).
 pub async fn succeed(
     core: &Core,
     permit: Permit<ManageTrustStore>,
@@ -66,6 +68,9 @@ pub async fn succeed(
         // In the transaction that takes it: no set is deployed or attested in between.
         for set in db.image_sets_in_use(catalog)? {
             check_kept(&blobs, &next, &set)?; // STORE-4
+        }
+        if section == Section::Platform {
+            check_programs(db, &blobs, catalog, (&newest.section(), &next))?;
         }
         let accepted = TrustStoreSection { section, version, digest, accepted_s: now_s };
         db.trust_store_succeed(&permit, &accepted, &signed)?;
@@ -93,4 +98,27 @@ fn check_kept(blobs: &Blobs, next: &store::Section<'_>, set: &SetInUse) -> Resul
         store::keeps_images(&AwsLc, next, [&envelope[..]]).map_err(orphaned)?;
     }
     Ok(())
+}
+
+/// Refuses a platform's successor under which a component has no program left that is a reference
+/// value. A device takes the successor before it checks in; with its program refused, it would be
+/// told of no other one. Which program each device runs is not known here: that one of them stays
+/// is the least.
+fn check_programs(
+    db: &WriteTx<'_>,
+    blobs: &Blobs,
+    catalog: CatalogId,
+    (newest, next): (&store::Section<'_>, &store::Section<'_>),
+) -> Result<(), AppError> {
+    let mut kept = BTreeMap::new();
+    for (component, envelope) in db.runtime_envelopes(catalog)? {
+        let envelope = blobs.read(envelope, ENVELOPE_MAX as u64)?;
+        if is_published(newest, &envelope) {
+            *kept.entry(component).or_insert(false) |= is_published(next, &envelope);
+        }
+    }
+    match kept.into_iter().find(|(_, is_kept)| !is_kept) {
+        Some((component, _)) => Err(CatalogError::ProgramOrphaned(component).into()),
+        None => Ok(()),
+    }
 }

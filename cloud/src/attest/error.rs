@@ -17,8 +17,9 @@ pub enum AttestError {
     CountersStale,
     /// Something measured is not a reference value.
     #[error(
-        "E4103: component {0} runs {1}, which is no runtime that this catalog published and not of \
-         the admitted set that the device booted. Publish that image, or update the device"
+        "E4103: component {0} runs {1}, which is not of the admitted set that the device booted, \
+         and no runtime that this catalog published, by the keys of the device's trust store or of \
+         the newest. Publish that image, or update the device"
     )]
     MeasurementUnknown(ComponentId, Digest),
     /// The epoch is not the device's.

@@ -14,8 +14,9 @@ pub trait References {
     /// The signed set, if it was admitted.
     fn admitted_set(&self, set: SetId) -> Option<Arc<[u8]>>;
 
-    /// The security version of a runtime that the platform's publisher signed.
-    fn runtime(&self, component: ComponentId, payload: Digest) -> Option<u64>;
+    /// The security version of a runtime that the platform's publisher signed: as the trust store
+    /// `store`, which the device has, names him, or as the newest does.
+    fn runtime(&self, component: ComponentId, payload: Digest, store: Digest) -> Option<u64>;
 }
 
 /// Refuses measurements that are no reference values. An app counts only as a member of the set
@@ -42,14 +43,16 @@ pub fn check(claims: &Claims, references: &impl References) -> Result<(), Attest
     let others = claims.measured.iter().filter(|m| !RESERVED.contains(&m.component));
     for measured in others {
         let (component, digest) = (measured.component, measured.digest);
-        let runtime = if runtime_seen { None } else { references.runtime(component, digest) };
+        let published = || references.runtime(component, digest, store);
+        let runtime = if runtime_seen { None } else { published() };
         // The root of trust's own program is the platform's, too, and no runtime.
         runtime_seen |= runtime.is_some() && digest != claims.implementation;
         let version = match member(component) {
-            Some(member) if member.payload == digest => Some(member.security_version),
             // The root of trust's own program comes before or after the set that names it, and
-            // shows which one runs: a published one is good.
-            Some(_) if digest == claims.implementation => references.runtime(component, digest),
+            // shows which one runs: a published one is good. One whose publisher is gone would not
+            // have started, whatever set it is in.
+            Some(_) if digest == claims.implementation => published(),
+            Some(member) if member.payload == digest => Some(member.security_version),
             Some(_) => None,
             None => runtime,
         };

@@ -4,7 +4,8 @@
 //! identity down, answers this connection and this request, was never seen before, and shows
 //! nothing but what this catalog published. Rules: ATT-1 the pair (boot, check-in) only rises;
 //! ATT-2 everything measured is a reference value: the trust store, a runtime that the platform's
-//! publisher signed, an admitted set, and exactly that set's images; ATT-3 a device is what its
+//! publisher signed (as that trust store names him, or the newest), an admitted set, and exactly
+//! that set's images; ATT-3 a device is what its
 //! endorsement says, at least as good as its product demands; ATT-4 no production certificate
 //! outside mode Normal; ATT-5 the root of trust's own layer agrees with the platform, the
 //! endorsement and the claims; ATT-6 nothing measured is below a floor that the device claims;

@@ -87,7 +87,8 @@ impl References for Published {
         known.into_iter().find(|bytes| id_of(bytes).digest.0 == set.0).map(Arc::from)
     }
 
-    fn runtime(&self, component: ComponentId, payload: Digest) -> Option<u64> {
+    fn runtime(&self, component: ComponentId, payload: Digest, store: Digest) -> Option<u64> {
+        assert_eq!(store, STORE.digest);
         let published = [runtime(), PROGRAM].contains(&Measured { component, digest: payload });
         published.then_some(2)
     }
@@ -282,6 +283,10 @@ fn att_2_another_own_program_than_the_sets_counts_if_it_runs_and_was_published()
     assert_eq!(verdict_of(PROGRAM.digest, PROGRAM, 3), below);
     let other = Measured { digest: Digest([13; 32]), ..PROGRAM };
     assert_eq!(verdict_of(other.digest, other, 0), unknown(other), "it was never published");
+    // As the set has it, and no reference value any more: its publisher is not the section's.
+    let revoked = app(OTHER_APP, 3);
+    assert_eq!(verdict_of(Digest([0; 32]), revoked, 0), Ok(()), "an app is the set's");
+    assert_eq!(verdict_of(revoked.digest, revoked, 0), unknown(revoked), "its own program is not");
 }
 
 #[test]

@@ -117,6 +117,13 @@ pub enum CatalogError {
          retire the devices that never will."
     )]
     SetOrphaned(craton_api::operator::ImageSetId),
+    /// No program of a component would have the successor's publisher.
+    #[error(
+        "E4183: no program of the component {0} is signed as this successor demands, and every \
+         device that runs one would be refused. Have what devices run signed by the new keys, too \
+         (craton image upload --runtime; craton image sign), upload it, and submit again."
+    )]
+    ProgramOrphaned(craton_api::operator::ComponentId),
     /// The device has no TPM, or did not check in with it yet.
     #[error("E4190: the device has shown no registers of a TPM. Look again after its check-in.")]
     BootUnknown,
@@ -196,6 +203,7 @@ impl CatalogError {
             Self::PlatformOther => 4180,
             Self::QuotaReached { .. } => 4181,
             Self::SetOrphaned(_) => 4182,
+            Self::ProgramOrphaned(_) => 4183,
             Self::BootUnknown => 4190,
             Self::BootMovedOn => 4191,
             Self::ObjectRefused { why, .. } => why.code(),

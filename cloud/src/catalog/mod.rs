@@ -6,7 +6,7 @@ mod objects;
 pub use error::CatalogError;
 pub use objects::{
     AdmissibleSet, Endorsed, Genesis, approve, capability, countersign, endorsement, genesis,
-    image, image_set, lot, section_of, successor,
+    image, image_set, is_published, lot, section_of, successor,
 };
 
 /// Bytes that a description may have.

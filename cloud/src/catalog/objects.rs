@@ -112,6 +112,12 @@ pub fn image(
     Ok((image, image_type))
 }
 
+/// Whether an envelope is by the publisher of a section, up to its ceiling.
+#[must_use]
+pub fn is_published(section: &Section<'_>, envelope: &[u8]) -> bool {
+    suit::verify_by(&AwsLc, section, envelope).is_ok()
+}
+
 /// A set that its publisher signed.
 pub struct AdmissibleSet {
     /// SHA-256 of the signed bytes.

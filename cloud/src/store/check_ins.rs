@@ -9,17 +9,30 @@ use super::{ReadTx, StoreError};
 use crate::authority::ClientName;
 
 impl ReadTx<'_> {
-    /// The security version of a runtime of this catalog with this payload: a reference value.
-    pub fn runtime_version(
+    /// The runtimes of this catalog with this payload: security version and envelope of each, the
+    /// highest version first.
+    pub fn runtimes(
         &self,
         catalog: CatalogId,
         component: ComponentId,
         payload: Digest,
-    ) -> Result<Option<u64>, StoreError> {
-        let sql = "SELECT security_version FROM images WHERE catalog = ?1 AND component = ?2 \
-                   AND payload = ?3 AND runtime = 1 ORDER BY security_version DESC LIMIT 1";
+    ) -> Result<Vec<(u64, Digest)>, StoreError> {
+        let sql = "SELECT security_version, envelope FROM images WHERE catalog = ?1 \
+                   AND component = ?2 AND payload = ?3 AND runtime = 1 \
+                   ORDER BY security_version DESC";
         let row = params![Bytes(catalog), Bytes(component), Bytes(payload)];
-        self.one(sql, row, |row| Ok(row.get::<_, Number>(0)?.0))
+        self.all(sql, row, |row| Ok((row.get::<_, Number>(0)?.0, row.get::<_, Bytes<_>>(1)?.0)))
+    }
+
+    /// The envelopes of all runtimes of this catalog, each with its component.
+    pub fn runtime_envelopes(
+        &self,
+        catalog: CatalogId,
+    ) -> Result<Vec<(ComponentId, Digest)>, StoreError> {
+        let sql = "SELECT component, envelope FROM images WHERE catalog = ?1 AND runtime = 1";
+        self.all(sql, [Bytes(catalog)], |row| {
+            Ok((row.get::<_, Bytes<_>>(0)?.0, row.get::<_, Bytes<_>>(1)?.0))
+        })
     }
 
     /// A set as it was signed, if this catalog admitted it: only an admitted one is a reference

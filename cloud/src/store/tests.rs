@@ -315,7 +315,7 @@ fn ask_as_a_check_in(db: &WriteTx<'_>) {
     db.trust_store_digests(catalog, 0).unwrap();
     db.device_group(catalog, "meter", "Production").unwrap();
     db.deployment_current(catalog, "meter", "Production").unwrap();
-    db.runtime_version(catalog, ComponentId([5; 16]), digest).unwrap();
+    db.runtimes(catalog, ComponentId([5; 16]), digest).unwrap();
     db.image_set_admitted(catalog, set).unwrap();
     db.wave_secret(catalog).unwrap();
     db.image_set(catalog, set).unwrap();
@@ -386,7 +386,7 @@ fn nothing_that_is_kept_in_memory_is_read_from_a_table_whose_changes_do_not_coun
         db.wave_secret(catalog)?;
         db.device_group(catalog, "meter", "Production")?;
         db.deployment_current(catalog, "meter", "Production")?;
-        db.runtime_version(catalog, ComponentId([5; 16]), digest)?;
+        db.runtimes(catalog, ComponentId([5; 16]), digest)?;
         db.image_set_admitted(catalog, set)?;
         db.image_set(catalog, set)?;
         db.checkpoint(catalog, true)?;

@@ -212,7 +212,7 @@ fn decide(
     let group = row.device.group.as_deref().map(|path| view.group(store, path)).transpose()?;
     let rules = group.as_ref().and_then(|group| group.rules);
     let known = known(&view, &row, rules.map(|rules| rules.least_class), asked.epoch)?;
-    let appraised = appraise(&known, asked, evidence, &view.references(store))?;
+    let appraised = appraise(&known, asked, evidence, &view.references(core))?;
     let updates = rules.is_some_and(|rules| rules.update_policy == UpdatePolicy::UpdateAll);
     let deployment = group.as_ref().filter(|_| updates).and_then(|g| g.deployment.as_ref());
     let Some(deployment) = deployment else {

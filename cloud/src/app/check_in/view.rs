@@ -6,15 +6,16 @@
 //! when it is asked, and keeps if this catalog published it: what devices claim in vain takes no
 //! memory.
 
-use super::super::{AppError, log, newest_section};
+use super::super::{AppError, Core, log, newest_section};
 use super::op_digest;
 use crate::attest::{AttestError, References};
-use crate::catalog::CatalogError;
+use crate::catalog::{self, CatalogError, section_of};
 use crate::crypto::AwsLc;
 use crate::store::{GroupRules, ReadTx, Store};
 use craton_api::operator::{self, CatalogId, Deployment, ImageSetId, Section};
 use craton_trust::assignment::Target;
 use craton_trust::evidence::trust_store_digest;
+use craton_trust::suit::ENVELOPE_MAX;
 use craton_trust::{ComponentId, Digest, SetId};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -82,7 +83,8 @@ pub(super) struct View {
     /// The first version of the platform section.
     pub(super) platform: Digest,
     witnessed: bool,
-    trust_stores: Vec<Digest>,
+    /// Every pair of section versions that a device may have, with that of the platform's.
+    trust_stores: BTreeMap<Digest, u64>,
     asked: Mutex<AskedBefore>,
 }
 
@@ -90,7 +92,7 @@ pub(super) struct View {
 #[derive(Default)]
 struct AskedBefore {
     groups: BTreeMap<String, Arc<Group>>,
-    runtimes: BTreeMap<(ComponentId, Digest), u64>,
+    runtimes: BTreeMap<(ComponentId, Digest, u64), u64>,
     admitted: BTreeMap<SetId, Arc<[u8]>>,
     logged: BTreeMap<ImageSetId, Option<Arc<LoggedSet>>>,
 }
@@ -99,13 +101,14 @@ impl View {
     fn read(db: &ReadTx<'_>, catalog: CatalogId) -> Result<Self, AppError> {
         let owner = newest_section(db, catalog, Section::Owner)?;
         let wave_secret = db.wave_secret(catalog)?.ok_or(CatalogError::DeviceUnknown)?;
-        // Every pair of section versions that a device may have: they arrive one by one.
+        // They arrive one by one, so that each may stand beside each.
         let platforms = db.trust_store_digests(catalog, 0)?;
         let owners = db.trust_store_digests(catalog, 1)?;
-        let pairs = platforms.iter().flat_map(|p| owners.iter().map(move |o| (p, o)));
-        let trust_stores = pairs
-            .map(|(p, o)| trust_store_digest(&AwsLc, (*p).into(), Some((*o).into())))
-            .collect();
+        let pairs = (1..).zip(&platforms).flat_map(|p| owners.iter().map(move |o| (p, o)));
+        let digest = |((version, p), o): ((u64, &operator::Digest), &operator::Digest)| {
+            (trust_store_digest(&AwsLc, (*p).into(), Some((*o).into())), version)
+        };
+        let trust_stores = pairs.map(digest).collect();
         let platform = platforms.first().copied().ok_or(CatalogError::SectionUnknown)?.into();
         let (dev, witnessed) = (owner.section().dev, log::witnessed(&owner.section()));
         let asked = Mutex::default();
@@ -129,8 +132,34 @@ impl View {
     }
 
     /// What of this catalog may be measured on a device (ATT-2).
-    pub(super) fn references<'v>(&'v self, store: &'v Store) -> impl References {
-        Published { view: self, store }
+    pub(super) fn references<'v>(&'v self, core: &'v Core) -> impl References {
+        Published { view: self, core }
+    }
+
+    /// The security version of a runtime whose publisher is that of version `platform` of the
+    /// platform section, or of the newest.
+    fn read_runtime(
+        &self,
+        core: &Core,
+        (component, payload): (ComponentId, Digest),
+        platform: u64,
+    ) -> Result<Option<u64>, AppError> {
+        let component = operator::ComponentId(component.0);
+        let (runtimes, sections) = core.store.read(|db| {
+            let half = Section::Platform;
+            let its = db.trust_store_section(self.catalog, half, platform)?;
+            let its = section_of(&its.ok_or(CatalogError::SectionUnknown)?)?;
+            let sections = [newest_section(db, self.catalog, half)?, its];
+            let runtimes = db.runtimes(self.catalog, component, op_digest(payload))?;
+            Ok::<_, AppError>((runtimes, sections))
+        })?;
+        for (version, envelope) in runtimes {
+            let envelope = core.blobs.read(envelope, ENVELOPE_MAX as u64)?;
+            if sections.iter().any(|it| catalog::is_published(&it.section(), &envelope)) {
+                return Ok(Some(version));
+            }
+        }
+        Ok(None)
     }
 
     /// A set that a deployment offers, with its proof; `None` while there is no proof that devices
@@ -159,15 +188,15 @@ impl View {
     }
 }
 
-/// A view with the database behind it.
+/// A view with the database and the files behind it.
 struct Published<'v> {
     view: &'v View,
-    store: &'v Store,
+    core: &'v Core,
 }
 
 impl References for Published<'_> {
     fn has_trust_store(&self, digest: Digest) -> bool {
-        self.view.trust_stores.contains(&digest)
+        self.view.trust_stores.contains_key(&digest)
     }
 
     fn admitted_set(&self, set: SetId) -> Option<Arc<[u8]>> {
@@ -176,19 +205,19 @@ impl References for Published<'_> {
         }
         let read = |db: &ReadTx<'_>| db.image_set_admitted(self.view.catalog, ImageSetId(set.0));
         // A database that does not answer is no reason to believe.
-        let admitted: Arc<[u8]> = self.store.read(read).ok().flatten()?.into();
+        let admitted: Arc<[u8]> = self.core.store.read(read).ok().flatten()?.into();
         locked(&self.view.asked).admitted.insert(set, admitted.clone());
         Some(admitted)
     }
 
-    fn runtime(&self, component: ComponentId, payload: Digest) -> Option<u64> {
-        let key = (component, payload);
+    fn runtime(&self, component: ComponentId, payload: Digest, store: Digest) -> Option<u64> {
+        let platform = *self.view.trust_stores.get(&store)?;
+        let key = (component, payload, platform);
         if let Some(known) = locked(&self.view.asked).runtimes.get(&key) {
             return Some(*known);
         }
-        let id = operator::ComponentId(component.0);
-        let read = |db: &ReadTx<'_>| db.runtime_version(self.view.catalog, id, op_digest(payload));
-        let version = self.store.read(read).ok().flatten()?;
+        let read = self.view.read_runtime(self.core, (component, payload), platform);
+        let version = read.ok().flatten()?;
         locked(&self.view.asked).runtimes.insert(key, version);
         Some(version)
     }

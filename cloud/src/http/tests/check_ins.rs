@@ -28,38 +28,47 @@ use crate::http::{Exporter, api_router, device};
 use crate::testing::*;
 
 /// A catalog for development with a group of virtual devices.
-struct Fleet {
-    bench: Bench,
-    catalog: CatalogId,
+pub(super) struct Fleet {
+    pub(super) bench: Bench,
+    pub(super) catalog: CatalogId,
     router: axum::Router,
     group: &'static str,
 }
 
 /// What a device says at a check-in.
 #[derive(Clone, Copy, Default)]
-struct Says {
-    attested: Option<ImageSetId>,
-    trial: bool,
-    failed: Option<ImageSetId>,
+pub(super) struct Says {
+    pub(super) attested: Option<ImageSetId>,
+    pub(super) trial: bool,
+    pub(super) failed: Option<ImageSetId>,
+    /// Successors of the platform section that it took.
+    pub(super) successors: usize,
+    /// The payload of its runtime, if it is another one than [`runtime`].
+    pub(super) runtime: Option<Digest>,
 }
 
 impl Fleet {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let bench = Bench::new().await;
         let catalog = bench.catalog(true).await;
         bench.product(catalog).await;
         let ca = IssuingCa::new(&FileKey::generate().unwrap()).unwrap();
         let issuer = std::sync::Arc::new(Issuer { ca, policy: Policy::default() });
         let router = api_router(bench.app.clone(), device::router(issuer));
-        let runtime = runtime();
-        bench.put_blob(catalog, &runtime.payload).await;
-        let images = format!("/v1/catalogs/{catalog}/images");
-        assert!(bench.bring("POST", &images, &runtime.envelope).await.status.is_success());
-        Self { bench, catalog, router, group: "meter/Development" }
+        let fleet = Self { bench, catalog, router, group: "meter/Development" };
+        fleet.publish(&runtime()).await;
+        fleet
+    }
+
+    pub(super) async fn publish(&self, package: &Package) {
+        self.bench.put_blob(self.catalog, &package.payload).await;
+        let images = format!("/v1/catalogs/{}/images", self.catalog);
+        let answer = self.bench.bring("POST", &images, &package.envelope).await;
+        assert!(answer.status.is_success(), "{}", String::from_utf8_lossy(&answer.body));
     }
 
     /// A claimed device that has checked in once.
-    async fn device(&self, seed: u8) -> DeviceId {
+    pub(super) async fn device(&self, seed: u8) -> DeviceId {
         let id = self.bench.device(self.catalog, seed, self.group).await;
         self.says(seed, 1, Says::default()).await;
         id
@@ -81,15 +90,21 @@ impl Fleet {
 
     /// One check-in; it must be answered.
     async fn says(&self, seed: u8, boot: u64, says: Says) {
+        let answer = self.answers(seed, boot, says).await;
+        assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+    }
+
+    /// One check-in.
+    pub(super) async fn answers(&self, seed: u8, boot: u64, says: Says) -> Answer {
         let exporter = [boot as u8; 32];
         let body = self.check_in(seed, boot, says, exporter);
         let request = Request::post(CHECK_IN_PATH).extension(Exporter(exporter));
         let request = request.extension(LastReply::default());
         let answer = self.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await;
         let answer = answer.unwrap();
-        let status = answer.status();
-        let body = answer.into_body().collect().await.unwrap().to_bytes();
-        assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let body = answer.into_body().collect().await.unwrap().to_bytes().to_vec();
+        Answer { status, headers, body }
     }
 
     fn check_in(&self, seed: u8, boot: u64, says: Says, exporter: [u8; 32]) -> Vec<u8> {
@@ -121,19 +136,20 @@ impl Fleet {
             boot,
             check_in: 1,
             floors: Floors::default(),
-            measured: self.measured(says.attested),
+            measured: self.measured(says),
         };
         let evidence = evidence(&identity, &claims, self.platform());
         CheckIn { request: &request, evidence: &evidence }.encode().unwrap()
     }
 
-    fn measured(&self, set: Option<ImageSetId>) -> Measurements {
-        let store = trust_store_digest(&Soft, self.platform(), Some(self.section(1)));
+    fn measured(&self, says: Says) -> Measurements {
+        let platform = self.section(0, says.successors);
+        let store = trust_store_digest(&Soft, platform, Some(self.section(1, 0)));
         let mut measured = Measurements::default();
         let mut push = |component, digest| measured.push(Measured { component, digest }).unwrap();
         push(TRUST_STORE, store);
-        push(RUNTIME, Soft.sha256(&[&runtime().payload]));
-        if let Some(set) = set {
+        push(RUNTIME, says.runtime.unwrap_or_else(|| Soft.sha256(&[&runtime().payload])));
+        if let Some(set) = says.attested {
             push(IMAGE_SET, Digest(set.0));
             let store = &self.bench.app.store;
             let signed =
@@ -145,14 +161,15 @@ impl Fleet {
         measured
     }
 
-    /// Digest of the first version of a section: 0 is the platform's, 1 the owner's.
-    fn section(&self, section: i64) -> Digest {
+    /// Digest of a section, by its place after the first: 0 is the platform's, 1 the owner's.
+    fn section(&self, section: i64, place: usize) -> Digest {
         let store = &self.bench.app.store;
-        store.read(|db| db.trust_store_digests(self.catalog, section)).unwrap()[0].into()
+        store.read(|db| db.trust_store_digests(self.catalog, section)).unwrap()[place].into()
     }
 
-    fn platform(&self) -> Digest {
-        self.section(0)
+    /// Digest of the first version of the platform's section.
+    pub(super) fn platform(&self) -> Digest {
+        self.section(0, 0)
     }
 }
 
@@ -211,9 +228,9 @@ async fn gate_3_the_pause_is_in_the_commit_of_the_check_in_that_causes_it() {
     let set = fleet.bench.set(fleet.catalog, "2.0", craton_trust::set::Purpose::Development).await;
     let deployment = fleet.deploy(set).await;
     fleet.says(20, 2, Says { attested: Some(old), ..Says::default() }).await;
-    fleet.says(20, 3, Says { attested: Some(set), trial: true, failed: None }).await;
+    fleet.says(20, 3, Says { attested: Some(set), trial: true, ..Says::default() }).await;
     assert_eq!(fleet.shown(fails).await.trial, Some(TrialOutcome::OnTrial));
-    fleet.says(20, 4, Says { attested: Some(old), trial: false, failed: Some(set) }).await;
+    fleet.says(20, 4, Says { attested: Some(old), failed: Some(set), ..Says::default() }).await;
     // No reconciler has run: the very next device is not offered the set any more.
     let shown = fleet.deployment(&deployment).await;
     assert_eq!((shown.state, shown.failed), (DeploymentState::Paused, 1));
@@ -234,7 +251,7 @@ async fn a_set_that_every_device_refuses_pauses_its_rollout() {
     fleet.says(20, 2, Says { attested: Some(old), ..Says::default() }).await;
     assert_eq!(fleet.deployment(&deployment).await.state, DeploymentState::Active);
     // Fetched and refused, never started: the evidence still shows the old set.
-    fleet.says(20, 3, Says { attested: Some(old), trial: false, failed: Some(set) }).await;
+    fleet.says(20, 3, Says { attested: Some(old), failed: Some(set), ..Says::default() }).await;
     let shown = fleet.deployment(&deployment).await;
     assert_eq!((shown.state, shown.failed), (DeploymentState::Paused, 1));
 }

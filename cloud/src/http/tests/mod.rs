@@ -15,5 +15,6 @@ mod image_sets;
 mod images;
 mod log;
 mod lots;
+mod programs;
 mod requests;
 mod trust_store;

@@ -24,7 +24,7 @@ impl References for Everything {
         None
     }
 
-    fn runtime(&self, _: ComponentId, _: Digest) -> Option<u64> {
+    fn runtime(&self, _: ComponentId, _: Digest, _: Digest) -> Option<u64> {
         Some(1)
     }
 }

@@ -1,0 +1,91 @@
+//! Which programs of the platform are reference values, while its publisher changes.
+
+use craton_api::operator::TrustStoreSection;
+use craton_trust::Digest;
+use craton_trust::crypto::Crypto as _;
+use craton_trust::soft::Soft;
+use craton_trust::store::{Role, SectionKind};
+use craton_trust::suit::ImageType;
+
+use super::check_ins::{Fleet, Says};
+use crate::testing::*;
+
+const NEXT_PUBLISHER: u8 = 8;
+
+impl Fleet {
+    /// Brings version `version` of the platform section, with these publishers.
+    async fn succeed(&self, version: u64, publishers: &[u8]) -> Answer {
+        let roles: Vec<(Role, &[u8])> = PLATFORM_ROLES
+            .iter()
+            .map(|(role, keys)| (*role, if *role == Role::Publisher { publishers } else { keys }))
+            .collect();
+        let next = Some((version, self.platform().into()));
+        let signed = section(SectionKind::Platform, true, next, &roles, &[ROOT]);
+        let path = format!("/v1/catalogs/{}/trust-store/platform", self.catalog);
+        self.bench.bring("PUT", &path, &signed).await
+    }
+
+    async fn succeeds(&self, version: u64, publishers: &[u8]) {
+        let taken: TrustStoreSection = self.succeed(version, publishers).await.json();
+        assert_eq!(taken.version, version);
+    }
+}
+
+fn program(version: &str, signers: &[u8]) -> Package {
+    package_of(ImageType::Runtime, version, signers, &[], &[])
+}
+
+fn digest(package: &Package) -> Digest {
+    Soft.sha256(&[&package.payload])
+}
+
+/// What a root of trust would not start under the section that the evidence names is no reference
+/// value, whoever signed it once.
+#[tokio::test]
+async fn att_2_a_runtime_counts_as_the_section_of_the_device_or_the_newest_has_its_publisher() {
+    let fleet = Fleet::new().await;
+    fleet.device(20).await;
+    let old = program("old", &[PUBLISHER]);
+    fleet.publish(&old).await;
+    fleet.succeeds(2, &[PUBLISHER, NEXT_PUBLISHER]).await;
+    let new = program("new", &[NEXT_PUBLISHER]);
+    fleet.publish(&new).await;
+    fleet.succeeds(3, &[NEXT_PUBLISHER]).await;
+    let mut boot = 1;
+    let mut says = async |package: &Package, successors| {
+        boot += 1;
+        let runtime = Some(digest(package));
+        fleet.answers(20, boot, Says { runtime, successors, ..Says::default() }).await
+    };
+    for before in [0, 1] {
+        assert_eq!(says(&old, before).await.status, 200, "its publisher is that section's");
+        assert_eq!(says(&new, before).await.status, 200, "its publisher is the newest one");
+    }
+    assert_eq!(
+        says(&old, 2).await.code(),
+        4103,
+        "MeasurementUnknown: no section has its publisher"
+    );
+    assert_eq!(says(&new, 2).await.status, 200);
+    // The same program, signed by the new publisher, too: the very next check-in is answered.
+    fleet.publish(&program("old", &[PUBLISHER, NEXT_PUBLISHER])).await;
+    assert_eq!(says(&old, 2).await.status, 200);
+}
+
+/// Devices take a successor before they check in: had none of them a reference value left, none
+/// would be told of another program.
+#[tokio::test]
+async fn store_4_a_successor_that_leaves_no_runtime_its_signers_is_program_orphaned() {
+    let fleet = Fleet::new().await;
+    let refused = fleet.succeed(2, &[NEXT_PUBLISHER]).await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (409, 4183), "ProgramOrphaned");
+    let path = format!("/v1/catalogs/{}/trust-store/platform/2", fleet.catalog);
+    assert_eq!(fleet.bench.get(&path).await.code(), 4172, "nothing was kept");
+    fleet.succeeds(2, &[PUBLISHER, NEXT_PUBLISHER]).await;
+    assert_eq!(fleet.succeed(3, &[NEXT_PUBLISHER]).await.code(), 4183, "by the old key alone");
+    fleet.publish(&program("runtime", &[PUBLISHER, NEXT_PUBLISHER])).await;
+    // Older ones may go: what devices run is the operator's to know.
+    fleet.publish(&program("older", &[PUBLISHER])).await;
+    fleet.succeeds(3, &[NEXT_PUBLISHER]).await;
+    fleet.succeeds(4, &[NEXT_PUBLISHER]).await;
+}
