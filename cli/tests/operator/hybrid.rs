@@ -18,7 +18,7 @@ pub fn keys(user: &User) -> PathBuf {
 
 /// The leaves by which a file is signed: a protected header of HSS/LMS, nothing unprotected, no
 /// payload, and 1 504 bytes of signature, which begin with no more levels and the leaf.
-fn leaves(file: &Path) -> Vec<u32> {
+pub fn leaves(file: &Path) -> Vec<u32> {
     let bytes = std::fs::read(file).unwrap();
     let head = [0x4e, 0xa2, 0x01, 0x38, 0x2d, 0x04, 0x48];
     let heads = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(&head));

@@ -9,5 +9,6 @@ mod memory;
 mod production;
 mod refusals;
 mod station;
+mod threshold;
 mod tpm;
 mod world;
