@@ -29,7 +29,7 @@ const QEMU: &str = "qemu-system-arm";
 const TARGET: &str = "thumbv8m.main-none-eabi";
 /// A boot takes a fraction of it; a machine under load may take long.
 const FIRST_LINE: Duration = Duration::from_secs(120);
-/// How long a refusing ROM is watched for starting something after all.
+/// How long a program that runs is watched: it says nothing more.
 const SILENCE: Duration = Duration::from_millis(500);
 const PSRAM_SIZE: u64 = 16 * 1024 * 1024;
 
@@ -381,17 +381,20 @@ pub fn boot(chip: &MemoryPlatform, package: &[u8]) -> Vec<String> {
     Psram::of(chip, package).boot()
 }
 
-/// What a ROM says that starts nothing.
+/// What a ROM says that starts nothing: its last line.
 pub const WAITS: &str = "rom: waits for recovery";
+/// The last line of the least program.
+const RUNS: &str = "hello: runs";
 
 fn listen(lines: &Receiver<String>) -> Vec<String> {
-    let mut said = vec![lines.recv_timeout(FIRST_LINE).expect("the board said nothing")];
+    let mut said: Vec<String> = Vec::new();
     loop {
-        let starts = said.last().is_some_and(|line| line.starts_with("rom: starts"));
-        match lines.recv_timeout(if starts { FIRST_LINE } else { SILENCE }) {
+        let runs = said.last().is_some_and(|line| line == RUNS);
+        match lines.recv_timeout(if runs { SILENCE } else { FIRST_LINE }) {
             Ok(line) if line == WAITS => return said,
             Ok(line) => said.push(line),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return said,
+            Err(RecvTimeoutError::Timeout) if runs => return said,
+            Err(why) => panic!("{why}, after {said:?}"),
         }
     }
 }
