@@ -7,8 +7,10 @@ use super::board::{PROGRAM_ROM, PROGRAM_RUNTIME, package_with, patience, root_of
 use super::lms::hybrid_section;
 use super::steps::{manufacture, report};
 use super::update;
-use super::world::{APP, CODE, OWNER_ROOT, PLATFORM_PUBLISHER, RUNTIME, STRANGER, capability};
-use super::world::{catalog, digest, envelope, measured, order, owner_section, owner_section_of};
+use super::world::{APP, CODE, OWNER_ROOT, PLATFORM_PUBLISHER, RUNTIME, STRANGER, approved};
+use super::world::{
+    capability, catalog, digest, envelope, measured, order, owner_section, owner_section_of,
+};
 use super::world::{platform_section, reply, set, successor};
 use craton_firmware::map;
 use craton_rot::engine::HANDOVER_MAX;
@@ -175,7 +177,7 @@ fn live(board: &mut Board, said: impl Fn(&Board, &str)) {
     rot.replace(&successor, &[&set], &envelopes).unwrap();
     said("a successor with 15 apps");
     let package = package_with(PLATFORM_PUBLISHER, &update::program(2), |_| ());
-    install(&mut rot, &package, Some(&update::approved(&package))).unwrap();
+    install(&mut rot, &package, Some(&approved(&package))).unwrap();
     let mut rot = rot.restart(Start::Normal).unwrap();
     rot.boot(&next).unwrap();
     rot.confirm().unwrap();

@@ -1,8 +1,8 @@
 //! A ROM that no slot starts, and what it takes over the wire (ROT-22).
 
 use super::board::{WAITS, package_of, package_with, patience};
-use super::update::{Powered, approved, board, package, program};
-use super::world::{PLATFORM_PUBLISHER, STRANGER};
+use super::update::{Powered, board, package, program};
+use super::world::{PLATFORM_PUBLISHER, STRANGER, approved};
 use craton_firmware::map;
 use craton_rot::mailbox::client::{Line, Mailbox, recover};
 use craton_rot::programs::install;

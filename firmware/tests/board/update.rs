@@ -8,11 +8,8 @@ use craton_rot::programs::install;
 use craton_rot::slots::{STARTS, Slot, Standing};
 use craton_rot::{Error, NextLayer, Programs, RootOfTrust as _, Start};
 use craton_trust::Digest;
-use craton_trust::cose::Kind;
 use craton_trust::crypto::Crypto as _;
-use craton_trust::set::{ImageSetBuilder, Member, Purpose};
 use craton_trust::soft::Soft;
-use craton_trust::suit::{self, Footer};
 use std::os::unix::net::UnixStream;
 
 /// The root of trust as this security version: each is a program of its own.
@@ -24,18 +21,6 @@ pub fn program(version: u64) -> Vec<u8> {
     let mut program = root_of_trust();
     program.push(version as u8);
     program
-}
-
-/// A set with it, of the owner's publisher and catalog.
-pub fn approved(package: &[u8]) -> Vec<u8> {
-    let footer = Footer::parse(package.last_chunk().unwrap(), package.len() as u64).unwrap();
-    let envelope = &package[footer.payload_size as usize..][..footer.envelope_size as usize];
-    let (id, image) = suit::unchecked_parse(&Soft, envelope).unwrap();
-    let mut set = ImageSetBuilder::new(catalog(false), Purpose::Production, 1, "set");
-    let digest = Soft.sha256(&[envelope]);
-    set.push(Member::of(id, &image, digest, envelope.len() as u64)).unwrap();
-    let bytes = set.encode(&mut [0; 16384]).unwrap().to_vec();
-    sign(Kind::ImageSet, &bytes, &[PUBLISHER, CATALOG])
 }
 
 /// A board, and its root of trust as long as it has power.

@@ -14,7 +14,6 @@ use craton_trust::Error as Refusal;
 use craton_trust::crypto::Crypto as _;
 use craton_trust::dice::Mode;
 use craton_trust::evidence::{Claims, Measured};
-use craton_trust::set::{ImageSetBuilder, Member, Purpose};
 use craton_trust::soft::Soft;
 use craton_trust::suit::{self, Footer, Image, ImageType};
 use craton_trust::{ClassId, ComponentId, Digest};
@@ -41,22 +40,6 @@ fn package_of(by: u8, version: u64, change: impl FnOnce(&mut Image<'_>)) -> Vec<
 
 fn package(version: u64) -> Vec<u8> {
     package_of(PLATFORM_PUBLISHER, version, |_| ())
-}
-
-/// A set with this program as one of its members, signed by these.
-fn set_with(package: &[u8], by: &[u8]) -> Vec<u8> {
-    let footer = Footer::parse(package.last_chunk().unwrap(), package.len() as u64).unwrap();
-    let envelope = &package[footer.payload_size as usize..][..footer.envelope_size as usize];
-    let (id, image) = suit::unchecked_parse(&Soft, envelope).unwrap();
-    let mut set = ImageSetBuilder::new(catalog(false), Purpose::Production, 1, "set");
-    let digest = Soft.sha256(&[envelope]);
-    set.push(Member::of(id, &image, digest, envelope.len() as u64)).unwrap();
-    let bytes = set.encode(&mut [0; 16384]).unwrap().to_vec();
-    sign(craton_trust::cose::Kind::ImageSet, &bytes, by)
-}
-
-fn approved(package: &[u8]) -> Vec<u8> {
-    set_with(package, &[PUBLISHER, CATALOG])
 }
 
 /// What a ROM does: tries the slots, counts the start, hands over; and the runtime takes over.

@@ -13,7 +13,7 @@ use craton_trust::soft::{Soft, SoftKey};
 use craton_trust::store::{
     Role, RoleKeysBuilder, Section, SectionBuilder, SectionKind, catalog_id,
 };
-use craton_trust::suit::{self, Abis, Image, ImageType};
+use craton_trust::suit::{self, Abis, Footer, Image, ImageType};
 use craton_trust::{CatalogId, ClassId, ComponentId, DeviceId, Digest, SetId, Signed};
 
 pub const CODE: &[u8] = b"claim-me";
@@ -151,6 +151,23 @@ pub fn set_for(catalog: CatalogId, purpose: Purpose, members: &[(ComponentId, u6
 
 pub fn set(members: &[(ComponentId, u64)]) -> Vec<u8> {
     set_for(catalog(false), Purpose::Production, members)
+}
+
+/// A set with this package of the root of trust's own program, signed by these.
+pub fn set_with(package: &[u8], by: &[u8]) -> Vec<u8> {
+    let footer = Footer::parse(package.last_chunk().unwrap(), package.len() as u64).unwrap();
+    let envelope = &package[footer.payload_size as usize..][..footer.envelope_size as usize];
+    let (id, image) = suit::unchecked_parse(&Soft, envelope).unwrap();
+    let mut set = ImageSetBuilder::new(catalog(false), Purpose::Production, 1, "set");
+    let digest = Soft.sha256(&[envelope]);
+    set.push(Member::of(id, &image, digest, envelope.len() as u64)).unwrap();
+    let bytes = set.encode(&mut [0; 16384]).unwrap().to_vec();
+    sign(Kind::ImageSet, &bytes, by)
+}
+
+/// The same, of the owner's publisher and catalog.
+pub fn approved(package: &[u8]) -> Vec<u8> {
+    set_with(package, &[PUBLISHER, CATALOG])
 }
 
 pub fn order(device: DeviceId, epoch: u64, action: Action, by: u8) -> Vec<u8> {
