@@ -9,15 +9,22 @@ mod cuts;
 mod dice;
 mod failures;
 mod frames;
+mod fuzz;
 #[allow(dead_code)] // as above
 #[path = "../faults/gdb.rs"]
 mod gdb;
 mod hostile;
+#[path = "../faults/journal.rs"]
+mod journal;
 #[path = "../../../rot/tests/conformance/judge.rs"]
 mod judge;
 mod known;
 mod private;
 mod probe;
+mod quick;
+#[allow(dead_code)] // as above
+#[path = "../faults/rom.rs"]
+mod rom;
 #[allow(dead_code)] // the suite's, of which the attacks use some
 #[path = "../../../rot/tests/conformance/steps.rs"]
 mod steps;

@@ -314,11 +314,22 @@ impl Psram {
 
     /// Gives it power in an emulator with these options, too.
     pub fn power_on_with(&self, more: &[&str]) -> Board {
-        let line = self.folder.path().join("mailbox");
-        let _ = std::fs::remove_file(&line);
+        let line = self.place_of_line();
         let socket = format!("unix:{},server=on,wait=off", line.display());
         let mut qemu = self.emulator(&programs().join("rom"), true);
         qemu.args(["-serial", "stdio", "-serial", &socket]).args(more);
+        self.started(&mut qemu, line)
+    }
+
+    /// Where the socket of its mailbox is; there is none yet.
+    pub fn place_of_line(&self) -> PathBuf {
+        let line = self.folder.path().join("mailbox");
+        let _ = std::fs::remove_file(&line);
+        line
+    }
+
+    /// Starts its emulator, which says on its output what the ROM says.
+    pub fn started(&self, qemu: &mut Command, line: PathBuf) -> Board {
         let started = qemu.spawn();
         let mut qemu = started.unwrap_or_else(|why| panic!("{QEMU}: {why}: install {QEMU}"));
         let (send, said) = channel();

@@ -3,9 +3,9 @@
 //! A file is of one ROM, as its first line says; with another one it is refused, so that no table
 //! counts what became of two.
 
-use super::lab::Fault;
 use craton_trust::Digest;
 use std::collections::HashMap;
+use std::fmt::Debug;
 use std::fs::{File, OpenOptions};
 use std::io::{Error, Read as _, Result, Write as _};
 use std::path::PathBuf;
@@ -13,12 +13,12 @@ use std::path::PathBuf;
 /// Its file. Without one nothing is kept.
 const JOURNAL: &str = "CRATON_SOAK_JOURNAL";
 
-/// What became of a boot: `Err` if it must not be.
+/// What became of what was tried: `Err` if it must not be.
 pub type Verdict = std::result::Result<String, String>;
 
-/// The part of the file that is of one chip: a line for each fault, with the digest of what the
-/// boots depend on, the fault, whether it must not be, and what became of it. Before them a line
-/// says of which ROM they are.
+/// The part of the file that is of one chip: a line for each thing tried (a fault, a cut), with the
+/// digest of what its outcome depends on, what it is, whether the outcome must not be, and what
+/// became of it. Before them a line says of which ROM they are.
 pub struct Journal {
     file: Option<File>,
     of: String,
@@ -68,17 +68,17 @@ impl Journal {
         Ok(journal)
     }
 
-    pub fn known(&self, fault: Fault) -> Option<&Verdict> {
-        self.known.get(&format!("{fault:x?}"))
+    pub fn known(&self, tried: impl Debug) -> Option<&Verdict> {
+        self.known.get(&format!("{tried:x?}"))
     }
 
     /// Keeps what became of these.
-    pub fn keep(&mut self, verdicts: &[(Fault, Verdict)]) -> Result<()> {
+    pub fn keep<T: Debug>(&mut self, verdicts: &[(T, Verdict)]) -> Result<()> {
         let Some(file) = &mut self.file else { return Ok(()) };
-        let line = |(fault, verdict): &(Fault, Verdict)| {
+        let line = |(tried, verdict): &(T, Verdict)| {
             let (Ok(what) | Err(what)) = verdict;
             let verdict = if verdict.is_ok() { "good" } else { "bad" };
-            format!("{}\t{fault:x?}\t{verdict}\t{what}\n", self.of)
+            format!("{}\t{tried:x?}\t{verdict}\t{what}\n", self.of)
         };
         // In one write: another test may write to the same file.
         file.write_all(verdicts.iter().map(line).collect::<String>().as_bytes())
@@ -95,10 +95,10 @@ fn a_soak_that_was_cut_goes_on_where_it_was() {
     let rom = Digest([9; 32]);
     let open = |digest| Journal::open(Some(path.to_path_buf()), &digest, &rom).unwrap();
     let (this, other) = (Digest([7; 32]), Digest([8; 32]));
-    let [first, second, third] = [1, 2, 3].map(Fault::Gone);
+    let [first, second, third] = [1, 2, 3].map(Some);
     let (good, bad) = (Ok("refused".to_owned()), Err("started".to_owned()));
     open(this).keep(&[(first, good.clone()), (second, bad.clone())]).unwrap();
-    OpenOptions::new().append(true).open(&path).unwrap().write_all(b"0707\tGone(3)\tgo").unwrap();
+    OpenOptions::new().append(true).open(&path).unwrap().write_all(b"0707\tSome(3)\tgo").unwrap();
     open(this).keep(&[(third, good.clone())]).unwrap();
     let journal = open(this);
     let known = [first, second, third].map(|fault| journal.known(fault).cloned());
@@ -111,9 +111,9 @@ fn a_soak_that_was_cut_goes_on_where_it_was() {
 fn a_journal_of_another_rom_is_refused() {
     let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
     let open = |rom| Journal::open(Some(path.to_path_buf()), &Digest([7; 32]), &Digest([rom; 32]));
-    open(1).unwrap().keep(&[(Fault::Gone(1), Ok("refused".to_owned()))]).unwrap();
+    open(1).unwrap().keep(&[(Some(1), Ok("refused".to_owned()))]).unwrap();
     assert!(open(2).is_err_and(|why| why.to_string().contains("of another ROM")));
-    assert!(open(1).unwrap().known(Fault::Gone(1)).is_some(), "and nothing was written to it");
+    assert!(open(1).unwrap().known(Some(1)).is_some(), "and nothing was written to it");
     std::fs::write(&path, "0707070707070707\tGone(1)\tgood\trefused\n").unwrap();
     assert!(open(1).is_err(), "of a ROM that it does not name");
 }

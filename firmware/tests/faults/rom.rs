@@ -1,7 +1,7 @@
 //! The built ROM: its bytes, its functions, and what its instructions are.
 
 use super::board::programs;
-use super::lab::RAM;
+use craton_firmware::map;
 use craton_trust::Digest;
 use craton_trust::crypto::Crypto as _;
 use craton_trust::soft::Soft;
@@ -49,7 +49,7 @@ impl Rom {
             .collect();
         symbols.sort();
         let end = elf.symbols().find(|symbol| symbol.name() == Ok("__sheap")).unwrap();
-        let statics = (end.address() as u32 - RAM) as usize;
+        let statics = end.address() as usize - map::RAM;
         let first = u32::from_le_bytes(bytes[4..8].try_into().unwrap()) & !1;
         Self { file: file.to_path_buf(), bytes, first, halts, statics, symbols }
     }
