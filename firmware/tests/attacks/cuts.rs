@@ -5,12 +5,16 @@
 //! the next byte's bits, and power. It must start, be as before the command or as after it, have
 //! lost nothing ([`super::judge`]), and do the command when it is asked again.
 //!
-//! `CRATON_SOAK=n` cuts at one point in n; without it at a sample, the same in every run.
+//! `CRATON_SOAK=n` cuts at one point in n; without it at a sample, the same in every run. With
+//! `CRATON_SOAK_JOURNAL=FILE` a soak that was stopped goes on where it was.
 
 use super::board::{Board, Psram, instrument, package_with, patience, root_of_trust};
 use super::dice::Dice;
 use super::failures::whole;
+use super::journal::Journal;
 use super::judge::{judge, lasting};
+use super::quick::Quick;
+use super::rom::Rom;
 use super::steps::*;
 use super::world::*;
 use craton_firmware::map;
@@ -21,18 +25,15 @@ use craton_rot::programs::install;
 use craton_rot::{Action, Error, Programs, Result, RootOfTrust, Start};
 use craton_trust::Digest;
 use craton_trust::assignment::Address;
-use craton_trust::cose::Kind;
 use craton_trust::crypto::Crypto as _;
 use craton_trust::evidence::Lifecycle;
-use craton_trust::set::{ImageSetBuilder, Member, Purpose};
 use craton_trust::soft::Soft;
-use craton_trust::suit::{self, Footer};
 use std::ops::Range;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 type Command = Box<dyn Fn(&mut dyn RootOfTrust) -> Result<()> + Sync>;
 
@@ -155,8 +156,34 @@ impl Take {
         bytes
     }
 
-    /// Where a step may be cut.
+    /// Where a step may be cut; of those that leave the same in the flash the first.
     fn points(&self, step: &Step) -> Vec<Cut> {
+        let mut points = self.all_points(step);
+        let (mut bytes, mut done) = (self.after(step.stores.start), step.stores.start);
+        // How many stores made the flash what it is after so many: some change nothing.
+        let mut last = done;
+        for cut in &mut points {
+            for store in &self.stores[done..cut.after] {
+                done += 1;
+                if bytes[store.at] != store.byte {
+                    (bytes[store.at], last) = (store.byte, done);
+                }
+            }
+            let next = self.stores.get(cut.after);
+            let whole = next.map_or(0, |store| bytes[store.at] ^ store.byte);
+            *cut = match whole & cut.torn {
+                0 => Cut { after: last, torn: 0 },
+                torn if torn == whole => Cut { after: cut.after + 1, torn: 0 },
+                torn => Cut { after: cut.after, torn },
+            };
+        }
+        points.sort();
+        points.dedup();
+        points
+    }
+
+    /// The same, with those that leave the same.
+    fn all_points(&self, step: &Step) -> Vec<Cut> {
         let stores = &self.stores[step.stores.clone()];
         let mut points = Vec::new();
         let mut first = step.stores.start;
@@ -186,18 +213,31 @@ impl Take {
 }
 
 /// Cuts everywhere that was chosen, on two chips at once; `check` says what is wrong by a panic.
-fn cut_everywhere(take: &Take, check: impl Fn(&Step, &Psram) + Sync) {
+/// What a soak's journal knows is not done again: each run stores in the same order, if not the
+/// same keys.
+fn cut_everywhere(take: &Take, life: &str, check: impl Fn(&Step, &Psram) + Sync) {
+    let rom = Rom::built();
+    let depends = Soft.sha256(&[rom.bytes(), &root_of_trust(), life.as_bytes()]);
+    let journal = Mutex::new(Journal::of(&depends, &rom.digest()).unwrap());
     let mut dice = Dice(0x5eed_0003);
     let steps = take.steps.iter().filter(|step| !step.stores.is_empty());
     let cuts: Vec<(&Step, Cut)> = steps
         .flat_map(|step| take.sample(step, &mut dice).into_iter().map(move |cut| (step, cut)))
         .collect();
-    let (next, bad) = (AtomicUsize::new(0), std::sync::Mutex::new(Vec::new()));
+    let (next, bad) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let work = || {
         while let Some((step, cut)) = cuts.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let psram = Psram::holding(&take.cut(*cut));
-            if catch_unwind(AssertUnwindSafe(|| check(step, &psram))).is_err() {
-                bad.lock().unwrap().push(format!("{}, {:?}: {cut:?}", step.name, step.stores));
+            let name = format!("{}, {:?}: {cut:?}", step.name, step.stores);
+            let known = journal.lock().unwrap().known(&name).cloned();
+            let verdict = known.unwrap_or_else(|| {
+                let psram = Psram::holding(&take.cut(*cut));
+                let checked = catch_unwind(AssertUnwindSafe(|| check(step, &psram)));
+                let verdict = checked.map(|()| String::new()).map_err(|_| String::new());
+                journal.lock().unwrap().keep(&[(&name, verdict.clone())]).unwrap();
+                verdict
+            });
+            if verdict.is_err() {
+                bad.lock().unwrap().push(name);
             }
         }
     };
@@ -218,7 +258,7 @@ fn cut_everywhere(take: &Take, check: impl Fn(&Step, &Psram) + Sync) {
 /// The status of a chip that is given power, as far as it lasts.
 fn seen(bytes: &[u8]) -> Status {
     let psram = Psram::holding(bytes);
-    let mut board = psram.power_on();
+    let mut board = Quick::power_on(&psram, None);
     lasting(Mailbox::open(board.line(), patience()).unwrap().status().unwrap())
 }
 
@@ -232,14 +272,20 @@ fn boots(rot: &mut dyn RootOfTrust, versions: &[u64]) {
 
 /// Judges every cut of a device's life, in which `sealed` was sealed, and of whose app the
 /// `versions` are.
-fn judge_everywhere(take: &Take, sealed: &[u8], versions: &[u64], more: impl Fn(&mut Rot) + Sync) {
+fn judge_everywhere(
+    take: &Take,
+    life: &str,
+    sealed: &[u8],
+    versions: &[u64],
+    more: impl Fn(&mut Rot) + Sync,
+) {
     let begun = seen(&take.after(take.steps[0].stores.start));
     let ends = |step: &Step| [step.stores.start, step.stores.end].map(|at| seen(&take.after(at)));
     let allowed: Vec<[Status; 2]> = take.steps.iter().map(ends).collect();
-    cut_everywhere(take, |step, psram| {
+    cut_everywhere(take, life, |step, psram| {
         let number = take.steps.iter().position(|other| std::ptr::eq(other, step)).unwrap();
         let [before, after] = &allowed[number];
-        let mut board = psram.power_on();
+        let mut board = Quick::power_on(psram, None);
         let mut rot = Mailbox::open(board.line(), patience()).unwrap();
         more(&mut rot);
         let status = lasting(judge(&mut rot, &begun, sealed, |rot| boots(rot, versions), |_| ()));
@@ -300,7 +346,7 @@ fn rot_7_a_cut_at_a_store_of_the_firmware_loses_nothing() {
         }),
     );
     drop(taking.restarts(rot, "start after an erase"));
-    judge_everywhere(&taking.end(), &sealed, &[2, 1], |_| ());
+    judge_everywhere(&taking.end(), "owned", &sealed, &[2, 1], |_| ());
 }
 
 /// Manufacture, whose half-burned secret may cost the chip (ROT-14), and a claim.
@@ -318,8 +364,8 @@ fn rot_7_a_cut_at_a_store_of_a_manufacture_or_claim_is_mended_by_doing_it_again(
     drop(taking.restarts(rot, "start"));
     let mut take = taking.end();
     let claimed = take.steps.split_off(1);
-    cut_everywhere(&take, |_, psram| {
-        let mut board = psram.power_on();
+    cut_everywhere(&take, "manufacture", |_, psram| {
+        let mut board = Quick::power_on(psram, None);
         let mut line = Line::open(board.line(), patience()).unwrap();
         if line.about().refused == Some(Error::NotManufactured) {
             let secret = psram.read(map::FUSES + Row::Uds.place().0, 32);
@@ -334,24 +380,12 @@ fn rot_7_a_cut_at_a_store_of_a_manufacture_or_claim_is_mended_by_doing_it_again(
     take.steps = claimed;
     let made = Psram::holding(&take.after(take.steps[0].stores.start));
     let sealed = {
-        let mut board = made.power_on();
+        let mut board = Quick::power_on(&made, None);
         let mut rot = Mailbox::open(board.line(), patience()).unwrap();
         boot_bare(&mut rot).unwrap();
         seal(&mut rot, RUNTIME).unwrap()
     };
-    judge_everywhere(&take, &sealed, &[], |_| ());
-}
-
-/// A set with a package of the root of trust, of the owner's publisher and catalog.
-fn approved(package: &[u8]) -> Vec<u8> {
-    let footer = Footer::parse(package.last_chunk().unwrap(), package.len() as u64).unwrap();
-    let envelope = &package[footer.payload_size as usize..][..footer.envelope_size as usize];
-    let (id, image) = suit::unchecked_parse(&Soft, envelope).unwrap();
-    let mut set = ImageSetBuilder::new(catalog(false), Purpose::Production, 1, "set");
-    let digest = Soft.sha256(&[envelope]);
-    set.push(Member::of(id, &image, digest, envelope.len() as u64)).unwrap();
-    let bytes = set.encode(&mut [0; 16384]).unwrap().to_vec();
-    sign(Kind::ImageSet, &bytes, &[PUBLISHER, CATALOG])
+    judge_everywhere(&take, "claim", &sealed, &[], |_| ());
 }
 
 /// The next program of the root of trust.
@@ -385,7 +419,7 @@ fn rot_19_a_cut_at_a_store_of_its_own_update_leaves_a_program_that_starts() {
     taking.does(&mut rot, "confirm", Box::new(|rot| rot.confirm()));
     assert_eq!(rot.programs().unwrap().floor, 4);
     drop(taking.restarts(rot, "start of the new program"));
-    judge_everywhere(&taking.end(), &sealed, &[1], runs_a_program);
+    judge_everywhere(&taking.end(), "update", &sealed, &[1], runs_a_program);
 }
 
 #[test]
@@ -403,5 +437,5 @@ fn rot_19_a_cut_at_a_store_of_a_fallback_leaves_a_program_that_starts() {
     boot(&mut rot, &[(APP, 1)]);
     let sealed = seal(&mut rot, RUNTIME).unwrap();
     taking.does(&mut rot, "confirm", Box::new(|rot| rot.confirm()));
-    judge_everywhere(&taking.end(), &sealed, &[1], runs_a_program);
+    judge_everywhere(&taking.end(), "fallback", &sealed, &[1], runs_a_program);
 }
