@@ -119,7 +119,7 @@ pub fn run(command: Command, options: &Options) -> Result<()> {
             let key = match key {
                 Some(file) => file,
                 None => {
-                    let (home, catalog) = catalog_in_use()?;
+                    let (home, catalog) = catalog_in_use(options)?;
                     home.catalog(catalog).key_path("platform-publisher")
                 }
             };

@@ -109,6 +109,13 @@ impl Home {
         serde_json::from_slice(&text).map_err(|_| CliError::ProfileDamaged(path))
     }
 
+    /// The catalogs of which something is kept here.
+    #[must_use]
+    pub fn catalogs(&self) -> Vec<CatalogId> {
+        let folders = fs::read_dir(self.config.join("catalogs")).into_iter().flatten().flatten();
+        folders.filter_map(|folder| folder.file_name().to_str()?.parse().ok()).collect()
+    }
+
     /// What is kept here of a catalog.
     #[must_use]
     pub fn catalog(&self, id: CatalogId) -> CatalogFolder {

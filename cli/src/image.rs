@@ -89,7 +89,7 @@ pub async fn run(command: Command, options: &Options) -> Result<()> {
     match command {
         Command::Pack(with) => package_file::pack(&with, out),
         Command::Sign { file, key, out: to, anew, unlock } => {
-            let paths = if key.is_empty() { vec![publisher_path()?] } else { key };
+            let paths = if key.is_empty() { vec![publisher_path(options)?] } else { key };
             let keys = paths.iter().map(|path| AnySigner::open(path, &unlock));
             let keys: Result<Vec<_>> = keys.collect();
             package_file::sign(&file, &keys?, anew, to.as_deref(), out)
@@ -101,7 +101,7 @@ pub async fn run(command: Command, options: &Options) -> Result<()> {
             let by = match publisher {
                 Some(named) => package_file::By::Key(named),
                 None => {
-                    let (home, id) = catalog_in_use()?;
+                    let (home, id) = catalog_in_use(options)?;
                     package_file::By::Seen(home.catalog(id))
                 }
             };
@@ -111,13 +111,19 @@ pub async fn run(command: Command, options: &Options) -> Result<()> {
     }
 }
 
-/// The profile's catalog, without asking the service.
+/// The catalog that the words name, or the profile's, without asking the service: it alone knows a
+/// name, so that one of which something is kept here is named by its id.
 ///
 /// # Errors
-/// `ProfileMissing`, `ProfileDamaged`, `CatalogUnchosen`.
-pub fn catalog_in_use() -> Result<(Home, CatalogId)> {
+/// `NameUnknown`, `NameAmbiguous`, `ProfileMissing`, `ProfileDamaged`, `CatalogUnchosen`.
+pub fn catalog_in_use(options: &Options) -> Result<(Home, CatalogId)> {
     use crate::error::CliError;
     let home = Home::of_user()?;
+    if let Some(wanted) = &options.wanted_catalog {
+        let named = |id: &CatalogId| (id.to_string(), None);
+        let id = pick(home.catalogs(), wanted, ("catalog", "catalog list"), named)?;
+        return Ok((home, id));
+    }
     let id = home.profile()?.catalog.ok_or(CliError::CatalogUnchosen)?;
     let id = id.parse().map_err(|_| CliError::ProfileDamaged(home.profile_path()))?;
     Ok((home, id))
@@ -126,9 +132,9 @@ pub fn catalog_in_use() -> Result<(Home, CatalogId)> {
 /// Where the publisher's key of the catalog in use is.
 ///
 /// # Errors
-/// `ProfileMissing`, `CatalogUnchosen`.
-fn publisher_path() -> Result<PathBuf> {
-    let (home, id) = catalog_in_use()?;
+/// As [`catalog_in_use`].
+fn publisher_path(options: &Options) -> Result<PathBuf> {
+    let (home, id) = catalog_in_use(options)?;
     Ok(home.catalog(id).key_path("publisher"))
 }
 

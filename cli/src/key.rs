@@ -92,7 +92,7 @@ pub fn run(command: &Command, options: &Options) -> Result<()> {
     let out = Output::new(options.json);
     match command {
         Command::Create { file, role, algorithm, dev, unlock } => {
-            let file = &place(file.as_ref(), *role)?;
+            let file = &place(file.as_ref(), *role, options)?;
             let public = public_place(file)?;
             let algorithm = role.map_or(*algorithm, |_| Algorithm::Lms);
             let passphrase = match dev {
@@ -125,10 +125,10 @@ pub fn run(command: &Command, options: &Options) -> Result<()> {
 }
 
 /// Where a new key goes.
-fn place(file: Option<&PathBuf>, role: Option<HybridRole>) -> Result<PathBuf> {
+fn place(file: Option<&PathBuf>, role: Option<HybridRole>, options: &Options) -> Result<PathBuf> {
     match (file, role) {
         (_, Some(role)) => {
-            let (home, catalog) = catalog_in_use()?;
+            let (home, catalog) = catalog_in_use(options)?;
             Ok(role.lms_path(&home.catalog(catalog)))
         }
         (Some(file), None) => Ok(file.clone()),

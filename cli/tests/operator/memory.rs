@@ -57,3 +57,23 @@ fn a_damaged_profile_is_told_where_a_file_is_verified_without_the_service() {
     user.secret("config/craton/profile.json", "{");
     user.refused("image verify @none.image", 6103);
 }
+
+/// Nothing is done to the catalog in use when another one is named.
+#[test]
+fn a_catalog_that_is_named_counts_without_the_service_too() {
+    let user = User::new();
+    let service = Service::start(&user);
+    user.does("login --data @service");
+    let first = user.json("catalog create shed --dev")["id"].as_str().unwrap().to_owned();
+    let second = user.json("catalog create yard --dev")["id"].as_str().unwrap().to_owned();
+    drop(service);
+    let key = |catalog: &str| {
+        user.path("config/craton/catalogs").join(catalog).join("root-lms.key").exists()
+    };
+    user.refused("--catalog shed key create --for root --dev", 6124);
+    assert!(!key(&first) && !key(&second));
+    user.does(&format!("--catalog {} key create --for root --dev", &first[..12]));
+    assert!(key(&first) && !key(&second));
+    user.does("key create --for root --dev");
+    assert!(key(&second));
+}
