@@ -4,7 +4,7 @@
 //! The registers are read where the TPM is; the publisher signs where his key is; what he signed is
 //! brought to the device, and counts from its next start on.
 
-use crate::device::Here;
+use crate::device::{Here, is_in_tpm};
 use crate::error::CliError;
 use crate::event_log;
 use crate::home::{make_passage, read_file, write_file};
@@ -15,7 +15,7 @@ use crate::session::Options;
 use crate::tpm_error::TpmError;
 use anyhow::Result;
 use clap::Subcommand;
-use craton_device::tpm;
+use craton_device::{monitor, tpm};
 use craton_rot::tpm2::policy::BOOT_APPROVAL_MAX;
 use craton_rot::tpm2::{Address, BootApproval};
 use craton_trust::Digest;
@@ -61,6 +61,8 @@ pub enum Command {
         #[arg(long, value_name = "FILE", default_value = "boot.approval")]
         out: PathBuf,
         #[command(flatten)]
+        generation: Generation,
+        #[command(flatten)]
         unlock: Unlock,
     },
     /// Bring approvals to a device of this machine
@@ -71,6 +73,26 @@ pub enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Take a device that does not run to the newest generation in which this boot is approved: by
+    /// what was approved in older ones it is never opened again
+    Revoke {
+        #[command(flatten)]
+        here: Here,
+    },
+}
+
+/// Of which generation an approval is.
+#[derive(Clone, Copy, clap::Args)]
+pub struct Generation {
+    /// The generation of this boot's approval: a device that was taken there by `boot-approval
+    /// revoke`, or made there, is not opened by an older one
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    generation: u16,
+}
+
+impl Generation {
+    /// That of a publisher who never revoked anything.
+    pub const FIRST: Self = Self { generation: 0 };
 }
 
 /// Which registers of which TPM.
@@ -102,7 +124,8 @@ struct Shown {
 ///
 /// # Errors
 /// The TPM's, those of the key and of files, `RegistersNone`, `RegistersUnreadable`,
-/// `BootLogOther`, and why an approval is refused.
+/// `BootLogOther`, `GenerationOfAny`, `ApprovalsNotNewer`, `DeviceRuns`, `NotInTpm`, and why an
+/// approval is refused.
 pub fn run(command: Command, options: &Options) -> Result<()> {
     let out = Output::new(options.json);
     match command {
@@ -113,7 +136,7 @@ pub fn run(command: Command, options: &Options) -> Result<()> {
             measured.registers.some()?;
             event_log::show(&log, &measured.read(values.as_deref())?, out)?;
         }
-        Command::Sign { measured, values, key, out: to, unlock } => {
+        Command::Sign { measured, values, key, out: to, generation, unlock } => {
             let registers = measured.read(values.as_deref())?;
             let selection = registers.selection;
             let key = match key {
@@ -123,7 +146,7 @@ pub fn run(command: Command, options: &Options) -> Result<()> {
                     home.catalog(catalog).key_path("platform-publisher")
                 }
             };
-            let approval = signed(&registers, &keys::read(&key, &unlock)?)?;
+            let approval = signed(&registers, generation, &keys::read(&key, &unlock)?)?;
             write_file(&to, &approval)?;
             out.done(&format!("{}: {}", to.display(), opens(selection)));
             out.next(&[&format!("craton boot-approval install --name NAME {}", to.display())]);
@@ -134,6 +157,13 @@ pub fn run(command: Command, options: &Options) -> Result<()> {
                 let kept = tpm::approve(&folder, &read_file(&file)?)?;
                 out.done(&format!("kept for the next start: {}", kept.display()));
             }
+        }
+        Command::Revoke { here } => {
+            let folder = here.folder()?;
+            is_in_tpm(&folder)?;
+            let _alone = monitor::alone(&folder)?;
+            let generation = tpm::revoke_older(&folder)?;
+            out.done(&format!("generation {generation}: no older approval opens the device"));
         }
     }
     Ok(())
@@ -153,16 +183,17 @@ impl Measured {
 /// Approves the boot of this machine for a device that is about to be made in its TPM.
 ///
 /// # Errors
-/// The TPM's, the signer's, and those of files.
+/// `GenerationOfAny`; the TPM's, the signer's, and those of files.
 pub fn approve_own(
     device: &Path,
     tpm: &Address,
     registers: &Chosen,
+    generation: Generation,
     publisher: &dyn Signer,
 ) -> Result<()> {
     make_passage(device)?;
     let registers = tpm::registers(tpm, registers.registers)?;
-    tpm::approve(device, &signed(&registers, publisher)?)?;
+    tpm::approve(device, &signed(&registers, generation, publisher)?)?;
     Ok(())
 }
 
@@ -179,8 +210,15 @@ impl Chosen {
     }
 }
 
-fn signed(registers: &Registers, publisher: &dyn Signer) -> Result<Vec<u8>> {
-    let approval = BootApproval::sign(&Soft, publisher, registers)?;
+fn signed(
+    registers: &Registers,
+    Generation { generation }: Generation,
+    publisher: &dyn Signer,
+) -> Result<Vec<u8>> {
+    if registers.selection == Selection(0) && generation != 0 {
+        return Err(CliError::from(TpmError::GenerationOfAny).into());
+    }
+    let approval = BootApproval::sign(&Soft, publisher, registers, generation)?;
     Ok(approval.encode(&mut [0; BOOT_APPROVAL_MAX])?.to_vec())
 }
 
@@ -238,6 +276,15 @@ mod tests {
         for bad in ["", "24", "0,", "a", "-1"] {
             assert!(selection(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn an_approval_of_any_boot_in_a_later_generation_is_generation_of_any() {
+        let key = craton_trust::soft::SoftKey::from_bytes(&[7; 32]).unwrap();
+        assert!(signed(&Registers::none(), Generation::FIRST, &key).is_ok());
+        let later = signed(&Registers::none(), Generation { generation: 1 }, &key);
+        let refused = later.unwrap_err().downcast().unwrap();
+        assert!(matches!(refused, CliError::Tpm(TpmError::GenerationOfAny)), "{refused}");
     }
 
     #[test]

@@ -14,6 +14,12 @@ pub enum TpmError {
     /// No register to look at.
     #[error("E6176: no register was chosen. Name some: --registers 0,2,4,7")]
     RegistersNone,
+    /// A boot that was revoked is a boot like any other.
+    #[error(
+        "E6177: an approval of any boot is of no generation: it would open what was revoked, too. \
+         Choose registers, or leave --generation out"
+    )]
+    GenerationOfAny,
     /// The TPM says nothing of its maker.
     #[error(
         "E6171: the TPM has no certificate for its endorsement key of P-256 or RSA 2048 (NV index \
@@ -40,6 +46,7 @@ impl TpmError {
         match self {
             Self::BootLogOther(_) => 6175,
             Self::RegistersNone => 6176,
+            Self::GenerationOfAny => 6177,
             Self::TpmCertificateMissing => 6171,
             Self::NotInTpm(_) => 6205,
             Self::TpmNotNamed(_) => 6206,

@@ -245,8 +245,7 @@ pub fn approvals(device: &Path) -> Result<Vec<BootApproval>> {
 /// `ApprovalsTooMany`, `StorageFailed`.
 pub fn approve(device: &Path, approval: &[u8]) -> Result<PathBuf> {
     let read = BootApproval::parse(approval)?;
-    let opens = read.opens(&Soft);
-    if approvals(device)?.iter().any(|kept| kept.opens(&Soft) != opens) {
+    if approvals(device)?.iter().any(|kept| !kept.is_akin_to(&read)) {
         return Err(Error::ApprovalForeign);
     }
     let folder = device.join(APPROVALS);
@@ -265,6 +264,16 @@ pub fn approve(device: &Path, approval: &[u8]) -> Result<PathBuf> {
     });
     written.map_err(|_| Error::StorageFailed)?;
     Ok(path)
+}
+
+/// Takes the state of a device that does not run to the newest generation in which this boot is
+/// approved, and returns that: whatever was approved in an older one opens it no more (TPM-7).
+///
+/// # Errors
+/// `StorageMissing` if the folder names no TPM; as [`open`]; `ApprovalsNotNewer` if it is there.
+pub fn revoke_older(device: &Path) -> Result<u16> {
+    let Place::Tpm(address) = Place::of(device)? else { return Err(Error::StorageMissing) };
+    open(device, &address, Start::Recovery)?.platform_mut().revoke_older()
 }
 
 /// The approvals' files, by their names.

@@ -157,6 +157,10 @@ refusals! {
     ApprovalsTooMany = 3158,
         "the device keeps as many boot approvals as it reads at a start",
         "Remove those of releases that it will not boot again";
+    /// Nothing to revoke.
+    ApprovalsNotNewer = 3159,
+        "no approval of this boot is of a newer generation than the one that opened the device",
+        "Have the publisher approve this boot in the next generation, and install that first";
     /// Nothing was manufactured here yet.
     NotManufactured = 3201,
         "this root of trust is not manufactured",

@@ -56,7 +56,10 @@ pub fn run(with: &Discard, options: &Options) -> Result<()> {
 }
 
 /// Whether the folder names a TPM: no other one is touched.
-fn is_in_tpm(folder: &Path) -> Result<()> {
+///
+/// # Errors
+/// `NotInTpm`, `TpmNotNamed`, and those of the line that names one.
+pub fn is_in_tpm(folder: &Path) -> Result<()> {
     let not = match Place::of(folder) {
         Ok(Place::Tpm(_)) => return Ok(()),
         // One that was cut before it noted where.

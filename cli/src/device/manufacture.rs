@@ -2,7 +2,7 @@
 
 use super::Place;
 use super::listed::show;
-use crate::boot_approval::{Chosen, approve_own};
+use crate::boot_approval::{Chosen, Generation, approve_own};
 use crate::client::Call;
 use crate::error::CliError;
 use crate::home::{Home, read_file, read_secret};
@@ -44,6 +44,8 @@ pub struct Manufacture {
     rot: rot::Place,
     #[command(flatten)]
     registers: Chosen,
+    #[command(flatten)]
+    generation: Generation,
     #[command(flatten)]
     makers: Makers,
     #[command(flatten)]
@@ -98,7 +100,8 @@ pub async fn manufacture(with: &Manufacture, options: &Options) -> Result<()> {
     let mut looked_at = None;
     if let rot::Place::Tpm(address) = &with.rot {
         looked_at = Some(look_at(address, &with.makers)?);
-        approve_own(&device, address, &with.registers, publisher.es256())?;
+        let publisher = publisher.es256();
+        approve_own(&device, address, &with.registers, with.generation, publisher)?;
     }
     let looked_at = looked_at.as_ref();
     let made = virtual_device::manufacture(&manufacturer, &device, &with.rot, looked_at, &platform);

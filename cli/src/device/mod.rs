@@ -9,6 +9,7 @@ mod rot_update;
 mod transfer;
 mod trust_store;
 
+pub use discard::is_in_tpm;
 pub use host::{ROLE, SANDBOX_INIT, run_role};
 
 use crate::error::CliError;

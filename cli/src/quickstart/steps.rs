@@ -4,7 +4,7 @@ use super::build::{BLINK, Built, Sample, build};
 use super::ui::Steps;
 use super::{Quickstart, RotKind};
 use crate::board::Board;
-use crate::boot_approval::{Chosen, approve_own};
+use crate::boot_approval::{Chosen, Generation, approve_own};
 use crate::client::{Access, Client};
 use crate::error::CliError;
 use crate::home::{Home, Profile, make_passage};
@@ -283,7 +283,8 @@ fn place(stage: &mut Stage, device: &Path, publisher: &Publisher) -> Result<Plac
         RotKind::Tpm => {
             let tpm = Swtpm::start(&stage.folder.join("tpm"))?;
             let approver = publisher.es256();
-            approve_own(device, &tpm.address(), &Chosen::of_firmware(), approver)?;
+            let (all, first) = (Chosen::of_firmware(), Generation::FIRST);
+            approve_own(device, &tpm.address(), &all, first, approver)?;
             (Place::Tpm(tpm.address()), Chip::Tpm(tpm))
         }
     };

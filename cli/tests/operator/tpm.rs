@@ -309,3 +309,37 @@ fn a_device_in_a_tpm_runs_on_the_boots_that_its_publisher_approved() {
     user.does(&accept(boot["digest"].as_str().unwrap()));
     assert!(user.json(&show)["boot_changed_s"].is_null());
 }
+
+#[test]
+fn tpm_7_a_boot_is_revoked_by_the_newer_generation_of_another() {
+    let user = User::new();
+    let _service = Service::start(&user);
+    user.does("login --data @service");
+    user.does("catalog create shed --dev");
+    let _emulator = Emulator::start(&user);
+    let socket = user.path("tpm/socket");
+    let tpm = format!("unix:{}", socket.display());
+    let manufacture = format!("device manufacture --folder @lamp --rot tpm:{tpm}");
+    user.refused(&format!("{manufacture} --registers none --generation 1"), 6177);
+    user.does(&manufacture);
+    let (revoke, opens) = (
+        "boot-approval revoke --folder @lamp",
+        "device capability challenge --folder @lamp --out @challenge",
+    );
+    user.refused(revoke, 3159);
+    measure_something_else(&socket);
+    let sign = format!("boot-approval sign --tpm {tpm} --out");
+    user.does(&format!("{sign} @next.approval"));
+    user.does(&format!("{sign} @newer.approval --generation 1"));
+    user.does("boot-approval install --folder @lamp @newer.approval");
+    user.refused(opens, 3152);
+    user.does("boot-approval install --folder @lamp @next.approval");
+    assert!(user.does(revoke).contains("generation 1"));
+    user.refused(revoke, 3159);
+    user.refused(opens, 3206); // it opens, and has no owner yet
+    // What the publisher said before does not count any more, though nothing else is there.
+    std::fs::remove_dir_all(user.path("lamp/boot-approvals")).unwrap();
+    user.does("boot-approval install --folder @lamp @next.approval");
+    user.refused(opens, 3152);
+    user.refused("boot-approval revoke --folder @service", 6203);
+}

@@ -56,8 +56,12 @@ impl Emulator {
 
     /// What the publisher says of the registers as they are now.
     fn approval(&self, seed: u8, selection: u32) -> Vec<u8> {
+        self.approval_in(0, seed, selection)
+    }
+
+    fn approval_in(&self, generation: u16, seed: u8, selection: u32) -> Vec<u8> {
         let registers = registers(&self.address(), Selection(selection)).unwrap();
-        let approval = BootApproval::sign(&Soft, &key(seed), &registers).unwrap();
+        let approval = BootApproval::sign(&Soft, &key(seed), &registers, generation).unwrap();
         approval.encode(&mut [0; BOOT_APPROVAL_MAX]).unwrap().to_vec()
     }
 }
@@ -126,12 +130,27 @@ fn another_boot_opens_the_device_once_its_approval_is_there() {
 }
 
 #[test]
+fn tpm_7_a_device_is_taken_to_the_generation_of_its_boot_and_older_files_open_it_no_more() {
+    let (emulator, device) = (Emulator::new(), tempfile::tempdir().unwrap());
+    let device = device.path();
+    assert_eq!(revoke_older(device), Err(Error::StorageMissing));
+    approve(device, &emulator.approval(PLATFORM_PUBLISHER, 0x95)).unwrap();
+    let made = manufactured(device, &emulator.place()).unwrap().0.device();
+    assert_eq!(revoke_older(device), Err(Error::ApprovalsNotNewer));
+    let newer = approve(device, &emulator.approval_in(3, PLATFORM_PUBLISHER, 0x95)).unwrap();
+    assert_eq!(revoke_older(device), Ok(3));
+    assert_eq!(rot::open(device, Start::Normal).unwrap().device(), made);
+    fs::remove_file(newer).unwrap();
+    assert_eq!(rot::open(device, Start::Normal).err(), Some(Error::TpmRefused));
+}
+
+#[test]
 fn an_approval_is_kept_once_and_64_of_them_at_most_approvals_too_many() {
     let device = tempfile::tempdir().unwrap();
     let approval = |register: u8| {
         let mut registers = Registers::none();
         registers.push(0, Digest([register; 32])).unwrap();
-        let approval = BootApproval::sign(&Soft, &key(PLATFORM_PUBLISHER), &registers).unwrap();
+        let approval = BootApproval::sign(&Soft, &key(PLATFORM_PUBLISHER), &registers, 0).unwrap();
         approval.encode(&mut [0; BOOT_APPROVAL_MAX]).unwrap().to_vec()
     };
     for register in 0..APPROVALS_MAX as u8 {

@@ -48,7 +48,7 @@ impl Chip {
     pub fn make(&mut self, approvals: &[BootApproval]) -> Result<()> {
         let secrets = [self.secret()?, Secret::zero()];
         for (index, secret) in SECRETS.into_iter().zip(&secrets) {
-            let session = self.approved(approvals)?;
+            let session = self.approved(index, approvals)?;
             self.tpm.write_secret(index, session, &secret.0)?;
         }
         self.tpm.increment(COUNTER)?;
@@ -67,28 +67,94 @@ impl Chip {
             Some(_) => return Err(Error::TpmOccupied),
         }
         for index in SECRETS {
-            self.tpm.undefine(index)?;
-            self.tpm.define(&template::secret(index, &policy.0))?;
+            self.renew(index, policy)?;
         }
         Ok(())
     }
 
-    /// A policy session that entitles to a secret once: by an approval of this boot (TPM-2). One
-    /// that the secrets are not for, the TPM refuses: it is tried where there is no other.
-    pub fn approved(&mut self, approvals: &[BootApproval]) -> Result<u32> {
-        let [first, _] = SECRETS;
-        let area = self.tpm.public_of(first)?.ok_or(Error::NotManufactured)?;
+    /// Makes an index of a secret anew, unwritten: what was in it is gone.
+    pub fn renew(&mut self, index: u32, policy: &Digest) -> Result<()> {
+        self.tpm.undefine(index)?;
+        self.tpm.define(&template::secret(index, &policy.0))
+    }
+
+    /// The policy of an index of a secret, and whether it was written; `None` if it is not there.
+    fn found(&mut self, index: u32) -> Result<Option<(Vec<u8>, bool)>> {
+        let Some(area) = self.tpm.public_of(index)? else { return Ok(None) };
         let (policy, _) = template::policy_and_size(&area)?;
+        Ok(Some((policy.to_vec(), template::is_written(&area))))
+    }
+
+    /// What opens a secret.
+    ///
+    /// # Errors
+    /// `NotManufactured` if it is not there, `TpmRefused` if it is none of ours; the TPM's.
+    pub fn policy_of(&mut self, index: u32) -> Result<Digest> {
+        let (policy, _) = self.found(index)?.ok_or(Error::NotManufactured)?;
+        policy.try_into().map(Digest).map_err(|_| Error::TpmRefused)
+    }
+
+    /// Both secrets, and why one stays zero that may be none: what counts may be under the other
+    /// one (TPM-7).
+    ///
+    /// # Errors
+    /// Why there is neither; the TPM's.
+    pub fn read_secrets(
+        &mut self,
+        approvals: &[BootApproval],
+    ) -> Result<(Secrets, [Option<Error>; 2])> {
+        let mut secrets = [const { Secret::zero() }; 2];
+        let mut refused = [None; 2];
+        for ((index, secret), refused) in SECRETS.into_iter().zip(&mut secrets).zip(&mut refused) {
+            match self.read_secret(index, approvals, secret) {
+                Ok(()) => {}
+                Err(
+                    error @ (Error::NotManufactured | Error::BootNotApproved | Error::TpmRefused),
+                ) => *refused = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        match refused {
+            [Some(Error::NotManufactured), Some(error)] | [Some(error), Some(_)] => Err(error),
+            _ => Ok((secrets, refused)),
+        }
+    }
+
+    fn read_secret(
+        &mut self,
+        index: u32,
+        approvals: &[BootApproval],
+        into: &mut Secret,
+    ) -> Result<()> {
+        let (_, is_written) = self.found(index)?.ok_or(Error::NotManufactured)?;
+        if !is_written {
+            return Ok(());
+        }
+        let session = self.approved(index, approvals)?;
+        self.tpm.read_secret(index, session, &mut into.0)
+    }
+
+    /// A policy session that entitles to a secret once: by an approval of this boot (TPM-2). One
+    /// that the secret is not for, the TPM refuses: it is tried where there is no other.
+    pub fn approved(&mut self, index: u32, approvals: &[BootApproval]) -> Result<u32> {
+        let policy = self.policy_of(index)?;
         let mut chosen = None;
         for approval in approvals {
-            let registers = self.tpm.registers(approval.selection)?;
-            let opens = approval.opens(&Soft).0 == policy;
-            if (opens || chosen.is_none()) && approval.covers(&Soft, &registers) {
-                chosen = Some((approval, of_registers(&Soft, &registers)));
+            let opens = approval.opens(&Soft) == policy;
+            if (opens || chosen.is_none())
+                && let Some(registers) = self.covered(approval)?
+            {
+                chosen = Some((approval, registers));
             }
         }
         let (approval, registers) = chosen.ok_or(Error::BootNotApproved)?;
         self.authorize(approval, &registers)
+    }
+
+    /// The policy of this boot, if the approval is for it.
+    pub fn covered(&mut self, approval: &BootApproval) -> Result<Option<Digest>> {
+        let registers = self.tpm.registers(approval.selection)?;
+        Ok(approval.covers(&Soft, &registers).then(|| of_registers(&Soft, &registers)))
     }
 
     fn authorize(&mut self, approval: &BootApproval, policy: &Digest) -> Result<u32> {
@@ -118,19 +184,26 @@ impl Chip {
         self.tpm.mix_random(out)
     }
 
-    /// Zeros over a secret that nothing counts under any more.
-    pub fn clear_secret(
+    /// Empties the place of the secret under which nothing counts any more: zeros, under the policy
+    /// of the one that counts. One of another generation goes as a whole, and so does one that this
+    /// boot could not read: whoever has old records must not find it there (ROT-10, TPM-7).
+    pub fn settle(
         &mut self,
-        which: usize,
+        counts: usize,
+        was_read: bool,
         secrets: &mut Secrets,
         approvals: &[BootApproval],
     ) -> Result<()> {
-        let (index, secret) = secret_of(which, secrets)?;
-        if secret.0 == [0; 32] {
-            return Ok(());
+        let (counting, _) = secret_of(counts, secrets)?;
+        let policy = self.policy_of(counting)?;
+        let (index, secret) = secret_of(1 - counts, secrets)?;
+        let right = self.found(index)?.is_some_and(|(other, _)| other == policy.0);
+        if !right || !was_read {
+            self.renew(index, &policy)?;
+        } else if secret.0 != [0; 32] {
+            let session = self.approved(index, approvals)?;
+            self.tpm.write_secret(index, session, &[0; 32])?;
         }
-        let session = self.approved(approvals)?;
-        self.tpm.write_secret(index, session, &[0; 32])?;
         *secret = Secret::zero();
         Ok(())
     }

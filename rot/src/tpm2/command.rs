@@ -272,7 +272,7 @@ impl Tpm {
         approved: &Digest,
     ) -> Result<()> {
         let soft = &craton_trust::soft::Soft;
-        let reference = policy::reference(approval.selection);
+        let reference = &policy::reference(approval.selection, approval.generation);
         // The message that TPM2_PolicyAuthorize means.
         let message = soft.sha256(&[&approved.0, reference]);
         let area = template::verifying_key(&approval.by);

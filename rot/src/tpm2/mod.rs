@@ -1,9 +1,9 @@
 //! A TPM 2.0 as a root of trust: the engine over a chip whose keys stay in the TPM, and whose state
 //! counts only together with it.
 //!
-//! Reading order: `state` (which record counts), `chip` (what lies in the TPM and the
-//! file), `platform` (the same for the engine), `keys`, `policy` (who may open the
-//! state); below them, in safe Rust, `command`, `template`, `wire`, `transport`,
+//! Reading order: `state` (which record counts), `chip` (what lies in the TPM and the file),
+//! `platform` (the same for the engine), `keys`, `policy` (who may open the state), `generation`
+//! (how that is taken back); below them, in safe Rust, `command`, `template`, `wire`, `transport`,
 //! `address`.
 //!
 //! What a TPM adds to the engine in a process: the identity and the device-auth key never leave it;
@@ -15,6 +15,7 @@ mod address;
 pub mod chip;
 pub mod command;
 pub mod enrol;
+mod generation;
 mod keys;
 mod making;
 pub mod platform;

@@ -14,7 +14,7 @@
 //! place does not know the device secret, and what he makes is another device. What they say only
 //! keeps two makings apart, which a chip's file and its counter are marked for.
 
-use super::chip::{BODY_SIZE, COUNTER, Chip, FILE_SIZE, SECRETS, secret_of};
+use super::chip::{BODY_SIZE, COUNTER, Chip, FILE_SIZE, secret_of};
 use super::command::Tpm;
 use super::enrol::Enclosed;
 use super::keys::Keys;
@@ -58,12 +58,12 @@ pub const LIMITS: &[Limit] = &[
 
 /// A chip in a TPM and a file, locked for this process as long as the value lives.
 pub struct TpmPlatform {
-    chip: RefCell<Chip>,
-    approvals: Vec<BootApproval>,
+    pub(super) chip: RefCell<Chip>,
+    pub(super) approvals: Vec<BootApproval>,
     keys: RefCell<Keys>,
-    body: Vec<u8>,
-    secrets: Secrets,
-    bound: Result<Bound>,
+    pub(super) body: Vec<u8>,
+    pub(super) secrets: Secrets,
+    pub(super) bound: Result<Bound>,
     uds_locked: bool,
     forgets: bool,
 }
@@ -130,18 +130,20 @@ impl TpmPlatform {
 
     fn start(&mut self) -> Result<Bound> {
         let chip = self.chip.get_mut();
-        for (index, secret) in SECRETS.into_iter().zip(&mut self.secrets) {
-            chip.tpm.public_of(index)?.ok_or(Error::NotManufactured)?;
-            let session = chip.approved(&self.approvals)?;
-            chip.tpm.read_secret(index, session, &mut secret.0)?;
-        }
-        let (bound, body) = Bound::start(chip, &self.secrets)?;
+        let (secrets, refused) = chip.read_secrets(&self.approvals)?;
+        self.secrets = secrets;
+        let (bound, body) = match (Bound::start(chip, &self.secrets), refused) {
+            // What counts is under the one that this boot does not open.
+            (Err(Error::StorageDamaged), [Some(error), _] | [_, Some(error)]) => return Err(error),
+            (started, _) => started?,
+        };
         if body.len() != BODY_SIZE {
             return Err(Error::StorageDamaged);
         }
         self.body.zeroize();
         self.body = body;
-        chip.clear_secret(1 - bound.which, &mut self.secrets, &self.approvals)?;
+        let was_read = refused.get(1 - bound.which) == Some(&None);
+        chip.settle(bound.which, was_read, &mut self.secrets, &self.approvals)?;
         Ok(bound)
     }
 
@@ -152,8 +154,8 @@ impl TpmPlatform {
         if self.forgets {
             which = 1 - which;
             let fresh = chip.secret()?;
-            let session = chip.approved(&self.approvals)?;
             let (index, place) = secret_of(which, &mut self.secrets)?;
+            let session = chip.approved(index, &self.approvals)?;
             chip.tpm.write_secret(index, session, &fresh.0)?;
             *place = fresh;
         }
@@ -161,7 +163,7 @@ impl TpmPlatform {
         if self.forgets {
             self.forgets = false;
             // Recovery: each start redoes it.
-            chip.clear_secret(1 - which, &mut self.secrets, &self.approvals)?;
+            chip.settle(which, true, &mut self.secrets, &self.approvals)?;
         }
         Ok(())
     }
@@ -176,16 +178,16 @@ impl TpmPlatform {
 }
 
 /// What opens the state: approvals of one kind by one key, of the platform's publisher, who need be
-/// one only.
+/// one only; of several generations the newest.
 fn opened_by(approvals: &[BootApproval], platform_section: &[u8]) -> Result<Digest> {
     let section = Section::parse(Signed::parse(platform_section)?.unchecked_payload())?;
     let publisher = section.role(Role::Publisher);
-    let first = approvals.first().ok_or(Error::BootNotApproved)?;
-    let policy = first.opens(&Soft);
+    let newest = approvals.iter().max_by_key(|approval| approval.generation);
+    let newest = newest.ok_or(Error::BootNotApproved)?;
     let right = publisher.threshold == 1
-        && publisher.contains(&first.by)
-        && approvals.iter().all(|approval| approval.opens(&Soft) == policy);
-    if right { Ok(policy) } else { Err(Error::BootNotApproved) }
+        && publisher.contains(&newest.by)
+        && approvals.iter().all(|approval| approval.is_akin_to(newest));
+    if right { Ok(newest.opens(&Soft)) } else { Err(Error::BootNotApproved) }
 }
 
 impl Platform for TpmPlatform {

@@ -69,7 +69,7 @@ impl InTpm {
 pub fn approvals() -> [BootApproval; 1] {
     let mut registers = Registers::none();
     (0..8).for_each(|register| registers.push(register, Digest([0; 32])).unwrap());
-    [BootApproval::sign(&Soft, &key(PLATFORM_PUBLISHER), &registers).unwrap()]
+    [BootApproval::sign(&Soft, &key(PLATFORM_PUBLISHER), &registers, 0).unwrap()]
 }
 
 impl Bench for InTpm {

@@ -22,4 +22,5 @@ mod steps;
 mod swtpm;
 mod tpm;
 mod tpm_cut;
+mod tpm_generation;
 mod world;

@@ -41,13 +41,13 @@ fn send(bench: &InTpm, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// TPM2_PCR_Extend: something else was booted.
-fn extend(bench: &InTpm, register: u32) {
+pub fn extend(bench: &InTpm, register: u32) {
     let values = Structure::default().u32(1).u16(0x0b).raw(&[7; 32]).0;
     let sent = command(0x182, &[register], &[Right::Password(&[])], &values);
     assert_eq!(send(bench, &sent)[6..10], [0; 4]);
 }
 
-fn registers(bench: &InTpm) -> Registers {
+pub fn registers(bench: &InTpm) -> Registers {
     Tpm::new(bench.way()).unwrap().registers(Selection(0xff)).unwrap()
 }
 
@@ -90,7 +90,7 @@ fn tpm_2_another_boot_does_not_open_the_state_boot_not_approved() {
     extend(bench, 4);
     assert_eq!(open(bench).err(), Some(Error::BootNotApproved));
     // The publisher approves that release: what was sealed before is there.
-    let next = BootApproval::sign(&Soft, &key(PLATFORM_PUBLISHER), &registers(bench)).unwrap();
+    let next = BootApproval::sign(&Soft, &key(PLATFORM_PUBLISHER), &registers(bench), 0).unwrap();
     let [old] = approvals();
     let mut rot = open_with(bench, &[old, next]).unwrap();
     boot(&mut rot, &[(APP, 1)]);
@@ -102,13 +102,13 @@ fn tpm_2_a_strangers_approval_opens_nothing_tpm_refused() {
     let bench = &mut InTpm::new();
     drop(running(bench));
     extend(bench, 4);
-    let by_stranger = BootApproval::sign(&Soft, &key(STRANGER), &registers(bench)).unwrap();
+    let by_stranger = BootApproval::sign(&Soft, &key(STRANGER), &registers(bench), 0).unwrap();
     assert_eq!(open_with(bench, &[by_stranger]).err(), Some(Error::TpmRefused));
     let forged = BootApproval { by: key(PLATFORM_PUBLISHER).public_key(), ..by_stranger };
     assert_eq!(open_with(bench, &[forged]).err(), Some(Error::BootNotApproved));
     let bench = &mut InTpm::new();
     let section = platform_section(false);
-    let stranger = [BootApproval::sign(&Soft, &key(STRANGER), &registers(bench)).unwrap()];
+    let stranger = [BootApproval::sign(&Soft, &key(STRANGER), &registers(bench), 0).unwrap()];
     let (way, file) = (bench.way(), bench.0.file());
     let refused = TpmPlatform::create(way, &file, &stranger, &section).err();
     assert_eq!(refused, Some(Error::BootNotApproved));
@@ -117,11 +117,11 @@ fn tpm_2_a_strangers_approval_opens_nothing_tpm_refused() {
 
 #[test]
 fn tpm_2_an_approval_of_any_boot_opens_what_was_made_with_one_and_nothing_else() {
-    let any = BootApproval::sign(&Soft, &key(PLATFORM_PUBLISHER), &Registers::none()).unwrap();
+    let any = BootApproval::sign(&Soft, &key(PLATFORM_PUBLISHER), &Registers::none(), 0).unwrap();
     let bench = &mut InTpm::new();
     drop(running(bench));
     assert_eq!(open_with(bench, &[any]).err(), Some(Error::TpmRefused));
-    let by_stranger = BootApproval::sign(&Soft, &key(STRANGER), &registers(bench)).unwrap();
+    let by_stranger = BootApproval::sign(&Soft, &key(STRANGER), &registers(bench), 0).unwrap();
     let [own] = approvals();
     assert!(open_with(bench, &[any, by_stranger, own]).is_ok(), "the one that it is made for");
     extend(bench, 4);
@@ -136,7 +136,7 @@ fn tpm_2_an_approval_of_any_boot_opens_what_was_made_with_one_and_nothing_else()
     let device = make(&[any]).unwrap().device();
     extend(bench, 4);
     assert_eq!(open_with(bench, &[any]).unwrap().device(), device);
-    let boot = BootApproval::sign(&Soft, &key(PLATFORM_PUBLISHER), &registers(bench)).unwrap();
+    let boot = BootApproval::sign(&Soft, &key(PLATFORM_PUBLISHER), &registers(bench), 0).unwrap();
     assert_eq!(open_with(bench, &[boot]).err(), Some(Error::TpmRefused));
 }
 

@@ -53,7 +53,7 @@ impl Read for Failing {
     }
 }
 
-fn failing(tpm: &Swtpm, last: u32, has_it: bool, sent: &Arc<AtomicU32>) -> Transport {
+pub fn failing(tpm: &Swtpm, last: u32, has_it: bool, sent: &Arc<AtomicU32>) -> Transport {
     let stream = UnixStream::connect(tpm.socket()).unwrap();
     sent.store(0, Ordering::Relaxed);
     Transport::over(Failing { stream, sent: sent.clone(), last, has_it }, true)

@@ -192,3 +192,13 @@ fn a_record_that_was_changed_or_is_of_another_number_does_not_count() {
         assert_eq!(open(&record[..length], 7, &secrets()), None, "{length}");
     }
 }
+
+#[test]
+fn what_anybody_sealed_under_the_zeros_of_the_free_place_does_not_count() {
+    let zeros = || [Secret::zero(), Secret::zero()];
+    for which in [0, 1] {
+        let forged = seal(7, &zeros(), which, [3; 12], b"body").unwrap();
+        assert_eq!(open(&forged, 7, &zeros()), None);
+        assert_eq!(open(&forged, 7, &secrets()), None);
+    }
+}
