@@ -5,7 +5,9 @@ use crate::error::CliError;
 use crate::output::Output;
 use crate::tpm_error::TpmError;
 use anyhow::Result;
-use craton_trust::event_log::{EVENT_LOG_MAX, EventLog};
+use craton_api::operator::DeviceBoot;
+use craton_trust::crypto::Crypto as _;
+use craton_trust::event_log::{EVENT_LOG_MAX, EventLog, NO_ACTION};
 use craton_trust::quoted::Registers;
 use craton_trust::soft::Soft;
 use serde::Serialize;
@@ -66,6 +68,27 @@ pub fn show(file: &Path, registers: &Registers, out: Output) -> Result<()> {
     Err(CliError::from(TpmError::BootLogOther(other.join(", "))).into())
 }
 
+/// Whether a log of the service's is the one that it tells of, and leads to the registers of the
+/// device's last quote as it shows them, among them one that tells of the boot.
+///
+/// # Errors
+/// `BootLogNotProven`.
+pub fn check(log: &[u8], boot: &DeviceBoot) -> Result<(), CliError> {
+    let not_proven = || CliError::from(TpmError::BootLogNotProven);
+    let about = boot.log.as_ref().ok_or_else(not_proven)?;
+    let replayed = EventLog::parse(log).map_err(|_| not_proven())?;
+    let value = |wanted: u8| boot.registers.iter().find(|it| it.register == wanted)?.value;
+    let leads_to = |register: &u8| {
+        let value = value(*register).map(|value| craton_trust::Digest(value.0));
+        value.is_some() && replayed.replay(&Soft, *register) == value
+    };
+    let mut measured = replayed.events().filter(|event| event.kind != NO_ACTION);
+    let tells = measured.any(|it| it.register < 8 && about.explains.contains(&it.register));
+    let right =
+        tells && about.explains.iter().all(leads_to) && Soft.sha256(&[log]).0 == about.sha256.0;
+    if right { Ok(()) } else { Err(not_proven()) }
+}
+
 fn read(file: &Path) -> Result<Vec<u8>, CliError> {
     let mut bytes = Vec::new();
     // The kernel's file says no size.
@@ -78,6 +101,7 @@ fn read(file: &Path) -> Result<Vec<u8>, CliError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use craton_api::operator::{self, BootLog, Register};
     use craton_trust::Digest;
 
     fn registers(wrong: bool) -> Registers {
@@ -102,5 +126,45 @@ mod tests {
         let missing = show(Path::new("/nowhere"), &registers(false), Output::new(true));
         let missing: CliError = missing.unwrap_err().downcast().unwrap();
         assert!(matches!(missing, CliError::FileUnreadable(..)));
+    }
+    const LOG: &[u8] = include_bytes!("../../spec/event-log/uefi.bin");
+
+    /// What a service tells of a device that shows these registers and sent this log.
+    fn shown(registers: &Registers, log: &[u8], explains: &[u8]) -> DeviceBoot {
+        let registers = registers.iter().map(|(register, value)| Register {
+            register,
+            value: Some(operator::Digest(value.0)),
+            baseline: None,
+            events: None,
+        });
+        let sha256 = operator::Digest(Soft.sha256(&[log]).0);
+        DeviceBoot {
+            digest: operator::Digest([0; 32]),
+            registers: registers.collect(),
+            shown_s: 1,
+            baseline_s: 1,
+            changed_s: None,
+            log: Some(BootLog { sha256, received_s: 1, explains: explains.to_vec() }),
+            baseline_log: None,
+            log_refused: None,
+        }
+    }
+
+    #[test]
+    fn a_log_of_the_services_leads_to_what_it_shows_or_boot_log_not_proven() {
+        let good = shown(&registers(false), LOG, &[0, 2, 4, 7]);
+        check(LOG, &good).unwrap();
+        let refused = |log: &[u8], boot: &DeviceBoot| {
+            let refused = check(log, boot).unwrap_err();
+            assert!(matches!(refused, CliError::Tpm(TpmError::BootLogNotProven)), "{refused}");
+        };
+        refused(LOG, &shown(&registers(true), LOG, &[0, 2, 4, 7]));
+        check(LOG, &shown(&registers(true), LOG, &[0, 2, 7])).unwrap(); // of 4 it says nothing
+        refused(LOG, &shown(&registers(false), LOG, &[]));
+        refused(LOG, &shown(&registers(false), LOG, &[4, 23]));
+        refused(&LOG[..LOG.len() - 1], &good);
+        // Another log of the same registers than the one that the service told of.
+        refused(LOG, &shown(&registers(false), b"another", &[4]));
+        refused(LOG, &DeviceBoot { log: None, ..good });
     }
 }

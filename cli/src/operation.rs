@@ -98,6 +98,7 @@ operations! {
     DeviceClearCloned = DELETE "/v1/catalogs/{catalog}/devices/{device}/cloned"
         by "device clear-cloned";
     DeviceBootShow = GET "/v1/catalogs/{catalog}/devices/{device}/boot" by "device boot";
+    DeviceBootLog = GET "/v1/catalogs/{catalog}/devices/{device}/boot/log" by "device boot";
     DeviceBootAccept = PUT "/v1/catalogs/{catalog}/devices/{device}/boot/baseline"
         by "device accept-boot";
     CapabilityList = GET "/v1/catalogs/{catalog}/devices/{device}/capabilities"

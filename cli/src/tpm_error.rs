@@ -11,6 +11,13 @@ pub enum TpmError {
          measured that is not in it, or it was changed. Do not approve a boot by this log"
     )]
     BootLogOther(String),
+    /// A log of the service's that is not of the registers that it shows.
+    #[error(
+        "E6178: the log that the service gave does not lead to the registers that it shows; \
+         nothing was written. Ask again, the device may have booted; if it stays so, do not \
+         believe the service"
+    )]
+    BootLogNotProven,
     /// No register to look at.
     #[error("E6176: no register was chosen. Name some: --registers 0,2,4,7")]
     RegistersNone,
@@ -45,6 +52,7 @@ impl TpmError {
     pub fn code(&self) -> u16 {
         match self {
             Self::BootLogOther(_) => 6175,
+            Self::BootLogNotProven => 6178,
             Self::RegistersNone => 6176,
             Self::GenerationOfAny => 6177,
             Self::TpmCertificateMissing => 6171,

@@ -1,6 +1,8 @@
 //! Devices as the service lists them.
 
 use crate::client::Call;
+use crate::event_log;
+use crate::home::write_file;
 use crate::operation::Operation;
 use crate::output::{moment, moment_or_dash, or_dash, short, short_or_dash, word};
 use crate::session::{Session, pick};
@@ -10,6 +12,7 @@ use craton_api::operator::{
     BootChanges, BootEvent, BootLog, Device, DeviceBoot, DeviceBootAccept, DeviceChange, DeviceId,
     DeviceList, DeviceState, Digest, Register,
 };
+use std::path::PathBuf;
 
 /// What is done with devices of the catalog.
 #[derive(Subcommand)]
@@ -50,6 +53,9 @@ pub enum Command {
     Boot {
         /// Its id or the beginning of it, or the name of one of this machine
         device: String,
+        /// Write the event log there, too, as the device sent it: if it leads to the registers
+        #[arg(long, value_name = "FILE")]
+        raw: Option<PathBuf>,
     },
     /// Take what a device shows for its new baseline: its firmware or kernel was updated
     AcceptBoot {
@@ -86,7 +92,7 @@ impl From<State> for DeviceState {
 /// Does it.
 ///
 /// # Errors
-/// The service's refusals; `NameUnknown`, `NameAmbiguous`.
+/// The service's refusals; `NameUnknown`, `NameAmbiguous`; `BootLogNotProven`, `FileNotWritten`.
 pub async fn run(command: Command, session: &mut Session) -> Result<()> {
     match command {
         Command::List { group, state, after, limit } => {
@@ -114,9 +120,14 @@ pub async fn run(command: Command, session: &mut Session) -> Result<()> {
             let device: Device = session.ask(call).await?;
             show(session, &device);
         }
-        Command::Boot { device } => {
+        Command::Boot { device, raw } => {
             let id = id_of(session, &device).await?;
             let boot: DeviceBoot = session.ask(Call::of(Operation::DeviceBootShow).at(id)).await?;
+            if let Some(file) = raw {
+                let log = session.fetch(Call::of(Operation::DeviceBootLog).at(id)).await?;
+                event_log::check(&log, &boot)?;
+                write_file(&file, &log)?;
+            }
             show_boot(session, id, &boot);
         }
         Command::AcceptBoot { device, digest } => {

@@ -304,6 +304,10 @@ fn a_device_in_a_tpm_runs_on_the_boots_that_its_publisher_approved() {
     let lines = user.does(&words);
     let line = lines.lines().find(|line| line.trim_start().starts_with("now "));
     assert!(line.is_some_and(|it| it.ends_with(" loader 0707070707070707 other.efi")), "{lines}");
+    // The log itself, which other tools read.
+    user.does(&format!("{words} --raw @sent.log"));
+    assert_eq!(std::fs::read(user.path("sent.log")).unwrap(), and_something_else(log));
+    assert_eq!(by_the_tool(&user.path("sent.log")).len(), 5, "registers");
     let accept = |digest: &str| format!("device accept-boot {id} {digest}");
     user.refused(&accept(&"00".repeat(32)), 4191);
     user.does(&accept(boot["digest"].as_str().unwrap()));

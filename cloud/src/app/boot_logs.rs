@@ -9,13 +9,14 @@ use craton_trust::event_log::{Event, EventLog};
 use craton_trust::quote::Selection;
 
 use super::device_requests::Holder;
-use super::{AppError, Core};
+use super::{AppError, Core, boots};
 use crate::attest::AttestError;
 use crate::attest::baseline::Boots;
 use crate::attest::boot_log::{Changes, changes, explains_more, is_whole, judge};
 use crate::catalog::CatalogError;
 use crate::crypto::sha256;
 use crate::store::{BootLogRow, ReadTx, StoreError, WriteTx};
+use crate::tenancy::{Permit, ReadCatalog};
 
 /// Events of one list that are shown.
 const EVENTS_MAX: usize = 64;
@@ -69,6 +70,23 @@ pub async fn take(core: &Core, holder: Holder, body: &[u8]) -> Result<(), AppErr
     };
     core.store.write(work).await?;
     Ok(judged.map(|_| ())?)
+}
+
+/// The log that leads to what a device shows, as the device sent it.
+///
+/// # Errors
+/// `DeviceUnknown`, `BootUnknown`; `BootLogMissing` if none came that does.
+pub fn fetch(
+    core: &Core,
+    permit: &Permit<ReadCatalog>,
+    device: DeviceId,
+) -> Result<Vec<u8>, AppError> {
+    let catalog = permit.catalog();
+    core.store.read(|db| {
+        let shown = boots::kept(db, catalog, device)?.shown;
+        let log = db.boot_log(catalog, device, &shown)?;
+        log.ok_or_else(|| CatalogError::BootLogMissing.into())
+    })
 }
 
 /// Adds what the logs of a device say to what its registers show.

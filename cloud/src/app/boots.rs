@@ -109,7 +109,15 @@ fn append(
     log::append(db, log_key, catalog, leaf, now_s).map(|_| ())
 }
 
-fn kept(db: &ReadTx<'_>, catalog: CatalogId, device: DeviceId) -> Result<Boots, AppError> {
+/// What is kept of a device's boots.
+///
+/// # Errors
+/// `DeviceUnknown`; `BootUnknown` if it never showed any.
+pub(super) fn kept(
+    db: &ReadTx<'_>,
+    catalog: CatalogId,
+    device: DeviceId,
+) -> Result<Boots, AppError> {
     if let Some(boots) = db.device_boots(catalog, device)? {
         return Ok(boots);
     }

@@ -139,6 +139,7 @@ fn kind_of_catalog(refusal: &CatalogError) -> RefusalKind {
         | CatalogError::CapabilityUnknown
         | CatalogError::SectionUnknown
         | CatalogError::BootUnknown
+        | CatalogError::BootLogMissing
         | CatalogError::FailureGroupUnknown => RefusalKind::Unknown,
         CatalogError::NameTaken
         | CatalogError::ProductInUse

@@ -130,6 +130,12 @@ pub enum CatalogError {
     /// The device booted something else since the operator looked.
     #[error("E4191: the device shows another boot than the one that was named. Look at it again.")]
     BootMovedOn,
+    /// No event log leads to what the device shows.
+    #[error(
+        "E4192: no event log of the device leads to what it shows. Give its account the log that \
+         the kernel has, as the file boot-log in its folder, and look again after its next start."
+    )]
+    BootLogMissing,
     /// A signed object is not believed; the number is the one of the reason.
     #[error(
         "E{}: the {what} is not believed: {}. Look the number up in the list of errors and sign \
@@ -206,6 +212,7 @@ impl CatalogError {
             Self::ProgramOrphaned(_) => 4183,
             Self::BootUnknown => 4190,
             Self::BootMovedOn => 4191,
+            Self::BootLogMissing => 4192,
             Self::ObjectRefused { why, .. } => why.code(),
         }
     }

@@ -14,7 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{InCatalog, Refused};
-use crate::app::{App, ManageDevices, ReadCatalog, boots, capabilities, devices, lots};
+use crate::app::{App, ManageDevices, ReadCatalog, boot_logs, boots, capabilities, devices, lots};
 use crate::http::{Allowed, Asked, Named, Object, Refusal, Wanted};
 
 /// Devices of a page, if none or more are asked for.
@@ -27,6 +27,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(device_show, device_change, device_retire))
         .routes(routes!(device_clear_cloned))
         .routes(routes!(device_boot_show))
+        .routes(routes!(device_boot_log))
         .routes(routes!(device_boot_accept))
         .routes(routes!(capability_list, capability_bring))
         .routes(routes!(capability_signed))
@@ -165,6 +166,19 @@ async fn device_boot_show(
     Named(path): Named<DevicePath>,
 ) -> Result<Json<DeviceBoot>, Refusal> {
     Ok(Json(boots::show(&app, &permit, path.device)?))
+}
+
+#[utoipa::path(get, path = "/v1/catalogs/{catalog}/devices/{device}/boot/log", tag = "devices",
+    params(DevicePath), security(("token" = [])),
+    responses((status = 200, description = "The event log that leads to what its TPM shows, as \
+        the device sent it", body = Vec<u8>, content_type = "application/octet-stream"), Refused))]
+async fn device_boot_log(
+    State(app): State<App>,
+    Allowed(permit): Allowed<ReadCatalog>,
+    Named(path): Named<DevicePath>,
+) -> Result<impl IntoResponse, Refusal> {
+    let log = boot_logs::fetch(&app, &permit, path.device)?;
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], log))
 }
 
 #[utoipa::path(put, path = "/v1/catalogs/{catalog}/devices/{device}/boot/baseline",

@@ -79,6 +79,7 @@ const ACCESS: &[(&str, &str, Access)] = &[
     ("delete", "C/devices/{device}", From(Contributor)),
     ("delete", "C/devices/{device}/cloned", From(Contributor)),
     ("get", "C/devices/{device}/boot", From(Reader)),
+    ("get", "C/devices/{device}/boot/log", From(Reader)),
     ("put", "C/devices/{device}/boot/baseline", From(Contributor)),
     ("get", "C/devices/{device}/capabilities", From(Reader)),
     ("post", "C/devices/{device}/capabilities", From(Contributor)),

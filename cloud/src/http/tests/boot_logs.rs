@@ -85,6 +85,23 @@ async fn att_9_an_operator_sees_which_events_changed_between_the_baseline_and_no
 }
 
 #[tokio::test]
+async fn an_operator_gets_the_log_of_what_is_shown_as_it_was_sent_or_boot_log_missing() {
+    let device = DeviceBench::new().await;
+    let path = format!("{}/log", device.boot());
+    let get = async || device.bench.get(&path).await;
+    assert_eq!(get().await.code(), 4190, "BootUnknown");
+    device.shows(registers_of(LOG)).await;
+    let missing = get().await;
+    assert_eq!((missing.status.as_u16(), missing.code()), (404, 4192), "BootLogMissing");
+    device.sends(LOG).await;
+    let got = get().await;
+    assert_eq!((got.status.as_u16(), &got.body[..]), (200, LOG));
+    // That log is of the boot before, and not of this one.
+    device.shows(registers_of(&with_another(4))).await;
+    assert_eq!(get().await.code(), 4192);
+}
+
+#[tokio::test]
 async fn boot_log_elsewhere_keeps_nothing_and_is_shown_until_a_log_leads_to_the_registers() {
     let device = DeviceBench::new().await;
     assert_eq!(device.sends(LOG).await.code(), 4190, "BootUnknown: it showed no registers");
