@@ -63,8 +63,10 @@ fn main() -> ! {
         recover(&mut uart, &mut chip, code)
     });
     match decided {
-        Ok(token) => {
+        Ok((token, length)) => {
             uart.line(&["rom: starts the runtime"]);
+            // What was refused before it was longer, perhaps, and all of this may be executed.
+            code.get_mut(length..).unwrap_or_default().fill(0);
             start(code, token)
         }
         Err(error) => {
@@ -75,7 +77,7 @@ fn main() -> ! {
 }
 
 /// Waits for a recovery program (ROT-22). No layer was derived: the RAM holds no key meanwhile.
-fn recover(uart: &mut Uart, chip: &mut Chip, code: &mut [u8]) -> Result<u32> {
+fn recover(uart: &mut Uart, chip: &mut Chip, code: &mut [u8]) -> Result<(u32, usize)> {
     uart.line(&["rom: waits for recovery"]);
     let line = Line::start(map::LINE + map::SECURE_ALIAS);
     recovery::wait(
@@ -119,7 +121,7 @@ const fn of(slot: Slot) -> &'static str {
 }
 
 /// Decides about a package, from a slot or from the wire, and leaves the handover. What it gives is
-/// a token: only with `rom::GO` the program starts. What fails after the decision is final: what
+/// a token and the package's length: only with `rom::GO` the program starts. What fails after the decision is final: what
 /// memory holds of a good program is not there when another one is looked at (ROT-18).
 #[inline(never)] // so that it is there once
 fn prepare(
@@ -127,7 +129,7 @@ fn prepare(
     package: &[u8],
     from: Option<(Slot, &Marks)>,
     asked: Asked,
-) -> Result<Result<u32>> {
+) -> Result<Result<(u32, usize)>> {
     // What a second look at the count begins with is read apart from what the count begins with.
     let before = from.map_or(Ok(Marks::NONE), |(slot, _)| chip.slot_marks(slot))?;
     // Before the decision: a trial whose start cannot be counted is refused like any other, and the
@@ -135,10 +137,13 @@ fn prepare(
     from.map_or(Ok(()), |(slot, marks)| chip.count_start(slot, marks))?;
     let wanted = if from.is_some() { ImageType::RootOfTrust } else { ImageType::Recovery };
     match rom::select(chip, &Compact, wanted, package) {
-        Ok(runtime) => Ok(enter(chip, &runtime, from.map(|(slot, _)| (slot, &before)), asked)),
+        Ok(runtime) => {
+            let token = enter(chip, &runtime, from.map(|(slot, _)| (slot, &before)), asked);
+            Ok(token.map(|token| (token, package.len())))
+        }
         Err(Error::NotManufactured) if from.is_some() => {
             rom::unverified(package)?; // ROT-17
-            Ok(enter_blank(chip))
+            Ok(enter_blank(chip).map(|token| (token, package.len())))
         }
         Err(error) => Err(error),
     }

@@ -12,8 +12,9 @@
 //! that there are as many of each algorithm as the role wants; the signed digest with that of the
 //! manifest that was verified and with that of the manifest as it is read again; the payload's
 //! digest, place and size; class, component and type; the version with floor and ceiling; the
-//! genesis with the fuses; and that the state is the newest, and its sum the right one. The mode of
-//! the layer, which is derived later, by [`doubt_mode`].
+//! genesis with the fuses; that the state is the newest, its sum the right one, and made as sums are;
+//! the section's digest with the state's; and state and section with those of the first look, so that
+//! both looked at one. The mode of the layer, which is derived later, by [`doubt_mode`].
 //!
 //! It promises nothing about two faults, or one that lasts for more than an instruction.
 
@@ -113,20 +114,24 @@ pub fn doubts<C: Es256Point>(
     let mut state = State::blank();
     let journal = load_first(platform, crypto, &mut state)?;
     let outdated = journal.is_outdated(platform, crypto)?;
+    let key = journal.doubt_key(platform, crypto)?;
     let mut room = [0u8; rom::PUBLISHER_SIZE];
-    let authority = rom::publisher(platform, crypto, &state, &mut room)?;
+    let (authority, section) = rom::publisher(platform, crypto, &state, &mut room)?;
     let (program, envelope) = rom::split(package)?;
     let signed = suit::unchecked_digest(envelope)?;
     let (manifest, image) = suit::unchecked_parse(crypto, envelope)?;
-    let (mut genesis, mut class) = ([0xff; 32], [0xff; 16]);
+    let (mut genesis, mut class, mut lifecycle) = ([0xff; 32], [0xff; 16], [0xff; 4]);
     platform.fuses(Row::PlatformGenesis, &mut genesis)?;
     platform.fuses(Row::Class, &mut class)?;
-    // Before the first boot nothing has a floor; after it, what lost it is below any.
-    let lost = below(0, state.boot);
+    platform.fuses(Row::Lifecycle, &mut lifecycle)?;
+    // In the factory, before the first boot, nothing has a floor; after it, what lost it is below
+    // any.
+    let lost = below(0, state.boot) | left_the_factory(lifecycle);
     let lost = Program { security_version: u64::from(lost), ..runtime.about() };
     let own = state.own.unwrap_or(lost);
     let digest = runtime.digest();
     let publisher = authority.role(Role::Publisher);
+    let [state_before, section_before] = runtime.believed();
     let against = [
         crypto.difference.get(),
         too_few(crypto.count.get(), crypto.lms_count.get(), publisher),
@@ -145,6 +150,10 @@ pub fn doubts<C: Es256Point>(
         difference(&genesis, &state.platform.genesis.0),
         unequal(outdated.into(), 0),
         journal.doubt(),
+        key,
+        difference(&journal.sum().0, &state_before.0),
+        difference(&section.0, &section_before.0),
+        difference(&section.0, &state.platform.digest.0),
     ];
     runtime.set_debug_head(state.debug_head);
     Ok(against.iter().fold(0, |all, bits| all | bits))
@@ -159,6 +168,12 @@ fn too_few(count: u32, lms_count: u32, role: RoleKeys<'_>) -> u32 {
     below(count.into(), signers)
         | (hybrid & below(lms_count.into(), signers))
         | unequal(role.listed.into(), keys.wrapping_add(lms_keys))
+}
+
+/// All ones if any burned byte of the lifecycle says that a chip left the factory.
+fn left_the_factory([_, module, device, returned]: [u8; 4]) -> u32 {
+    let burned = |byte: u8| below(4, byte.count_ones().into());
+    burned(module) | burned(device) | burned(returned)
 }
 
 /// What speaks against a layer being of this mode: 0 is nothing. `debug_head` is the byte that the

@@ -17,13 +17,16 @@ use super::ladder::derive_from;
 use crate::error::{Error, Result};
 use crate::platform::{Platform, Row, SECTOR_SIZE, Sector};
 use crate::secret::Secret;
+use core::hint::black_box;
 use craton_trust::crypto::Crypto;
-use craton_trust::{copy, join};
+use craton_trust::{Digest, copy, join};
 use zeroize::Zeroize as _;
 
 const MAGIC: &[u8; 8] = b"craton\x02s";
 /// Magic, generation, length, sum of those and the body.
-const HEADER_SIZE: usize = 8 + 8 + 4 + 32;
+const HEADER_SIZE: usize = SUM + 32;
+/// Where in it the sum begins.
+const SUM: usize = 8 + 8 + 4;
 /// The largest body, bytes.
 pub const BODY_MAX: usize = 2048;
 
@@ -44,6 +47,12 @@ pub fn key_of(crypto: &impl Crypto, uds: &Secret) -> Secret {
     derive_from(crypto, uds, &[b"craton/1/state/key"])
 }
 
+/// Of the state `known`, number 7, on a chip whose device secret is 32 times 0x5a.
+const KNOWN_SUM: [u8; 32] = [
+    0x78, 0x6f, 0xd4, 0xe4, 0xda, 0xe9, 0xb0, 0x37, 0x89, 0x51, 0x94, 0x8b, 0xf7, 0x47, 0x8c, 0x90,
+    0xdb, 0x15, 0xde, 0xac, 0x5f, 0xa3, 0x54, 0x87, 0x47, 0x6f, 0xb3, 0x16, 0xcb, 0xdd, 0xc6, 0x9d,
+];
+
 /// Which sector is in force.
 pub struct Journal {
     key: Secret,
@@ -53,12 +62,15 @@ pub struct Journal {
     uncertain: bool,
     /// The bits by which the header in force differs from the right one.
     doubt: u32,
+    /// Of the copy in force, as it was loaded.
+    sum: Digest,
 }
 
 impl Journal {
     /// Before anything was read or written under this key.
     pub const fn under(key: Secret) -> Self {
-        Self { key, newest: Sector::StateB, generation: 0, uncertain: false, doubt: !0 }
+        let sum = Digest([0; 32]);
+        Self { key, newest: Sector::StateB, generation: 0, uncertain: false, doubt: !0, sum }
     }
 
     /// Finds the newer whole copy and reads it into `body`; returns its length.
@@ -77,13 +89,18 @@ impl Journal {
         self.newest = if newer { Sector::StateB } else { Sector::StateA };
         let found = self.read(platform, crypto, self.newest, body)?;
         let found = found.ok_or(Error::StorageDamaged)?;
-        (self.generation, self.doubt) = (found.generation, found.doubt);
+        (self.generation, self.doubt, self.sum) = (found.generation, found.doubt, found.sum);
         Ok(found.length)
     }
 
     /// What speaks against the copy that was loaded having the right sum: 0 is nothing (ROT-18).
     pub const fn doubt(&self) -> u32 {
         self.doubt
+    }
+
+    /// The sum of the copy that was loaded: which state it was.
+    pub const fn sum(&self) -> Digest {
+        self.sum
     }
 
     /// Whether the other copy is whole, too, and at least as new: then a fault chose this one.
@@ -95,6 +112,27 @@ impl Journal {
         body.zeroize();
         let (own, other) = (own?, other?);
         Ok(other.map(|copy| copy.generation) >= own.map(|copy| copy.generation))
+    }
+
+    /// What speaks against the key, and against how this program makes sums: 0 is nothing (ROT-18).
+    /// Both looks at a state make its sum by the same instructions, and one of these that is
+    /// skipped must not lead to a sum that can be made without the device secret. So the key is
+    /// made once more, of the secret as it is read here, and a sum that is known is made.
+    ///
+    /// # Errors
+    /// `UdsLocked`, `StorageFailed`.
+    #[inline(never)] // its rooms leave the stack with it
+    pub fn doubt_key(&self, platform: &impl Platform, crypto: &impl Crypto) -> Result<u32> {
+        // Not as `key` begins: what keeps both from being read, or read whole, leaves two that
+        // differ.
+        let mut secret = Secret::new([0xff; 32]);
+        platform.fuses(Row::Uds, &mut secret.0)?;
+        let again = key_of(crypto, &secret);
+        let known = Self::under(key_of(crypto, &Secret::new([0x5a; 32])));
+        let mut header = [0; HEADER_SIZE];
+        known.header(crypto, 7, b"known", &mut header);
+        let (_, sum) = header.split_at(SUM);
+        Ok(difference(&self.key.0, &again.0) | difference(sum, &KNOWN_SUM))
     }
 
     const fn other(&self) -> Sector {
@@ -127,8 +165,11 @@ impl Journal {
         let free = self.other();
         self.check_certain()?;
         let generation = self.generation.checked_add(1).ok_or(Error::StorageDamaged)?;
-        let length = u32::try_from(body.len()).map_err(|_| Error::StorageFull)?;
-        let header = self.header(crypto, generation, length, body);
+        if body.len() > BODY_MAX {
+            return Err(Error::StorageFull);
+        }
+        let mut header = [0; HEADER_SIZE];
+        self.header(crypto, generation, body, &mut header);
         platform.erase(free)?;
         platform.program(free, HEADER_SIZE, body)?;
         self.uncertain = true;
@@ -138,19 +179,18 @@ impl Journal {
         Ok(())
     }
 
+    #[inline(never)] // so that a known sum is made by the instructions of the others
     fn header(
         &self,
         crypto: &impl Crypto,
         generation: u64,
-        length: u32,
         body: &[u8],
-    ) -> [u8; HEADER_SIZE] {
-        let (generation, length) = (generation.to_be_bytes(), length.to_be_bytes());
+        header: &mut [u8; HEADER_SIZE],
+    ) {
+        let (generation, length) = (generation.to_be_bytes(), (body.len() as u32).to_be_bytes());
         let digest = crypto.sha256(&[MAGIC, &generation, &length, body]).0;
         let sum = derive_from(crypto, &self.key, &[b"craton/1/state/sum", &digest]);
-        let mut header = [0u8; HEADER_SIZE];
-        join(&mut header, &[MAGIC, &generation, &length, &sum.0]);
-        header
+        join(header, &[MAGIC, &generation, &length, &sum.0]);
     }
 
     /// What a whole copy is; `None` for anything else.
@@ -169,11 +209,15 @@ impl Journal {
         let (generation, length) = (u64::from_be_bytes(generation), u32::from_be_bytes(length));
         let Some(room) = body.get_mut(..length as usize) else { return Ok(None) };
         platform.read(sector, HEADER_SIZE, room)?;
-        let right = self.header(crypto, generation, length, room);
+        // Zeros, which are no header, where the call is skipped.
+        let mut right = black_box([0; HEADER_SIZE]);
+        self.header(crypto, generation, room, &mut right);
         // Whoever writes the flash times this comparison: it takes as long for every guess.
         let bits = found.iter().zip(&right).fold(0, |bits, (a, b)| bits | (a ^ b));
         let doubt = difference(&found, &right);
-        let whole = Whole { generation, length: length as usize, doubt };
+        let mut sum = Digest([0; 32]);
+        copy(&mut sum.0, &found[SUM..]);
+        let whole = Whole { generation, length: length as usize, doubt, sum };
         Ok((bits == 0).then_some(whole))
     }
 }
@@ -184,6 +228,7 @@ struct Whole {
     length: usize,
     /// As the second look compared it (ROT-18).
     doubt: u32,
+    sum: Digest,
 }
 
 #[cfg(all(test, feature = "std"))]
@@ -209,6 +254,19 @@ mod tests {
             journal.generation = generation;
             assert_eq!(journal.is_outdated(&chip, &Soft), Ok(true));
         }
+    }
+
+    #[test]
+    fn rot_18_a_key_that_the_device_secret_does_not_lead_to_is_a_doubt() {
+        let mut chip = MemoryPlatform::new();
+        chip.burn(Row::Uds, &[3; 32]).unwrap();
+        let own = Journal::under(key_of(&Soft, &Secret::new([3; 32])));
+        assert_eq!(own.doubt_key(&chip, &Soft), Ok(0), "the known sum is as it is written down");
+        for other in [[0; 32], [0xff; 32], [2; 32]] {
+            let other = Journal::under(key_of(&Soft, &Secret::new(other)));
+            assert_ne!(other.doubt_key(&chip, &Soft), Ok(0));
+        }
+        assert_ne!(Journal::under(Secret::zero()).doubt_key(&chip, &Soft), Ok(0));
     }
 
     #[test]

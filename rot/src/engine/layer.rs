@@ -42,6 +42,8 @@ pub struct Layer0 {
     pub(super) sealing: Secret,
     /// The key that the state is kept under, whatever the layer (ROT-24).
     pub(super) state: Secret,
+    /// The sum of the state by which a ROM decided.
+    pub(super) found: Digest,
     certificate: [u8; CERTIFICATE_MAX],
     certificate_length: usize,
 }
@@ -96,7 +98,7 @@ impl Layer0 {
         *magic = *MAGIC;
         let (length, body) = rest.split_first_chunk_mut().ok_or(Error::RoomTooSmall)?;
         let mut writer = Writer::new(body);
-        writer.array(10)?.u64(FORMAT)?.bytes(&self.identity.0)?.u64(self.mode as u64)?;
+        writer.array(11)?.u64(FORMAT)?.bytes(&self.identity.0)?.u64(self.mode as u64)?;
         writer.bytes(&self.implementation.0)?.bytes(&self.attester.0)?;
         writer.bytes(&self.sealing.0)?.bytes(&self.state.0)?.bytes(self.certificate())?;
         Program::write_optional(self.program.as_ref(), &mut writer)?;
@@ -104,6 +106,7 @@ impl Layer0 {
             Some(slot) => writer.u64(slot as u64)?,
             None => writer.null()?,
         };
+        writer.bytes(&self.found.0)?;
         let written = writer.length();
         *length = u32::try_from(written).map_err(|_| Error::RoomTooSmall)?.to_le_bytes();
         Ok(MAGIC.len() + length.len() + written)
@@ -130,6 +133,7 @@ impl Layer0 {
             attester: Secret::zero(),
             sealing: Secret::zero(),
             state: Secret::zero(),
+            found: Digest([0; 32]),
             certificate: [0; CERTIFICATE_MAX],
             certificate_length: 0,
         }
@@ -142,7 +146,7 @@ impl Layer0 {
         let (length, body) = body.split_first_chunk().ok_or(invalid)?;
         let body = body.get(..u32::from_le_bytes(*length) as usize).ok_or(invalid)?;
         let mut reader = Reader::new(body)?;
-        reader.array(10)?;
+        reader.array(11)?;
         if reader.u64()? != FORMAT {
             return Err(craton_trust::Error::VersionUnknown);
         }
@@ -157,6 +161,7 @@ impl Layer0 {
         self.certificate_length = certificate.len();
         self.program = reader.optional(Program::read)?;
         self.slot = reader.optional(|r| Slot::from_number(r.u64()?).ok_or(invalid))?;
+        self.found = reader.digest()?;
         reader.end()
     }
 }
@@ -194,6 +199,7 @@ fn derive(
         attester: Secret::new(attester.0),
         sealing: Secret::new(own.seal.0),
         state: journal::key_of(crypto, &uds),
+        found: Digest([0; 32]),
         certificate,
         certificate_length,
     })

@@ -118,7 +118,7 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
             return Err(Error::StorageFailed);
         }
         let mut room = [0u8; PUBLISHER_SIZE];
-        let authority = publisher(&self.platform, &self.crypto, &self.state, &mut room)?;
+        let (authority, _) = publisher(&self.platform, &self.crypto, &self.state, &mut room)?;
         self.examine_by(&authority, slot, length)
     }
 

@@ -103,7 +103,8 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     /// has no room for it on its stack as well. That ROM hid the device secret.
     ///
     /// # Errors
-    /// As [`Engine::reset`]; `HandoverInvalid` for a layer in another mode than the state asks for.
+    /// As [`Engine::reset`]; `HandoverInvalid` for a layer in another mode than the state asks for,
+    /// or of another state.
     /// The place is empty then.
     pub fn resume_in(
         place: &mut Option<Self>,
@@ -164,7 +165,9 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         let Self { platform, crypto, journal, state, .. } = self;
         load_state(platform, crypto, journal, state)?;
         let normal = Start::Normal.mode(self.state.debug_next);
-        if self.layer.mode != normal && self.layer.mode != Mode::Recovery {
+        // The state by which the ROM let this program start, and no other that came meanwhile.
+        let other = self.journal.sum() != self.layer.found;
+        if other || (self.layer.mode != normal && self.layer.mode != Mode::Recovery) {
             return Err(Error::HandoverInvalid);
         }
         self.begin(root)

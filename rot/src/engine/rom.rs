@@ -38,6 +38,8 @@ pub struct Runtime<'p> {
     digest: Digest,
     manifest: Digest,
     genesis: Digest,
+    /// Which state and which section the first look believed.
+    believed: [Digest; 2],
     debug_next: bool,
     debug_head: u8,
     wanted: ImageType,
@@ -75,6 +77,11 @@ impl<'p> Runtime<'p> {
         doubt_mode(layer.mode, self.debug_head, self.wanted, unasked)
     }
 
+    /// The state and the section that the first look believed.
+    pub(super) const fn believed(&self) -> [Digest; 2] {
+        self.believed
+    }
+
     /// Takes how the state in force begins `debug_next`, as the second look read it.
     pub(super) const fn set_debug_head(&mut self, head: u8) {
         self.debug_head = head;
@@ -110,7 +117,7 @@ impl<'p> Runtime<'p> {
         };
         let about = (Some(self.about), self.digest);
         let mut layer = Layer0::derive(platform, crypto, &self.genesis, about, mode)?;
-        layer.slot = slot;
+        (layer.slot, layer.found) = (slot, self.believed[0]);
         Ok(layer)
     }
 }
@@ -148,10 +155,10 @@ fn verify<'p>(
         return Err(Error::NotManufactured);
     }
     let mut state = State::blank();
-    load_first(platform, crypto, &mut state)?;
+    let journal = load_first(platform, crypto, &mut state)?;
     let (program, envelope) = split(package)?;
     let mut room = [0u8; PUBLISHER_SIZE];
-    let authority = publisher(platform, crypto, &state, &mut room)?;
+    let (authority, section) = publisher(platform, crypto, &state, &mut room)?;
     let image = judge(platform, crypto, (&state, &authority), wanted, envelope)?;
     let digest = crypto.sha256(&[program]);
     image.check_payload(&digest, program.len() as u64)?; // IMG-3
@@ -162,6 +169,7 @@ fn verify<'p>(
         digest,
         manifest: image.digest(),
         genesis: state.platform.genesis,
+        believed: [journal.sum(), section],
         debug_next: state.debug_next,
         debug_head: 0,
         wanted,
@@ -173,13 +181,13 @@ fn verify<'p>(
 pub(super) const PUBLISHER_SIZE: usize = Section::excerpt_size(1);
 
 /// The section that a ROM of this state believes, with its publisher's keys, which are kept in
-/// `room`.
+/// `room`, and its digest.
 pub(super) fn publisher<'r>(
     platform: &impl Platform,
     crypto: &impl Crypto,
     state: &State,
     room: &'r mut [u8; PUBLISHER_SIZE],
-) -> Result<Section<'r>> {
+) -> Result<(Section<'r>, Digest)> {
     let (kind, roles) = (SectionKind::Platform, [Role::Publisher]);
     sections::load(platform, crypto, kind, &state.platform, &roles, room)
 }

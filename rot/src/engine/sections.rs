@@ -25,7 +25,7 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         out: &'o mut [u8],
     ) -> Result<&'o [u8]> {
         let installed = self.state.installed(kind).ok_or(Error::Unowned)?;
-        read(&self.platform, &self.crypto, kind, installed, out)
+        Ok(read(&self.platform, &self.crypto, kind, installed, out)?.0)
     }
 
     /// Of the section in force what [`load`] says.
@@ -36,7 +36,7 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         room: &'r mut [u8],
     ) -> Result<Section<'r>> {
         let installed = self.state.installed(kind).ok_or(Error::Unowned)?;
-        load(&self.platform, &self.crypto, kind, installed, roles, room)
+        Ok(load(&self.platform, &self.crypto, kind, installed, roles, room)?.0)
     }
 
     /// Of the section in force what it says beside its keys.
@@ -69,7 +69,7 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
 }
 
 /// Reads a section, and keeps the keys of `roles` in `room`. Its bytes are those that were
-/// believed: their digest stands in the state.
+/// believed: their digest stands in the state, and is returned as it was computed.
 #[inline(never)] // the whole section is gone from the stack before a signature is verified
 pub fn load<'r>(
     platform: &impl Platform,
@@ -78,27 +78,25 @@ pub fn load<'r>(
     installed: &Installed,
     roles: &[Role],
     room: &'r mut [u8],
-) -> Result<Section<'r>> {
+) -> Result<(Section<'r>, Digest)> {
     let mut whole = [0u8; SECTION_MAX];
-    let bytes = read(platform, crypto, kind, installed, &mut whole)?;
+    let (bytes, digest) = read(platform, crypto, kind, installed, &mut whole)?;
     let section = Section::parse(unchecked_payload(bytes)?)?;
-    Ok(section.excerpt(roles, room)?)
+    Ok((section.excerpt(roles, room)?, digest))
 }
 
-/// Reads a section as it was signed; its digest is that of what was believed.
+/// Reads a section as it was signed, and its digest, which is that of what was believed.
 pub fn read<'o>(
     platform: &impl Platform,
     crypto: &impl Crypto,
     kind: SectionKind,
     installed: &Installed,
     out: &'o mut [u8],
-) -> Result<&'o [u8]> {
+) -> Result<(&'o [u8], Digest)> {
     let room = out.get_mut(..installed.length).ok_or(Error::RoomTooSmall)?;
     platform.read(sector(kind, installed.second), 0, room)?;
-    if crypto.sha256(&[room]) != installed.digest {
-        return Err(Error::StorageDamaged);
-    }
-    Ok(room)
+    let digest = crypto.sha256(&[room]);
+    if digest == installed.digest { Ok((room, digest)) } else { Err(Error::StorageDamaged) }
 }
 
 /// Writes a section and says where it lies.

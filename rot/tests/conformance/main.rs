@@ -3,6 +3,7 @@
 mod bench;
 mod board;
 mod boots;
+mod changed;
 mod evidence;
 mod file_platform;
 mod forged;

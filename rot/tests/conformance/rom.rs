@@ -44,7 +44,7 @@ pub fn package_around(envelope: &[u8]) -> Vec<u8> {
     [PROGRAM, envelope, &footer.encode()].concat()
 }
 
-fn package(change: impl FnOnce(&mut Image<'_>)) -> Vec<u8> {
+pub fn package(change: impl FnOnce(&mut Image<'_>)) -> Vec<u8> {
     package_of(PLATFORM_PUBLISHER, change)
 }
 
@@ -228,7 +228,7 @@ fn rot_15_starts_nothing_on_a_chip_that_is_not_manufactured_or_damaged() {
 }
 
 /// What a ROM hands over, and the chip after it.
-fn handed_over(chip: &MemoryPlatform, start: Start) -> Vec<u8> {
+pub fn handed_over(chip: &MemoryPlatform, start: Start) -> Vec<u8> {
     let mut chip = chip.clone();
     chip.reset();
     let package = package(|_| ());
@@ -239,7 +239,10 @@ fn handed_over(chip: &MemoryPlatform, start: Start) -> Vec<u8> {
     room[..length].to_vec()
 }
 
-fn take_over(chip: &MemoryPlatform, bytes: &[u8]) -> craton_rot::Result<Engine<MemoryPlatform>> {
+pub fn take_over(
+    chip: &MemoryPlatform,
+    bytes: &[u8],
+) -> craton_rot::Result<Engine<MemoryPlatform>> {
     Engine::resume(chip.clone(), Soft, Layer0::take_over(bytes)?)
 }
 
