@@ -15,6 +15,7 @@ const SOAK: &str = "CRATON_SOAK";
 /// Parts of the names of functions, with commas between them: of these all instructions are
 /// skipped, and no other.
 const OF: &str = "CRATON_SOAK_OF";
+const SEED: u64 = 0x5eed_0001;
 /// How many instructions of a boot are skipped in a sample: so many of the code that decides, and
 /// so many of the rest.
 const SAMPLE: [usize; 2] = [24, 8];
@@ -152,7 +153,7 @@ fn boot(
 fn faults(lab: &Lab<'_>, line: &mut Line) -> Vec<Fault> {
     let (trace, rom) = (&lab.trace, lab.rom);
     (line.executed, line.instructions) = (trace.len(), trace.instructions().len());
-    let mut dice = Dice(0x5eed_0001);
+    let mut dice = Dice(SEED);
     let mut faults = Vec::new();
     for at in chosen(trace, rom, &mut dice) {
         line.skipped += 1;
@@ -192,6 +193,11 @@ fn chosen(trace: &Trace, rom: &Rom, dice: &mut Dice) -> Vec<u32> {
         chosen.extend((0..count).map(|_| from[dice.below(from.len())]));
     }
     chosen
+}
+
+/// The instructions of a boot that are skipped.
+pub fn sample(trace: &Trace, rom: &Rom) -> Vec<u32> {
+    chosen(trace, rom, &mut Dice(SEED))
 }
 
 fn decides(rom: &Rom, at: u32) -> bool {

@@ -204,6 +204,9 @@ impl<'a> Lab<'a> {
     /// Looks at what the chip does without a fault: none can happen before.
     pub fn learn(&mut self) -> Result<()> {
         self.trace = trace(self.psram, self.rom, self.frame.as_deref())?;
+        if let Some(end) = self.end {
+            self.trace.end_at(end);
+        }
         if std::env::var_os(WHOLE).is_some() {
             return Ok(());
         }
@@ -222,6 +225,11 @@ impl<'a> Lab<'a> {
     /// Memory as the last boot left it.
     pub fn memory(&mut self, address: u32, length: usize) -> Result<Vec<u8>> {
         self.bench(self.last)?.debugger.read(address, length)
+    }
+
+    /// A register as the last boot left it.
+    pub fn register(&mut self, number: usize) -> Result<u32> {
+        self.bench(self.last)?.debugger.register(number)
     }
 
     /// What the outcomes of its boots depend on: the ROM, and what it does without a fault. The

@@ -10,6 +10,7 @@ mod bench;
 mod board;
 mod campaign;
 mod dice;
+mod forged;
 mod gdb;
 mod journal;
 mod lab;
@@ -23,6 +24,8 @@ mod pulse;
 mod rom;
 mod scenarios;
 mod shortcut;
+#[path = "../../../rot/tests/conformance/sums.rs"]
+mod sums;
 mod trace;
 mod walk;
 mod wire;
@@ -33,6 +36,7 @@ mod world;
 use board::{Psram, WAITS, chip, hello, package};
 use craton_firmware::map;
 use craton_rot::slots::{MARKS_SIZE, Marks, STARTS, Slot, Standing};
+use journal::Verdict;
 use lab::{Lab, Outcome};
 use layers::Layers;
 use rom::Rom;
@@ -57,6 +61,16 @@ fn refusal(outcome: &Outcome) -> String {
     what.to_owned()
 }
 
+/// What became of a boot that must start nothing.
+fn not_started(outcome: &Outcome) -> Verdict {
+    let what = refusal(outcome);
+    match outcome {
+        Outcome::Started => Err(what),
+        Outcome::Strayed => Err("executed what is neither ROM nor program".to_owned()),
+        _ => Ok(what),
+    }
+}
+
 fn starts_under_no_fault(scenario: &Scenario) {
     let rom = Rom::built();
     let (chip, good) = scenario.chip();
@@ -66,14 +80,7 @@ fn starts_under_no_fault(scenario: &Scenario) {
     assert_eq!(lab.boot(None).unwrap(), says);
     lab.learn().unwrap();
     assert_eq!(lab.boot(None).unwrap(), says, "by its shortcuts");
-    let line = campaign::run(scenario.name, &mut lab, |_, outcome| {
-        let what = refusal(outcome);
-        match outcome {
-            Outcome::Started => Err(what),
-            Outcome::Strayed => Err("executed what is neither ROM nor program".to_owned()),
-            _ => Ok(what),
-        }
-    });
+    let line = campaign::run(scenario.name, &mut lab, |_, outcome| not_started(outcome));
     line.tell();
     assert!(line.bad.is_empty(), "{} faults started a bad program", line.bad.len());
 }

@@ -51,6 +51,17 @@ impl Trace {
         Self { addresses, places, touches: touches.collect() }
     }
 
+    /// Leaves out what is executed after the first execution of an instruction.
+    pub fn end_at(&mut self, address: u32) {
+        let Some((end, _)) = self.ends(address) else { return };
+        self.addresses.truncate(end + 1);
+        self.touches.retain(|touch| touch.place <= end);
+        for places in self.places.values_mut() {
+            places.retain(|place| *place as usize <= end);
+        }
+        self.places.retain(|_, places| !places.is_empty());
+    }
+
     pub fn len(&self) -> usize {
         self.addresses.len()
     }

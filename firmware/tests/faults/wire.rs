@@ -6,7 +6,7 @@ use super::board::{Psram, chip, package};
 use super::lab::{Lab, Outcome};
 use super::layers::{self, Layers};
 use super::rom::Rom;
-use super::{campaign, entry, refusal, scenarios};
+use super::{campaign, entry, not_started, scenarios};
 use craton_firmware::map;
 use craton_rot::slots::{MARKS_SIZE, Slot};
 
@@ -25,11 +25,7 @@ fn is_not_started(name: &'static str, sent: &[u8], says: &str) {
     assert_eq!(lab.boot(None).unwrap(), says);
     lab.learn().unwrap();
     assert_eq!(lab.boot(None).unwrap(), says, "by its shortcuts");
-    let line = campaign::run(name, &mut lab, |_, outcome| match outcome {
-        Outcome::Started => Err("started".to_owned()),
-        Outcome::Strayed => Err("executed what is neither ROM nor program".to_owned()),
-        _ => Ok(refusal(outcome)),
-    });
+    let line = campaign::run(name, &mut lab, |_, outcome| not_started(outcome));
     line.tell();
     assert!(line.bad.is_empty(), "{} faults started a bad program", line.bad.len());
 }

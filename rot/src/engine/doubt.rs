@@ -204,7 +204,7 @@ fn unequal(a: u64, b: u64) -> u32 {
 
 /// All ones if a is below b.
 #[inline(never)]
-fn below(a: u64, b: u64) -> u32 {
+pub fn below(a: u64, b: u64) -> u32 {
     u32::from(black_box(a).overflowing_sub(black_box(b)).1).wrapping_neg()
 }
 

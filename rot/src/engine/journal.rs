@@ -12,7 +12,7 @@
 //! flash may be written by others. A copy of this chip's own that was kept and put back is whole:
 //! no key tells old from new.
 
-use super::doubt::difference;
+use super::doubt::{below, difference};
 use super::ladder::derive_from;
 use crate::error::{Error, Result};
 use crate::platform::{Platform, Row, SECTOR_SIZE, Sector};
@@ -117,7 +117,8 @@ impl Journal {
     /// What speaks against the key, and against how this program makes sums: 0 is nothing (ROT-18).
     /// Both looks at a state make its sum by the same instructions, and one of these that is
     /// skipped must not lead to a sum that can be made without the device secret. So the key is
-    /// made once more, of the secret as it is read here, and a sum that is known is made.
+    /// made once more, of the secret as it is read here; a sum that is known is made; and under
+    /// another key the copy in force has another sum.
     ///
     /// # Errors
     /// `UdsLocked`, `StorageFailed`.
@@ -132,7 +133,14 @@ impl Journal {
         let mut header = [0; HEADER_SIZE];
         known.header(crypto, 7, b"known", &mut header);
         let (_, sum) = header.split_at(SUM);
-        Ok(difference(&self.key.0, &again.0) | difference(sum, &KNOWN_SUM))
+        secret.0.iter_mut().for_each(|byte| *byte = !*byte);
+        let other = Self::under(key_of(crypto, &secret));
+        let mut body = [0u8; BODY_MAX];
+        let looked = other.look(platform, crypto, self.newest, &mut body);
+        body.zeroize();
+        let same = looked?.map_or(0, |copy| copy.doubt);
+        let unknown = difference(sum, &KNOWN_SUM) | below(same.into(), 1);
+        Ok(difference(&self.key.0, &again.0) | unknown)
     }
 
     const fn other(&self) -> Sector {
@@ -200,7 +208,20 @@ impl Journal {
         crypto: &impl Crypto,
         sector: Sector,
         body: &mut [u8; BODY_MAX],
-    ) -> Result<Option<Whole>> {
+    ) -> Result<Option<Copy>> {
+        let copy = self.look(platform, crypto, sector, body)?;
+        Ok(copy.filter(|copy| copy.bits == 0))
+    }
+
+    /// What a copy is under this key; `None` for what is too long to be one.
+    #[inline(never)] // so that it is there once
+    fn look(
+        &self,
+        platform: &impl Platform,
+        crypto: &impl Crypto,
+        sector: Sector,
+        body: &mut [u8; BODY_MAX],
+    ) -> Result<Option<Copy>> {
         let mut found = [0u8; HEADER_SIZE];
         platform.read(sector, 0, &mut found)?;
         let (mut generation, mut length) = ([0u8; 8], [0u8; 4]);
@@ -209,7 +230,7 @@ impl Journal {
         let (generation, length) = (u64::from_be_bytes(generation), u32::from_be_bytes(length));
         let Some(room) = body.get_mut(..length as usize) else { return Ok(None) };
         platform.read(sector, HEADER_SIZE, room)?;
-        // Zeros, which are no header, where the call is skipped.
+        // Zeros, which are no header, where the call is left out.
         let mut right = black_box([0; HEADER_SIZE]);
         self.header(crypto, generation, room, &mut right);
         // Whoever writes the flash times this comparison: it takes as long for every guess.
@@ -217,15 +238,16 @@ impl Journal {
         let doubt = difference(&found, &right);
         let mut sum = Digest([0; 32]);
         copy(&mut sum.0, &found[SUM..]);
-        let whole = Whole { generation, length: length as usize, doubt, sum };
-        Ok((bits == 0).then_some(whole))
+        Ok(Some(Copy { generation, length: length as usize, bits, doubt, sum }))
     }
 }
 
-/// A copy whose sum is right.
-struct Whole {
+/// A copy, whose sum may be right.
+struct Copy {
     generation: u64,
     length: usize,
+    /// By which its header differs from the right one.
+    bits: u8,
     /// As the second look compared it (ROT-18).
     doubt: u32,
     sum: Digest,
@@ -260,7 +282,8 @@ mod tests {
     fn rot_18_a_key_that_the_device_secret_does_not_lead_to_is_a_doubt() {
         let mut chip = MemoryPlatform::new();
         chip.burn(Row::Uds, &[3; 32]).unwrap();
-        let own = Journal::under(key_of(&Soft, &Secret::new([3; 32])));
+        let mut own = Journal::under(key_of(&Soft, &Secret::new([3; 32])));
+        own.write(&mut chip, &Soft, b"state").unwrap();
         assert_eq!(own.doubt_key(&chip, &Soft), Ok(0), "the known sum is as it is written down");
         for other in [[0; 32], [0xff; 32], [2; 32]] {
             let other = Journal::under(key_of(&Soft, &Secret::new(other)));

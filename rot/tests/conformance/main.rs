@@ -20,6 +20,7 @@ mod programs;
 mod rom;
 mod sealing;
 mod steps;
+mod sums;
 mod swtpm;
 mod tpm;
 mod tpm_cut;
