@@ -6,7 +6,7 @@ use super::board::{Psram, WAITS, chip, package, package_of};
 use super::lab::{Fault, Lab, Outcome};
 use super::rom::Rom;
 use super::sums::{HEADER_SIZE, SUMMED, guessed, of_secret};
-use super::world::{STRANGER, key, platform_section, successor};
+use super::world::{PLATFORM_PUBLISHER, STRANGER, key, platform_section, successor};
 use super::{campaign, entry, not_started};
 use craton_firmware::map;
 use craton_rot::platform::{SECTOR_SIZE, Sector};
@@ -51,12 +51,16 @@ fn forged(sum: impl Fn(usize, &[u8], &[u8], &[u8]) -> Vec<u8>) -> Psram {
 
 /// Whose copies have these of the sums that can be guessed.
 fn none_starts(name: &'static str, sums: [&str; 2]) {
-    let (rom, good) = (Rom::built(), Psram::of(&chip(), &package(|_| ())));
     let psram = forged(|copy, summed, body, old| {
         let mut guessed = guessed(summed, body, old).into_iter();
         guessed.find(|(name, _)| *name == sums[copy]).unwrap().1
     });
-    let mut lab = Lab::new(&psram, &rom, None).after_boot_of(&good, entry()).unwrap();
+    refused_under_each_fault(name, &psram);
+}
+
+fn refused_under_each_fault(name: &'static str, psram: &Psram) {
+    let (rom, good) = (Rom::built(), Psram::of(&chip(), &package(|_| ())));
+    let mut lab = Lab::new(psram, &rom, None).after_boot_of(&good, entry()).unwrap();
     let says = Outcome::Halted(format!("rom: slot A refused E3104\n{WAITS}"));
     assert_eq!(lab.boot(None).unwrap(), says);
     lab.learn().unwrap();
@@ -88,6 +92,31 @@ fn rot_18_no_single_fault_believes_a_state_under_the_key_of_no_secret_or_no_sum(
 #[test]
 fn rot_18_no_single_fault_believes_a_state_under_the_sum_of_the_one_before() {
     none_starts("forged state: the old sum", ["of the state before"; 2]);
+}
+
+/// The state is the chip's own; the section has their key in place of the publisher's, and was
+/// ground until the first byte of its digest is that of the right one, or the last.
+#[test]
+fn rot_18_no_single_fault_believes_a_section_of_almost_the_right_digest() {
+    let first = platform_section(false);
+    let right = Soft.sha256(&[&first]).0;
+    let [publisher, own] = [PLATFORM_PUBLISHER, STRANGER].map(|seed| key(seed).public_key().0);
+    let mut theirs = first.clone();
+    for (from, to) in publisher.chunks(32).zip(own.chunks(32)) {
+        let at = first.windows(32).position(|part| part == from).unwrap();
+        theirs[at..at + 32].copy_from_slice(to);
+    }
+    // Nobody looks at its signature again: it ends the section.
+    let signature = theirs.len() - 8;
+    for (name, byte) in [("section, first byte", 0), ("section, last byte", 31)] {
+        let ground = (0..u64::MAX).find_map(|number| {
+            theirs[signature..].copy_from_slice(&number.to_be_bytes());
+            (Soft.sha256(&[&theirs]).0[byte] == right[byte]).then(|| theirs.clone())
+        });
+        let psram = Psram::of(&chip(), &package_of(STRANGER, |_| ()));
+        psram.write(place(Sector::PlatformA), &ground.unwrap());
+        refused_under_each_fault(name, &psram);
+    }
 }
 
 /// What an attacker computes who knows which instruction is skipped: the sum that this ROM makes

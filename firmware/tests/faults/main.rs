@@ -126,6 +126,12 @@ fn rot_18_no_single_fault_starts_a_runtime_of_the_device() {
 }
 
 #[test]
+fn rot_18_no_single_fault_starts_a_program_signed_by_another_roles_key() {
+    starts_under_no_fault(&scenarios::root_signed());
+    starts_under_no_fault(&scenarios::manufacturer_signed());
+}
+
+#[test]
 fn rot_18_no_single_fault_starts_another_component() {
     starts_under_no_fault(&scenarios::another_component());
 }

@@ -2,7 +2,7 @@
 
 use super::board::{self, Psram, chip_of, hello, package, package_of, with_envelope};
 use super::lms::{envelope_by_lms, hybrid_section, publisher};
-use super::world::{CLASS, CODE, STRANGER, platform_section};
+use super::world::{CLASS, CODE, MANUFACTURER, PLATFORM_ROOT, STRANGER, platform_section};
 use craton_rot::platform::memory::MemoryPlatform;
 use craton_rot::slots::Slot;
 use craton_rot::{Engine, Manufacture};
@@ -80,6 +80,18 @@ pub fn armed_on_a_blank_chip() -> Scenario {
 pub fn unsigned() -> Scenario {
     let package = package_of(STRANGER, |_| ());
     Scenario::of("unsigned program", package, "rom: slot A refused E1103")
+}
+
+/// By the first key that the section in force lists, which is no publisher's.
+pub fn root_signed() -> Scenario {
+    let package = package_of(PLATFORM_ROOT, |_| ());
+    Scenario::of("signed by the root's key", package, "rom: slot A refused E1103")
+}
+
+/// By a key that the section in force lists for another role.
+pub fn manufacturer_signed() -> Scenario {
+    let package = package_of(MANUFACTURER, |_| ());
+    Scenario::of("signed by the manufacturer's key", package, "rom: slot A refused E1103")
 }
 
 pub fn wrong_signature() -> Scenario {
