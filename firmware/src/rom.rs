@@ -121,8 +121,9 @@ const fn of(slot: Slot) -> &'static str {
 }
 
 /// Decides about a package, from a slot or from the wire, and leaves the handover. What it gives is
-/// a token and the package's length: only with `rom::GO` the program starts. What fails after the decision is final: what
-/// memory holds of a good program is not there when another one is looked at (ROT-18).
+/// a token and the package's length: only with `rom::GO` the program starts. What fails after the
+/// decision is final: what memory holds of a good program is not there when another one is looked
+/// at (ROT-18).
 #[inline(never)] // so that it is there once
 fn prepare(
     chip: &mut Chip,

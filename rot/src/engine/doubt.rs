@@ -12,9 +12,9 @@
 //! that there are as many of each algorithm as the role wants; the signed digest with that of the
 //! manifest that was verified and with that of the manifest as it is read again; the payload's
 //! digest, place and size; class, component and type; the version with floor and ceiling; the
-//! genesis with the fuses; that the state is the newest, its sum the right one, and made as sums are;
-//! the section's digest with the state's; and state and section with those of the first look, so that
-//! both looked at one. The mode of the layer, which is derived later, by [`doubt_mode`].
+//! genesis with the fuses; that the state is the newest, its sum the right one, and made as sums
+//! are; the section's digest with the state's; and state and section with those of the first look,
+//! so that both looked at one. The mode of the layer, which is derived later, by [`doubt_mode`].
 //!
 //! It promises nothing about two faults, or one that lasts for more than an instruction.
 
