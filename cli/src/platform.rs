@@ -5,7 +5,7 @@ use crate::client::Call;
 use crate::error::CliError;
 use crate::home::CatalogFolder;
 use crate::keys::Unlock;
-use crate::lms::{LmsError, highest_leaf};
+use crate::lms::{LmsError, highest_leaf, is_signed_by};
 use crate::operation::Operation;
 use crate::session::Session;
 use crate::signer::AnySigner;
@@ -14,8 +14,8 @@ use clap::ValueEnum;
 use craton_api::operator::ImageList;
 use craton_device::auth::RUNTIME;
 use craton_image::package::Package;
-use craton_trust::crypto::{LmsSigner as _, Signer};
-use craton_trust::soft::SoftKey;
+use craton_trust::crypto::{By, LmsSigner as _, Signer};
+use craton_trust::soft::{Soft, SoftKey};
 use craton_trust::store::{Role, RoleKeys};
 use craton_trust::suit::Image;
 use std::path::{Path, PathBuf};
@@ -145,18 +145,27 @@ impl Publisher {
         &self.es256
     }
 
-    /// Its key of LMS, if it has one.
-    #[must_use]
-    pub const fn lms(&self) -> Option<&AnySigner> {
-        self.lms.as_ref()
-    }
-
     /// Packs a program and signs it.
     ///
     /// # Errors
     /// Those of [`Package::sign`], and why a key does not sign.
     pub fn package(&self, program: Vec<u8>, about: &Image<'_>) -> Result<Package> {
         self.countersign(Package::sign(program, about, &[self.es256()])?)
+    }
+
+    /// Adds the signatures of those of its keys that did not sign yet; `None` if all did.
+    ///
+    /// # Errors
+    /// Those of [`Package::countersign`], and why a key does not sign.
+    pub fn add_missing(&self, package: Package) -> Result<Option<Package>> {
+        let by_es256 = By::Es256(&self.es256);
+        let lacks_es256 = !is_signed_by(package.envelope(), by_es256.key_id(&Soft));
+        let lms = self.lms.iter().find(|key| !key.has_signed(package.envelope()));
+        let package = if lacks_es256 { package.countersign(by_es256)? } else { package };
+        match lms {
+            Some(key) => key.countersign(&package).map(Some),
+            None => Ok(lacks_es256.then_some(package)),
+        }
     }
 
     /// Adds its signature of LMS, if it has that key.

@@ -86,7 +86,9 @@ pub fn runtime_package(publisher: &Publisher) -> Result<Package> {
     Ok(Package::sign(program, &image, &[publisher.es256()])?)
 }
 
-/// Uploads this program as the runtime, unless the catalog has it.
+/// Uploads this program as the runtime, unless the catalog has it, signed by all of the publisher's
+/// keys. One that others signed keeps their signatures: devices may be under an older section, which
+/// lists their keys alone.
 ///
 /// # Errors
 /// The service's refusals.
@@ -99,26 +101,25 @@ pub async fn publish_runtime(
     let id = ImageId::from(package.image()?.0);
     let known = Call::of(Operation::ImageShow).at(id);
     match client.call::<Image>(known, Some(catalog)).await {
-        // No leaf signs what is signed already, or for a service that fails.
-        Ok(image) if has_signed(client, catalog, publisher, &image).await? => return Ok(image),
-        Err(error) if !error.downcast_ref::<Refused>().is_some_and(is_unknown) => {
-            return Err(error);
+        Ok(image) => {
+            let envelope = Call::of(Operation::BlobFetch).at(image.envelope);
+            let envelope = client.call_bytes(envelope, Some(catalog)).await?;
+            let known = Package::of(package.payload().to_vec(), envelope)?;
+            if known.image()?.0 != package.image()?.0 {
+                // Signed by whoever asks for it, it would be whatever the service made of it.
+                return Err(craton_trust::Error::ManifestDigest.into());
+            }
+            // No leaf signs what is signed already, or for a service that fails.
+            match publisher.add_missing(known)? {
+                Some(signed) => upload_image(client, catalog, &signed).await,
+                None => Ok(image),
+            }
         }
-        _ => {}
+        Err(error) if error.downcast_ref::<Refused>().is_some_and(is_unknown) => {
+            upload_image(client, catalog, &publisher.countersign(package)?).await
+        }
+        Err(error) => Err(error),
     }
-    upload_image(client, catalog, &publisher.countersign(package)?).await
-}
-
-/// Whether the publisher has signed what the catalog has of an image by its key of LMS, too.
-async fn has_signed(
-    client: &mut Client,
-    catalog: CatalogId,
-    publisher: &Publisher,
-    image: &Image,
-) -> Result<bool> {
-    let Some(key) = publisher.lms() else { return Ok(true) };
-    let envelope = Call::of(Operation::BlobFetch).at(image.envelope);
-    Ok(key.has_signed(&client.call_bytes(envelope, Some(catalog)).await?))
 }
 
 /// Whether the catalog has no such image.

@@ -8,6 +8,7 @@ mod mailbox;
 mod memory;
 mod production;
 mod refusals;
+mod rotation;
 mod station;
 mod threshold;
 mod tpm;
