@@ -87,8 +87,8 @@ pub fn runtime_package(publisher: &Publisher) -> Result<Package> {
 }
 
 /// Uploads this program as the runtime, unless the catalog has it, signed by all of the publisher's
-/// keys. One that others signed keeps their signatures: devices may be under an older section, which
-/// lists their keys alone.
+/// keys. One that others signed keeps their signatures: devices may be under an older section,
+/// which lists their keys alone.
 ///
 /// # Errors
 /// The service's refusals.
