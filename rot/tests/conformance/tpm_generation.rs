@@ -96,22 +96,31 @@ fn tpm_7_a_boot_that_was_revoked_opens_neither_the_state_nor_an_old_copy_of_it()
 #[test]
 fn tpm_7_the_owner_of_the_tpm_brings_no_older_generation_back() {
     let bench = &mut InTpm::new();
-    let (_, old) = sealed_in_first_boot(bench);
-    let (file, [first]) = (bench.0.file(), approvals());
+    let (sealed, old) = sealed_in_first_boot(bench);
+    let [first] = approvals();
     let both = approvals_in(&registers(bench), [0, 1]);
     open(&bench.0, &both).unwrap().platform_mut().revoke_older().unwrap();
-    // He makes the indices anew as they were: their secrets are not theirs any more.
-    let mut tpm = Tpm::new(bench.way()).unwrap();
+    let mut still_open = 0;
     for index in SECRETS {
+        // He makes the index anew as it was: the secret in it is not there any more.
+        let chip = bench.0.duplicate();
+        let mut tpm = Tpm::new(Transport::unix(&chip.socket()).unwrap()).unwrap();
         tpm.undefine(index).unwrap();
         tpm.define(&template::secret(index, &first.opens(&Soft).0)).unwrap();
+        assert!(tpm.counter(COUNTER).unwrap() > 0);
+        drop(tpm);
+        let new = std::fs::read(chip.file()).unwrap();
+        for disk in [&new, &old] {
+            std::fs::write(chip.file(), disk).unwrap();
+            assert!(open(&chip, &[first]).is_err());
+        }
+        std::fs::write(chip.file(), &new).unwrap();
+        if let Ok(rot) = open(&chip, &both[1..]) {
+            opens_what_was_sealed(rot, &sealed);
+            still_open += 1;
+        }
     }
-    assert!(tpm.counter(COUNTER).unwrap() > 0);
-    drop(tpm);
-    for disk in [std::fs::read(&file).unwrap(), old] {
-        std::fs::write(&file, disk).unwrap();
-        assert_eq!(open(&bench.0, &[first]).err(), Some(Error::StorageDamaged));
-    }
+    assert_eq!(still_open, 1, "what counts lies in one of both, of the new generation");
 }
 
 #[test]
