@@ -2,7 +2,7 @@
 
 use crate::client::Call;
 use crate::event_log;
-use crate::home::write_file;
+use crate::home::write_new_file;
 use crate::operation::Operation;
 use crate::output::{moment, moment_or_dash, or_dash, short, short_or_dash, word};
 use crate::session::{Session, pick};
@@ -92,7 +92,8 @@ impl From<State> for DeviceState {
 /// Does it.
 ///
 /// # Errors
-/// The service's refusals; `NameUnknown`, `NameAmbiguous`; `BootLogNotProven`, `FileNotWritten`.
+/// The service's refusals; `NameUnknown`, `NameAmbiguous`; `BootLogNotProven`, `FileExists`,
+/// `FileNotWritten`.
 pub async fn run(command: Command, session: &mut Session) -> Result<()> {
     match command {
         Command::List { group, state, after, limit } => {
@@ -123,12 +124,12 @@ pub async fn run(command: Command, session: &mut Session) -> Result<()> {
         Command::Boot { device, raw } => {
             let id = id_of(session, &device).await?;
             let boot: DeviceBoot = session.ask(Call::of(Operation::DeviceBootShow).at(id)).await?;
+            show_boot(session, id, &boot);
             if let Some(file) = raw {
                 let log = session.fetch(Call::of(Operation::DeviceBootLog).at(id)).await?;
                 event_log::check(&log, &boot)?;
-                write_file(&file, &log)?;
+                write_new_file(&file, &log)?;
             }
-            show_boot(session, id, &boot);
         }
         Command::AcceptBoot { device, digest } => {
             let id = id_of(session, &device).await?;
