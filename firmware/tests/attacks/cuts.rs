@@ -5,16 +5,17 @@
 //! the next byte's bits, and power. It must start, be as before the command or as after it, have
 //! lost nothing ([`super::judge`]), and do the command when it is asked again.
 //!
-//! `CRATON_SOAK=n` cuts at one point in n; without it at a sample, the same in every run. With
-//! `CRATON_SOAK_JOURNAL=FILE` a soak that was stopped goes on where it was.
+//! `CRATON_SOAK=n` cuts at one point in n; without it at a sample, the same in every run. A soak
+//! does not run a point that is equal to one that was run ([`super::equal`]). With
+//! `CRATON_SOAK_JOURNAL=FILE` one that was stopped goes on where it was.
 
 use super::board::{Board, Psram, instrument, package_with, patience, root_of_trust};
 use super::dice::Dice;
+use super::equal::Equal;
 use super::failures::whole;
-use super::journal::Journal;
 use super::judge::{judge, lasting};
+use super::judged::cut_everywhere;
 use super::quick::Quick;
-use super::rom::Rom;
 use super::steps::*;
 use super::world::*;
 use craton_firmware::map;
@@ -25,15 +26,11 @@ use craton_rot::programs::install;
 use craton_rot::{Action, Error, Programs, Result, RootOfTrust, Start};
 use craton_trust::Digest;
 use craton_trust::assignment::Address;
-use craton_trust::crypto::Crypto as _;
 use craton_trust::evidence::Lifecycle;
-use craton_trust::soft::Soft;
 use std::ops::Range;
 use std::os::unix::net::UnixStream;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 
 type Command = Box<dyn Fn(&mut dyn RootOfTrust) -> Result<()> + Sync>;
 
@@ -45,35 +42,35 @@ struct Store {
 }
 
 /// What one command stored.
-struct Step {
-    name: &'static str,
-    stores: Range<usize>,
+pub struct Step {
+    pub name: &'static str,
+    pub stores: Range<usize>,
     /// The command itself, for a second time.
     again: Command,
 }
 
 /// A chip that lives while every store is written down.
-struct Taking<'p> {
+pub struct Taking<'p> {
     psram: &'p Psram,
     base: Vec<u8>,
     log: PathBuf,
     _folder: tempfile::TempDir,
-    board: Board,
+    pub board: Board,
     steps: Vec<Step>,
 }
 
 /// What was written down.
-struct Take {
+pub struct Take {
     base: Vec<u8>,
     stores: Vec<Store>,
-    steps: Vec<Step>,
+    pub steps: Vec<Step>,
 }
 
 /// Bytes of a store in the log.
 const RECORD: usize = 8;
 
 impl<'p> Taking<'p> {
-    fn of(psram: &'p Psram) -> Self {
+    pub fn of(psram: &'p Psram) -> Self {
         static PLUGIN: OnceLock<PathBuf> = OnceLock::new();
         let plugin = PLUGIN.get_or_init(|| instrument("stores")).display();
         let folder = tempfile::tempdir().unwrap();
@@ -90,12 +87,12 @@ impl<'p> Taking<'p> {
     }
 
     /// A step, from where the last one ended.
-    fn ends(&mut self, name: &'static str, again: Command) {
+    pub fn ends(&mut self, name: &'static str, again: Command) {
         let from = self.steps.last().map_or(0, |step| step.stores.end);
         self.steps.push(Step { name, stores: from..self.count(), again });
     }
 
-    fn does(&mut self, rot: &mut dyn RootOfTrust, name: &'static str, command: Command) {
+    pub fn does(&mut self, rot: &mut dyn RootOfTrust, name: &'static str, command: Command) {
         command(rot).unwrap();
         self.ends(name, command);
     }
@@ -106,7 +103,7 @@ impl<'p> Taking<'p> {
         rot
     }
 
-    fn end(self) -> Take {
+    pub fn end(self) -> Take {
         let Self { psram, base, log, board, steps, _folder } = self;
         drop(board);
         let bytes = std::fs::read(log).unwrap();
@@ -128,7 +125,7 @@ type Rot = Mailbox<UnixStream>;
 /// Where the power goes: after so many stores, and of the next one only the bits in the mask that
 /// it changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Cut {
+pub struct Cut {
     after: usize,
     torn: u8,
 }
@@ -142,13 +139,13 @@ const SAMPLE: usize = 6;
 
 impl Take {
     /// What the flash held after so many stores.
-    fn after(&self, count: usize) -> Vec<u8> {
+    pub fn after(&self, count: usize) -> Vec<u8> {
         let mut bytes = self.base.clone();
         self.stores[..count].iter().for_each(|store| bytes[store.at] = store.byte);
         bytes
     }
 
-    fn cut(&self, cut: Cut) -> Vec<u8> {
+    pub fn cut(&self, cut: Cut) -> Vec<u8> {
         let mut bytes = self.after(cut.after);
         if let Some(Store { at, byte }) = self.stores.get(cut.after).filter(|_| cut.torn != 0) {
             bytes[*at] ^= (bytes[*at] ^ byte) & cut.torn;
@@ -157,7 +154,7 @@ impl Take {
     }
 
     /// Where a step may be cut; of those that leave the same in the flash the first.
-    fn points(&self, step: &Step) -> Vec<Cut> {
+    pub fn points(&self, step: &Step) -> Vec<Cut> {
         let mut points = self.all_points(step);
         let (mut bytes, mut done) = (self.after(step.stores.start), step.stores.start);
         // How many stores made the flash what it is after so many: some change nothing.
@@ -199,10 +196,32 @@ impl Take {
         points
     }
 
-    fn sample(&self, step: &Step, dice: &mut Dice) -> Vec<Cut> {
+    /// Of these points those that leave what `wanted` is at all places that were read.
+    pub fn equal(&self, points: &[(usize, Cut)], wanted: &[u8], places: &[bool]) -> Vec<usize> {
+        let Some((_, first)) = points.first() else { return Vec::new() };
+        let mut done = first.after;
+        let mut now = Equal::of(self.after(done), wanted, places);
+        let mut equal = Vec::new();
+        for (number, cut) in points {
+            for store in &self.stores[done..cut.after] {
+                now.store(store.at, store.byte);
+            }
+            done = cut.after;
+            let torn = self.stores.get(done).filter(|_| cut.torn != 0).map(|store| {
+                let old = now.byte(store.at);
+                (store.at, now.store(store.at, old ^ ((old ^ store.byte) & cut.torn)))
+            });
+            if now.is_equal() {
+                equal.push(*number);
+            }
+            torn.map(|(at, old)| now.store(at, old));
+        }
+        equal
+    }
+
+    pub fn sample(&self, step: &Step, dice: &mut Dice) -> Vec<Cut> {
         let mut points = self.points(step);
-        let one_in = std::env::var("CRATON_SOAK").ok().and_then(|n| n.parse::<usize>().ok());
-        let wanted = one_in.filter(|n| *n > 0).map_or(SAMPLE, |n| points.len().div_ceil(n));
+        let wanted = soak().map_or(SAMPLE, |n| points.len().div_ceil(n));
         let mut chosen = Vec::new();
         while chosen.len() < wanted && !points.is_empty() {
             chosen.push(points.swap_remove(dice.below(points.len())));
@@ -212,47 +231,10 @@ impl Take {
     }
 }
 
-/// Cuts everywhere that was chosen, on two chips at once; `check` says what is wrong by a panic.
-/// What a soak's journal knows is not done again: each run stores in the same order, if not the
-/// same keys.
-fn cut_everywhere(take: &Take, life: &str, check: impl Fn(&Step, &Psram) + Sync) {
-    let rom = Rom::built();
-    let depends = Soft.sha256(&[rom.bytes(), &root_of_trust(), life.as_bytes()]);
-    let journal = Mutex::new(Journal::of(&depends, &rom.digest()).unwrap());
-    let mut dice = Dice(0x5eed_0003);
-    let steps = take.steps.iter().filter(|step| !step.stores.is_empty());
-    let cuts: Vec<(&Step, Cut)> = steps
-        .flat_map(|step| take.sample(step, &mut dice).into_iter().map(move |cut| (step, cut)))
-        .collect();
-    let (next, bad) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    let work = || {
-        while let Some((step, cut)) = cuts.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let name = format!("{}, {:?}: {cut:?}", step.name, step.stores);
-            let known = journal.lock().unwrap().known(&name).cloned();
-            let verdict = known.unwrap_or_else(|| {
-                let psram = Psram::holding(&take.cut(*cut));
-                let checked = catch_unwind(AssertUnwindSafe(|| check(step, &psram)));
-                let verdict = checked.map(|()| String::new()).map_err(|_| String::new());
-                journal.lock().unwrap().keep(&[(&name, verdict.clone())]).unwrap();
-                verdict
-            });
-            if verdict.is_err() {
-                bad.lock().unwrap().push(name);
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        scope.spawn(work);
-        work();
-    });
-    println!("| step | stores | points | cuts |\n|---|---|---|---|");
-    for step in &take.steps {
-        let cuts = cuts.iter().filter(|(other, _)| std::ptr::eq(*other, step)).count();
-        let points = take.points(step).len();
-        println!("| {} | {} | {points} | {cuts} |", step.name, step.stores.len());
-    }
-    let bad = bad.into_inner().unwrap();
-    assert!(bad.is_empty(), "{} of {}: {bad:#?}", bad.len(), cuts.len());
+/// One point in so many, if it is a soak.
+pub fn soak() -> Option<usize> {
+    let one_in = std::env::var("CRATON_SOAK").ok().and_then(|n| n.parse::<usize>().ok());
+    one_in.filter(|n| *n > 0)
 }
 
 /// The status of a chip that is given power, as far as it lasts.
@@ -282,10 +264,10 @@ fn judge_everywhere(
     let begun = seen(&take.after(take.steps[0].stores.start));
     let ends = |step: &Step| [step.stores.start, step.stores.end].map(|at| seen(&take.after(at)));
     let allowed: Vec<[Status; 2]> = take.steps.iter().map(ends).collect();
-    cut_everywhere(take, life, |step, psram| {
+    cut_everywhere(take, life, |step, gone| {
         let number = take.steps.iter().position(|other| std::ptr::eq(other, step)).unwrap();
         let [before, after] = &allowed[number];
-        let mut board = Quick::power_on(psram, None);
+        let mut board = gone.power_on();
         let mut rot = Mailbox::open(board.line(), patience()).unwrap();
         more(&mut rot);
         let status = lasting(judge(&mut rot, &begun, sealed, |rot| boots(rot, versions), |_| ()));
@@ -364,11 +346,11 @@ fn rot_7_a_cut_at_a_store_of_a_manufacture_or_claim_is_mended_by_doing_it_again(
     drop(taking.restarts(rot, "start"));
     let mut take = taking.end();
     let claimed = take.steps.split_off(1);
-    cut_everywhere(&take, "manufacture", |_, psram| {
-        let mut board = Quick::power_on(psram, None);
+    cut_everywhere(&take, "manufacture", |_, gone| {
+        let mut board = gone.power_on();
         let mut line = Line::open(board.line(), patience()).unwrap();
         if line.about().refused == Some(Error::NotManufactured) {
-            let secret = psram.read(map::FUSES + Row::Uds.place().0, 32);
+            let secret = gone.psram.read(map::FUSES + Row::Uds.place().0, 32);
             let ones = secret.iter().map(|byte| byte.count_ones()).sum::<u32>();
             match line.manufacture(&manufacture(&platform_section(false))) {
                 Err(Error::FuseMismatch) => return assert!(ones > 128, "{ones}"),

@@ -7,6 +7,7 @@ mod board;
 mod cuts;
 #[path = "../faults/dice.rs"]
 mod dice;
+mod equal;
 mod failures;
 mod frames;
 mod fuzz;
@@ -18,6 +19,7 @@ mod hostile;
 mod journal;
 #[path = "../../../rot/tests/conformance/judge.rs"]
 mod judge;
+mod judged;
 mod known;
 mod private;
 mod probe;

@@ -22,6 +22,11 @@ pub struct Quick {
 impl Quick {
     /// Gives a board power, on one of this host's cores or on any.
     pub fn power_on(psram: &Psram, core: Option<usize>) -> Self {
+        Self::power_on_with(psram, core, &[])
+    }
+
+    /// Gives it power in an emulator with these options, too.
+    pub fn power_on_with(psram: &Psram, core: Option<usize>, more: &[String]) -> Self {
         static BUILT: OnceLock<PathBuf> = OnceLock::new();
         let place = psram.place_of_line();
         let listener = UnixListener::bind(&place).unwrap();
@@ -30,7 +35,7 @@ impl Quick {
         qemu.env("CRATON_LINE", &place);
         qemu.envs(core.map(|core| ("CRATON_CORE", core.to_string())));
         qemu.args(["-serial", "stdio", "-echr", NO_CHARACTER]);
-        qemu.args(["-chardev", LINE, "-serial", "chardev:line"]);
+        qemu.args(["-chardev", LINE, "-serial", "chardev:line"]).args(more);
         let board = psram.started(&mut qemu, place);
         listener.set_nonblocking(true).unwrap();
         let begun = Instant::now();
