@@ -19,7 +19,7 @@ use crate::store::{Role, RoleKeys, Section, SectionKind};
 
 mod sign;
 
-pub use sign::{countersign, sign};
+pub use sign::{countersign, sign, unchecked_signatures, with_signatures};
 
 /// The largest envelope, bytes.
 pub const ENVELOPE_MAX: usize = 4096;

@@ -7,7 +7,7 @@ use craton_trust::key::{KEY_ID_SIZE, LmsPublicKey};
 use craton_trust::lms;
 use craton_trust::signed::{PAYLOAD_MAX, SIGNATURES_MAX};
 use craton_trust::soft::Soft;
-use craton_trust::suit::ENVELOPE_MAX;
+use craton_trust::suit;
 
 /// The signatures of an object, and what they are over.
 struct Signatures<'b> {
@@ -30,13 +30,8 @@ impl<'b> Signatures<'b> {
 
     /// Those of an envelope, behind the digest that they are over.
     fn of_envelope(envelope: &'b [u8]) -> Result<Self> {
-        let mut reader = Reader::new(envelope)?;
-        reader.map(2)?;
-        reader.key(2)?;
-        let mut wrapper = Reader::new(reader.bytes(ENVELOPE_MAX)?)?;
-        let count = wrapper.list(1 + SIGNATURES_MAX)?;
-        let payload = wrapper.bytes(envelope.len())?;
-        let all = (1..count).map(|_| wrapper.bytes(envelope.len())).collect::<Result<_>>()?;
+        let (payload, all) = suit::unchecked_signatures(envelope)?;
+        let all = all.collect();
         Ok(Self { kind: Kind::Image, payload, all })
     }
 
@@ -94,7 +89,6 @@ mod tests {
     use craton_trust::lms::M24H10W4;
     use craton_trust::signed::{countersign_by, seal};
     use craton_trust::soft::SoftKey;
-    use craton_trust::suit;
 
     /// One leaf of a tree.
     struct Leaf<'t>(&'t Tree<M24H10W4>, u32);

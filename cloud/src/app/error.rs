@@ -149,6 +149,7 @@ fn kind_of_catalog(refusal: &CatalogError) -> RefusalKind {
         | CatalogError::ClaimConflict
         | CatalogError::BootMovedOn
         | CatalogError::SetOrphaned(_)
+        | CatalogError::ImageOvertaken(_)
         | CatalogError::ProgramOrphaned(_) => RefusalKind::Conflict,
         CatalogError::QuotaReached { .. } => RefusalKind::TooLarge,
         CatalogError::FailuresTooMany { .. } => RefusalKind::TooMany,

@@ -10,8 +10,8 @@ use craton_trust::cose::Kind;
 use craton_trust::set::{self, Member};
 use craton_trust::suit;
 
-use super::images::check_blob;
-use super::{AppError, Core, log, newest_section};
+use super::images::{self, check_blob};
+use super::{AppError, Blobs, Core, log, newest_section};
 use crate::audit::{Leaf, LeafKind};
 use crate::catalog::{self, AdmissibleSet, CatalogError};
 use crate::crypto::AwsLc;
@@ -35,6 +35,7 @@ pub async fn upload(
     })?;
     let envelopes = envelopes_of(core, &permit, &parsed)?;
     check_abis(core, catalog, &envelopes)?;
+    let blobs = core.blobs.clone();
     let work = move |db: &WriteTx<'_>| {
         if let Some(known) = db.image_set(catalog, parsed.id)? {
             return Ok((known.set, false));
@@ -43,7 +44,8 @@ pub async fn upload(
         // collector taken a blob, since the snapshot.
         let owner = newest_section(db, catalog, Section::Owner)?;
         catalog::image_set(&owner.section(), catalog, &object)?;
-        parsed.members.iter().try_for_each(|member| check_member(db, &permit, member))?;
+        let check = |member| check_member(db, &blobs, &permit, member);
+        parsed.members.iter().try_for_each(check)?;
         let mut row = uploaded(&parsed, object, now_s);
         if parsed.purpose == Purpose::Development {
             let signed =
@@ -190,7 +192,7 @@ fn envelopes_of(
 ) -> Result<Vec<Vec<u8>>, AppError> {
     core.store.read(|db| {
         for member in &parsed.members {
-            check_member(db, permit, member)?;
+            check_member(db, &core.blobs, permit, member)?;
         }
         Ok::<_, AppError>(())
     })?;
@@ -199,15 +201,23 @@ fn envelopes_of(
     parsed.members.iter().map(envelope).collect()
 }
 
+/// The image of a member must be registered and be as the set says. Its envelope may be another one
+/// than the service keeps, with fewer signatures: it must be held, and be by a publisher in force.
 fn check_member(
     db: &ReadTx<'_>,
+    blobs: &Blobs,
     permit: &Permit<Publish>,
     member: &Member,
 ) -> Result<(), AppError> {
-    let id = member.image.into();
-    let image = db.image(permit.catalog(), id)?.ok_or(CatalogError::MemberUnknown(id))?;
-    let same = image.component == member.component.into()
-        && image.envelope == member.envelope.into()
+    let (id, catalog) = (member.image.into(), permit.catalog());
+    let mut image = db.image(catalog, id)?.ok_or(CatalogError::MemberUnknown(id))?;
+    if image.envelope != member.envelope.into() {
+        check_blob(db, permit, member.envelope.into(), member.envelope_size)?;
+        let envelope = blobs.read(member.envelope.into(), suit::ENVELOPE_MAX as u64)?;
+        (image, _) = images::verified(db, catalog, &envelope, image.created_s)?;
+    }
+    let same = image.id == id
+        && image.component == member.component.into()
         && image.envelope_size == member.envelope_size
         && image.security_version == member.security_version
         && image.payload == member.payload.into()

@@ -1,14 +1,17 @@
 //! Images, deltas and symbols.
 
 use axum::body::Bytes;
-use craton_api::operator::{BuildId, Delta, Digest, Image, ImageId, Section, Symbols};
-use craton_trust::store::SectionKind;
-use craton_trust::suit::ImageType;
+use craton_api::operator::{
+    BuildId, CatalogId, Delta, Digest, Image, ImageId, Section, Symbols, TrustStoreSection,
+};
+use craton_trust::store::{KeptSection, SectionKind};
+use craton_trust::suit::{ENVELOPE_MAX, ImageType};
 use object::Object as _;
 
-use super::{AppError, Core, blobs, newest_section};
+use super::{AppError, Blobs, Core, blobs, newest_section};
 use crate::blobs::BlobError;
 use crate::catalog::{self, CatalogError};
+use crate::crypto::sha256;
 use crate::store::{ReadTx, WriteTx};
 use crate::tenancy::{Permit, Publish, ReadCatalog};
 
@@ -27,24 +30,29 @@ pub(super) fn check_blob(
 }
 
 /// Registers an image by its envelope; its payload must have been uploaded. From then on a runtime
-/// is a reference value for attestation; an application becomes one with an admitted set. Also
-/// tells whether it is new.
+/// is a reference value for attestation; an application becomes one with an admitted set. An image
+/// that is known keeps the signatures it has (IMG-6). Also tells whether it is new.
 ///
 /// # Errors
-/// `ObjectRefused`, `BlobUnknown`, `BlobSizeMismatch`, `QuotaReached`, and those of the blob store.
+/// `ObjectRefused`, `BlobUnknown`, `BlobSizeMismatch`, `QuotaReached`, `ImageOvertaken`, and those
+/// of the blob store.
 pub async fn register(
     core: &Core,
     permit: Permit<Publish>,
-    envelope: Bytes,
+    uploaded: Bytes,
 ) -> Result<(Image, bool), AppError> {
     let (now_s, catalog) = (core.clock.now_s(), permit.catalog());
-    let (image, image_type) = core.store.read(|db| verified(db, &permit, &envelope, now_s))?;
-    let blob = core.blobs.put(envelope.clone()).await?;
-    let quota = core.catalog_bytes_max;
+    let to_keep = core.store.read(|db| to_keep(db, &core.blobs, &permit, &uploaded, now_s))?;
+    let blob = core.blobs.put(to_keep.envelope.into()).await?;
+    let (quota, blobs) = (core.catalog_bytes_max, core.blobs.clone());
     let work = move |db: &WriteTx<'_>| {
         // Again, under the trust store of this commit: a successor may have revoked the publisher,
         // and the collector taken the payload, since the snapshot.
-        verified(db, &permit, &envelope, now_s)?;
+        let ToKeep { image, image_type, .. } =
+            self::to_keep(db, &blobs, &permit, &uploaded, now_s)?;
+        if image.envelope != blob.sha256 {
+            return Err(CatalogError::ImageOvertaken(image.id).into());
+        }
         blobs::note(db, &permit, &blob, now_s, quota)?;
         let new =
             db.image_create(&permit, &image, image_type.section() == SectionKind::Platform)?;
@@ -53,19 +61,69 @@ pub async fn register(
     core.store.write(work).await
 }
 
-/// The image of an envelope, by a publisher in force, with its payload held.
-fn verified(
+/// What an upload leaves of its image.
+struct ToKeep {
+    image: Image,
+    image_type: ImageType,
+    envelope: Vec<u8>,
+}
+
+/// The image of an envelope, by a publisher in force, with its payload held, and with the
+/// signatures that are kept of it.
+fn to_keep(
     db: &ReadTx<'_>,
+    blobs: &Blobs,
     permit: &Permit<Publish>,
+    uploaded: &[u8],
+    now_s: u64,
+) -> Result<ToKeep, AppError> {
+    let catalog = permit.catalog();
+    let (image, image_type) = verified(db, catalog, uploaded, now_s)?;
+    check_blob(db, permit, image.payload, image.payload_size)?;
+    let known = db.image(catalog, image.id)?.filter(|known| known.envelope != image.envelope);
+    // A file that is gone holds nothing back.
+    let kept = known.and_then(|known| blobs.read(known.envelope, ENVELOPE_MAX as u64).ok());
+    let envelope = match kept {
+        Some(kept) => {
+            let sections = sections_of(db, catalog, image_type.section())?;
+            let sections: Vec<_> = sections.iter().map(KeptSection::section).collect();
+            catalog::merged(&sections, &kept, uploaded)?
+        }
+        None => uploaded.to_vec(),
+    };
+    let image =
+        Image { envelope: sha256(&envelope), envelope_size: envelope.len() as u64, ..image };
+    Ok(ToKeep { image, image_type, envelope })
+}
+
+/// The image of an envelope, by a publisher in force.
+pub(super) fn verified(
+    db: &ReadTx<'_>,
+    catalog: CatalogId,
     envelope: &[u8],
     now_s: u64,
 ) -> Result<(Image, ImageType), AppError> {
-    let owner = newest_section(db, permit.catalog(), Section::Owner)?;
-    let platform = newest_section(db, permit.catalog(), Section::Platform)?;
-    let (image, image_type) =
-        catalog::image(&owner.section(), &platform.section(), envelope, now_s)?;
-    check_blob(db, permit, image.payload, image.payload_size)?;
-    Ok((image, image_type))
+    let owner = newest_section(db, catalog, Section::Owner)?;
+    let platform = newest_section(db, catalog, Section::Platform)?;
+    Ok(catalog::image(&owner.section(), &platform.section(), envelope, now_s)?)
+}
+
+/// All versions of a section, the newest first.
+fn sections_of(
+    db: &ReadTx<'_>,
+    catalog: CatalogId,
+    kind: SectionKind,
+) -> Result<Vec<KeptSection<Vec<u8>>>, AppError> {
+    let half = match kind {
+        SectionKind::Platform => Section::Platform,
+        SectionKind::Owner => Section::Owner,
+    };
+    let versions = db.trust_store(catalog)?.into_iter().filter(|it| it.section == half);
+    let section = |it: TrustStoreSection| {
+        let signed = db.trust_store_section(catalog, half, it.version)?;
+        Ok(catalog::section_of(&signed.ok_or(CatalogError::SectionUnknown)?)?)
+    };
+    versions.rev().map(section).collect()
 }
 
 /// One image.
@@ -132,7 +190,7 @@ pub async fn put_symbols(
 /// Those of store and blobs; a file that has gone missing is `None`.
 pub fn symbols_of(
     core: &Core,
-    catalog: craton_api::operator::CatalogId,
+    catalog: CatalogId,
     build_id: &BuildId,
 ) -> Result<Option<Vec<u8>>, AppError> {
     let Some(symbols) = core.store.read(|db| db.symbols(catalog, build_id))? else {

@@ -124,6 +124,12 @@ pub enum CatalogError {
          (craton image upload --runtime; craton image sign), upload it, and submit again."
     )]
     ProgramOrphaned(craton_api::operator::ComponentId),
+    /// What is kept of the image changed since it was read.
+    #[error(
+        "E4184: the image {0}, or the trust store, was changed by somebody else at the same time. \
+         Upload the image again."
+    )]
+    ImageOvertaken(craton_api::operator::ImageId),
     /// The device has no TPM, or did not check in with it yet.
     #[error("E4190: the device has shown no registers of a TPM. Look again after its check-in.")]
     BootUnknown,
@@ -210,6 +216,7 @@ impl CatalogError {
             Self::QuotaReached { .. } => 4181,
             Self::SetOrphaned(_) => 4182,
             Self::ProgramOrphaned(_) => 4183,
+            Self::ImageOvertaken(_) => 4184,
             Self::BootUnknown => 4190,
             Self::BootMovedOn => 4191,
             Self::BootLogMissing => 4192,

@@ -1,8 +1,10 @@
 //! The rules of a catalog: names, and which signed objects it takes.
 
+mod envelope;
 mod error;
 mod objects;
 
+pub use envelope::merged;
 pub use error::CatalogError;
 pub use objects::{
     AdmissibleSet, Endorsed, Genesis, approve, capability, countersign, endorsement, genesis,

@@ -11,7 +11,7 @@ use craton_trust::store::{self, KeptSection, Role, Section, SectionKind};
 use craton_trust::suit::{self, ImageType};
 use craton_trust::{Signed, Verified, endorsement, signed};
 
-use super::CatalogError;
+use super::{CatalogError, merged};
 use crate::crypto::AwsLc;
 
 /// The largest object with all its signatures, bytes.
@@ -112,10 +112,12 @@ pub fn image(
     Ok((image, image_type))
 }
 
-/// Whether an envelope is by the publisher of a section, up to its ceiling.
+/// Whether an envelope is by the publisher of a section, up to its ceiling. A forged signature
+/// beside his own says nothing: who may upload could add one that names his next key (IMG-6).
 #[must_use]
 pub fn is_published(section: &Section<'_>, envelope: &[u8]) -> bool {
-    suit::verify_by(&AwsLc, section, envelope).is_ok()
+    let clean = merged(std::slice::from_ref(section), envelope, envelope);
+    clean.is_ok_and(|clean| suit::verify_by(&AwsLc, section, &clean).is_ok())
 }
 
 /// A set that its publisher signed.

@@ -175,9 +175,8 @@ impl WriteTx<'_> {
         Ok(new)
     }
 
-    /// Adds an image; whether it is new. One that is known gets its type, and the envelope that was
-    /// verified now: one more signature is another envelope of the same image. A set that names the
-    /// former one keeps that.
+    /// Adds an image; whether it is new. One that is known gets its type, and this envelope, which
+    /// has what was kept of the former one (IMG-6). A set that names the former one keeps that.
     pub fn image_create(
         &self,
         permit: &Permit<Publish>,

@@ -159,27 +159,41 @@ async fn overtaken_by_a_revocation<T>(
         digest: craton_api::operator::Digest([9; 32]),
         accepted_s: NOW_S,
     };
+    let revoke = move |db: &crate::store::WriteTx<'_>| {
+        db.trust_store_succeed(&permit, &accepted, &successor)
+    };
+    overtaken(bench, use_it, revoke).await
+}
+
+/// Lets `use_it` read its snapshot, then another one write, and then lets it write.
+pub(super) async fn overtaken<T>(
+    bench: &Bench,
+    use_it: impl Future<Output = Result<T, crate::app::AppError>>,
+    other: impl FnOnce(&crate::store::WriteTx<'_>) -> Result<(), crate::store::StoreError>
+    + Send
+    + 'static,
+) -> u16 {
     let (go, wait) = std::sync::mpsc::channel::<()>();
     let (began, has_begun) = tokio::sync::oneshot::channel::<()>();
     let app = bench.app.clone();
-    let revoking = tokio::spawn(async move {
+    let overtaking = tokio::spawn(async move {
         let work = move |db: &crate::store::WriteTx<'_>| {
             began.send(()).unwrap();
             wait.recv().unwrap();
-            db.trust_store_succeed(&permit, &accepted, &successor)
+            other(db)
         };
         app.store.write(work).await.unwrap();
     });
     has_begun.await.unwrap();
     let mut use_it = std::pin::pin!(use_it);
-    // The first poll reads the snapshot; what it writes stands behind the revocation.
+    // The first poll reads the snapshot; what it writes stands behind the other one.
     let first = std::future::poll_fn(|context| {
         std::task::Poll::Ready(use_it.as_mut().poll(context).is_pending())
     });
     assert!(first.await);
     go.send(()).unwrap();
     let refused = use_it.await.err().expect("a refusal");
-    revoking.await.unwrap();
+    overtaking.await.unwrap();
     refused.code()
 }
 

@@ -10,6 +10,7 @@ mod check_ins;
 mod deployments;
 mod device_requests;
 mod devices;
+mod envelopes;
 mod failures;
 mod image_sets;
 mod images;

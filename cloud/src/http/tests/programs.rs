@@ -10,11 +10,11 @@ use craton_trust::suit::ImageType;
 use super::check_ins::{Fleet, Says};
 use crate::testing::*;
 
-const NEXT_PUBLISHER: u8 = 8;
+pub(super) const NEXT_PUBLISHER: u8 = 8;
 
 impl Fleet {
     /// Brings version `version` of the platform section, with these publishers.
-    async fn succeed(&self, version: u64, publishers: &[u8]) -> Answer {
+    pub(super) async fn succeed(&self, version: u64, publishers: &[u8]) -> Answer {
         let roles: Vec<(Role, &[u8])> = PLATFORM_ROLES
             .iter()
             .map(|(role, keys)| (*role, if *role == Role::Publisher { publishers } else { keys }))
@@ -25,13 +25,13 @@ impl Fleet {
         self.bench.bring("PUT", &path, &signed).await
     }
 
-    async fn succeeds(&self, version: u64, publishers: &[u8]) {
+    pub(super) async fn succeeds(&self, version: u64, publishers: &[u8]) {
         let taken: TrustStoreSection = self.succeed(version, publishers).await.json();
         assert_eq!(taken.version, version);
     }
 }
 
-fn program(version: &str, signers: &[u8]) -> Package {
+pub(super) fn program(version: &str, signers: &[u8]) -> Package {
     package_of(ImageType::Runtime, version, signers, &[], &[])
 }
 
