@@ -16,6 +16,7 @@ use crate::tpm_error::TpmError;
 use anyhow::Result;
 use clap::Subcommand;
 use craton_device::{monitor, tpm};
+use craton_rot::Error;
 use craton_rot::tpm2::policy::BOOT_APPROVAL_MAX;
 use craton_rot::tpm2::{Address, BootApproval};
 use craton_trust::Digest;
@@ -124,8 +125,8 @@ struct Shown {
 ///
 /// # Errors
 /// The TPM's, those of the key and of files, `RegistersNone`, `RegistersUnreadable`,
-/// `BootLogOther`, `GenerationOfAny`, `ApprovalsNotNewer`, `DeviceRuns`, `NotInTpm`, and why an
-/// approval is refused.
+/// `BootLogOther`, `GenerationOfAny`, `GenerationOlder`, `ApprovalsNotNewer`, `DeviceRuns`,
+/// `NotInTpm`, and why an approval is refused.
 pub fn run(command: Command, options: &Options) -> Result<()> {
     let out = Output::new(options.json);
     match command {
@@ -148,16 +149,11 @@ pub fn run(command: Command, options: &Options) -> Result<()> {
             };
             let approval = signed(&registers, generation, &keys::read(&key, &unlock)?)?;
             write_file(&to, &approval)?;
-            out.done(&format!("{}: {}", to.display(), opens(selection)));
+            let number = generation.generation;
+            out.done(&format!("{}: {}", to.display(), opens(selection, number)));
             out.next(&[&format!("craton boot-approval install --name NAME {}", to.display())]);
         }
-        Command::Install { here, files } => {
-            let folder = here.folder()?;
-            for file in files {
-                let kept = tpm::approve(&folder, &read_file(&file)?)?;
-                out.done(&format!("kept for the next start: {}", kept.display()));
-            }
-        }
+        Command::Install { here, files } => install(&here.folder()?, &files, out)?,
         Command::Revoke { here } => {
             let folder = here.folder()?;
             is_in_tpm(&folder)?;
@@ -180,10 +176,38 @@ impl Measured {
     }
 }
 
+/// Keeps approvals that are of the device's generation, or of a newer one that it is to be taken
+/// to: all of them, or none.
+fn install(folder: &Path, files: &[PathBuf], out: Output) -> Result<()> {
+    is_in_tpm(folder)?;
+    let mut all = Vec::new();
+    for file in files {
+        let bytes = read_file(file)?;
+        let approval = BootApproval::parse(&bytes)?;
+        let (found, device) = (approval.generation, tpm::generation(folder, &approval)?);
+        if found < device {
+            let file = file.clone();
+            return Err(CliError::from(TpmError::GenerationOlder { file, found, device }).into());
+        }
+        all.push((bytes, found, device));
+    }
+    for (bytes, found, device) in all {
+        let kept = tpm::approve(folder, &bytes)?;
+        out.done(&format!("kept for the next start: {}", kept.display()));
+        if found > device {
+            out.done(&format!(
+                "it is of generation {found}, and the device is in generation {device}: until \
+                 `craton boot-approval revoke` it starts by those of generation {device} alone"
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Approves the boot of this machine for a device that is about to be made in its TPM.
 ///
 /// # Errors
-/// `GenerationOfAny`; the TPM's, the signer's, and those of files.
+/// `GenerationOfAny`, `GenerationBegun`; the TPM's, the signer's, and those of files.
 pub fn approve_own(
     device: &Path,
     tpm: &Address,
@@ -193,8 +217,28 @@ pub fn approve_own(
 ) -> Result<()> {
     make_passage(device)?;
     let registers = tpm::registers(tpm, registers.registers)?;
-    tpm::approve(device, &signed(&registers, generation, publisher)?)?;
-    Ok(())
+    let approval = signed(&registers, generation, publisher)?;
+    match begun(device, tpm, &BootApproval::parse(&approval)?)? {
+        Some(begun) if begun != generation.generation => {
+            let folder = device.to_owned();
+            Err(CliError::from(TpmError::GenerationBegun { folder, begun }).into())
+        }
+        _ => Ok(tpm::approve(device, &approval).map(|_| ())?),
+    }
+}
+
+/// In which generation a manufacture in this folder was begun: that of what is in the TPM, if it
+/// is this folder's, and otherwise of what the folder keeps to make it by; `None` for a new one.
+fn begun(device: &Path, tpm: &Address, akin: &BootApproval) -> Result<Option<u16>> {
+    let made = device.join(tpm::STATE_FILE).exists();
+    match tpm::generation_at(tpm, akin) {
+        Ok(generation) if made => Ok(Some(generation)),
+        Ok(_) | Err(Error::NotManufactured | Error::ApprovalForeign) => {
+            let newest = tpm::approvals(device)?.iter().map(|kept| kept.generation).max();
+            Ok(newest)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 impl Chosen {
@@ -222,11 +266,14 @@ fn signed(
     Ok(approval.encode(&mut [0; BOOT_APPROVAL_MAX])?.to_vec())
 }
 
-fn opens(selection: Selection) -> String {
+fn opens(selection: Selection, generation: u16) -> String {
     let registers: Vec<String> = selection.registers().map(|it| it.to_string()).collect();
     match registers.as_slice() {
         [] => "opens to every boot what was made with --registers none".into(),
-        _ => format!("opens the device to a boot with these registers {}", registers.join(",")),
+        _ => format!(
+            "opens a device in generation {generation} to a boot with these registers {}",
+            registers.join(",")
+        ),
     }
 }
 

@@ -27,6 +27,31 @@ pub enum TpmError {
          Choose registers, or leave --generation out"
     )]
     GenerationOfAny,
+    /// It would open nothing at the next start.
+    #[error(
+        "E6179: {file} is of generation {found}, and the device is in generation {device}: no \
+         approval of an older one opens it. Nothing was kept. Have the publisher approve this \
+         boot by `craton boot-approval sign --generation {device}`"
+    )]
+    GenerationOlder {
+        /// The approval.
+        file: PathBuf,
+        /// That of the approval.
+        found: u16,
+        /// That of the device.
+        device: u16,
+    },
+    /// A manufacture that goes on would stay where it began.
+    #[error(
+        "E6207: the manufacture in {folder} was begun in generation {begun}. Go on with \
+         --generation {begun}; `craton boot-approval revoke` takes the device to a newer one later"
+    )]
+    GenerationBegun {
+        /// The device's folder.
+        folder: PathBuf,
+        /// That of the device, or of the approvals that it is to be made by.
+        begun: u16,
+    },
     /// The TPM says nothing of its maker.
     #[error(
         "E6171: the TPM has no certificate for its endorsement key of P-256 or RSA 2048 (NV index \
@@ -55,6 +80,8 @@ impl TpmError {
             Self::BootLogNotProven => 6178,
             Self::RegistersNone => 6176,
             Self::GenerationOfAny => 6177,
+            Self::GenerationOlder { .. } => 6179,
+            Self::GenerationBegun { .. } => 6207,
             Self::TpmCertificateMissing => 6171,
             Self::NotInTpm(_) => 6205,
             Self::TpmNotNamed(_) => 6206,

@@ -12,7 +12,7 @@ use craton_rot::secret::Secret;
 use craton_rot::tpm2::command::Tpm;
 use craton_rot::tpm2::enrol::{Enclosed, EndorsementKey, RSA_LABEL, enclose, enclose_to_rsa};
 use craton_rot::tpm2::policy::BOOT_APPROVAL_MAX;
-use craton_rot::tpm2::{Address, BootApproval, TpmPlatform};
+use craton_rot::tpm2::{Address, BootApproval, TpmPlatform, generations_of};
 use craton_rot::{Engine, Error, Result, RootOfTrust as _, Start};
 use craton_trust::PublicKey;
 use craton_trust::crypto::Crypto as _;
@@ -264,6 +264,31 @@ pub fn approve(device: &Path, approval: &[u8]) -> Result<PathBuf> {
     });
     written.map_err(|_| Error::StorageFailed)?;
     Ok(path)
+}
+
+/// The generation that a device is in, for approvals of the key and kind of this one: those of an
+/// older generation open nothing. Nothing is opened by this; on an emulator, which has one user at
+/// a time, the device must not run.
+///
+/// # Errors
+/// `StorageMissing` if the folder names no TPM, `StorageLocked`; as [`generation_at`].
+pub fn generation(device: &Path, akin: &BootApproval) -> Result<u16> {
+    let Place::Tpm(address) = Place::of(device)? else { return Err(Error::StorageMissing) };
+    if !matches!(address, Address::Device(_)) {
+        free(&device.join(STATE_FILE))?;
+    }
+    generation_at(&address, akin)
+}
+
+/// The same of whatever device is in a TPM. Where a revocation was cut and no start followed, it is
+/// the older one of two.
+///
+/// # Errors
+/// `NotManufactured` if there is none; `ApprovalForeign` if it goes by another key or kind than
+/// this approval is of; the TPM's.
+pub fn generation_at(address: &Address, akin: &BootApproval) -> Result<u16> {
+    let generations = generations_of(&mut Tpm::new(address.connect()?)?, akin)?;
+    generations.first().copied().ok_or(Error::ApprovalForeign)
 }
 
 /// Takes the state of a device that does not run to the newest generation in which this boot is

@@ -333,17 +333,59 @@ fn tpm_7_a_boot_is_revoked_by_the_newer_generation_of_another() {
     user.refused(revoke, 3159);
     measure_something_else(&socket);
     let sign = format!("boot-approval sign --tpm {tpm} --out");
-    user.does(&format!("{sign} @next.approval"));
-    user.does(&format!("{sign} @newer.approval --generation 1"));
-    user.does("boot-approval install --folder @lamp @newer.approval");
+    assert!(user.does(&format!("{sign} @next.approval")).contains("generation 0"));
+    let signed = user.does(&format!("{sign} @newer.approval --generation 1"));
+    assert!(signed.contains("generation 1"), "{signed}");
+    let install = |file: &str| format!("boot-approval install --folder @lamp @{file}.approval");
+    let kept = user.does(&install("newer"));
+    assert!(kept.contains("the device is in generation 0"), "{kept}");
     user.refused(opens, 3152);
-    user.does("boot-approval install --folder @lamp @next.approval");
+    user.does(&install("next"));
     assert!(user.does(revoke).contains("generation 1"));
     user.refused(revoke, 3159);
     user.refused(opens, 3206); // it opens, and has no owner yet
-    // What the publisher said before does not count any more, though nothing else is there.
-    std::fs::remove_dir_all(user.path("lamp/boot-approvals")).unwrap();
-    user.does("boot-approval install --folder @lamp @next.approval");
+    // What the publisher said before is not taken for the next start any more (GenerationOlder).
+    let (kept, away) = (user.path("lamp/boot-approvals"), user.path("away"));
+    std::fs::rename(&kept, &away).unwrap();
+    let said = user.refused(&install("next"), 6179);
+    assert!(said.err.contains("is of generation 0") && said.err.contains("--generation 1"));
+    assert!(!kept.exists(), "nothing was kept");
+    // Nor would it count, though nothing else is there.
+    std::fs::create_dir(&kept).unwrap();
+    std::fs::copy(user.path("next.approval"), kept.join("0.approval")).unwrap();
     user.refused(opens, 3152);
+    std::fs::remove_dir_all(&kept).unwrap();
+    user.does("key create @stranger.key --dev");
+    user.does(&format!("{sign} @stranger.approval --key @stranger.key --generation 1"));
+    user.refused(&install("stranger"), 3157);
+    user.does(&install("newer"));
+    user.refused(opens, 3206);
     user.refused("boot-approval revoke --folder @service", 6203);
+}
+
+#[test]
+fn a_device_is_not_made_in_another_generation_than_it_was_begun_in_generation_begun() {
+    let user = User::new();
+    let _service = Service::start(&user);
+    user.does("login --data @service");
+    user.does("catalog create shed --dev");
+    let _emulator = Emulator::start(&user);
+    let tpm = format!("unix:{}", user.path("tpm/socket").display());
+    let in_generation = |number: u16| {
+        format!("device manufacture --folder @lamp --rot tpm:{tpm} --generation {number}")
+    };
+    let made = user.json(&in_generation(1))["device"].clone();
+    // Cut before the endorsement; then before the place was noted, and before there was a file.
+    for files in [&["endorsement.cbor"][..], &["endorsement.cbor", "rot.place"]] {
+        files.iter().for_each(|file| std::fs::remove_file(user.path("lamp").join(file)).unwrap());
+        for other in [0, 2] {
+            let said = user.refused(&in_generation(other), 6207); // GenerationBegun
+            assert!(said.err.contains("--generation 1"), "{}", said.err);
+        }
+        let kept = std::fs::read_dir(user.path("lamp/boot-approvals")).unwrap().count();
+        assert_eq!(kept, 1, "nothing was approved");
+        assert_eq!(user.json(&in_generation(1))["device"], made);
+    }
+    user.does("device discard --folder @lamp");
+    user.does(&in_generation(0));
 }

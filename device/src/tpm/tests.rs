@@ -145,6 +145,32 @@ fn tpm_7_a_device_is_taken_to_the_generation_of_its_boot_and_older_files_open_it
 }
 
 #[test]
+fn tpm_7_a_tpm_says_of_which_generation_what_it_keeps_is_to_who_knows_the_key() {
+    let (emulator, device) = (Emulator::new(), tempfile::tempdir().unwrap());
+    let device = device.path();
+    let akin = |seed, selection| {
+        let approval = emulator.approval_in(0, seed, selection);
+        BootApproval::parse(&approval).unwrap()
+    };
+    let own = akin(PLATFORM_PUBLISHER, 0x95);
+    assert_eq!(generation(device, &own), Err(Error::StorageMissing));
+    assert_eq!(generation_at(&emulator.address(), &own), Err(Error::NotManufactured));
+    approve(device, &emulator.approval_in(513, PLATFORM_PUBLISHER, 0x95)).unwrap();
+    let rot = manufactured(device, &emulator.place()).unwrap().0;
+    assert_eq!(generation(device, &own), Err(Error::StorageLocked), "an emulator is one's alone");
+    drop(rot);
+    for approval in [own, akin(PLATFORM_PUBLISHER, 4), BootApproval { generation: 9, ..own }] {
+        assert_eq!(generation(device, &approval), Ok(513));
+    }
+    for foreign in [akin(9, 0x95), akin(PLATFORM_PUBLISHER, 0)] {
+        assert_eq!(generation(device, &foreign), Err(Error::ApprovalForeign));
+    }
+    approve(device, &emulator.approval_in(u16::MAX, PLATFORM_PUBLISHER, 0x95)).unwrap();
+    assert_eq!(revoke_older(device), Ok(u16::MAX));
+    assert_eq!(generation(device, &own), Ok(u16::MAX));
+}
+
+#[test]
 fn an_approval_is_kept_once_and_64_of_them_at_most_approvals_too_many() {
     let device = tempfile::tempdir().unwrap();
     let approval = |register: u8| {

@@ -18,10 +18,36 @@
 //! is raised the old record counts, and a start empties the other place.
 
 use super::chip::{SECRETS, secret_of};
+use super::command::Tpm;
 use super::platform::TpmPlatform;
 use super::policy::BootApproval;
+use super::template;
 use crate::error::{Error, Result};
 use craton_trust::soft::Soft;
+use std::vec::Vec;
+
+/// The generations that the secrets in a TPM are for, in order, as approvals of this one's key and
+/// kind have them: one, or two from a revocation that was cut to the next start. What is public of
+/// the indices says it; nothing is believed for it.
+///
+/// # Errors
+/// `NotManufactured` if there are no secrets; the TPM's. None at all: they are for another key, or
+/// for approvals of the other kind.
+pub fn generations_of(tpm: &mut Tpm, akin: &BootApproval) -> Result<Vec<u16>> {
+    let mut policies = Vec::new();
+    for index in SECRETS {
+        if let Some(area) = tpm.public_of(index)? {
+            policies.push(template::policy_and_size(&area)?.0.to_vec());
+        }
+    }
+    if policies.is_empty() {
+        return Err(Error::NotManufactured);
+    }
+    // A policy is a digest that nothing is read out of: each generation is tried.
+    let all = (0..=u16::MAX).map(|generation| BootApproval { generation, ..*akin });
+    let theirs = all.filter(|it| policies.iter().any(|policy| *policy == it.opens(&Soft).0));
+    Ok(theirs.map(|it| it.generation).collect())
+}
 
 impl TpmPlatform {
     /// Takes the state to the newest generation in which this boot is approved; returns its number.
@@ -45,7 +71,7 @@ impl TpmPlatform {
         let chip = self.chip.get_mut();
         let index = SECRETS.get(counts).ok_or(Error::StorageFailed)?;
         let policy = chip.policy_of(*index)?;
-        let mut covering = std::vec::Vec::new();
+        let mut covering = Vec::new();
         for approval in &self.approvals {
             if chip.covered(approval)?.is_some() {
                 covering.push(*approval);

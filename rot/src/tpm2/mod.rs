@@ -26,6 +26,7 @@ pub mod transport;
 pub mod wire;
 
 pub use address::Address;
+pub use generation::generations_of;
 pub use platform::TpmPlatform;
 pub use policy::BootApproval;
 pub use transport::Transport;
