@@ -251,16 +251,23 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, CliError> {
     fs::read(path).map_err(|error| CliError::FileUnreadable(path.to_owned(), error))
 }
 
-/// Reads a file that may not be there yet: no other reason makes it none.
+/// Reads a file that may not be there yet: no other reason makes it none, and neither does a link
+/// on the way to it that leads nowhere, as to a disk that is away.
 ///
 /// # Errors
 /// `FileUnreadable`.
 pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, CliError> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !leads_nowhere(path) => Ok(None),
         Err(error) => Err(CliError::FileUnreadable(path.to_owned(), error)),
     }
+}
+
+/// Whether the last name on the way that is there is a link to what is not.
+fn leads_nowhere(path: &Path) -> bool {
+    let last = path.ancestors().find(|on_the_way| fs::symlink_metadata(on_the_way).is_ok());
+    last.is_some_and(|last| !last.exists())
 }
 
 /// Reads a file that nobody else may read. What is no file, such as a pipe, has no mode to judge.
@@ -336,6 +343,16 @@ mod tests {
         assert!(matches!(read_file(&nowhere), Err(CliError::FileUnreadable(..))));
         assert!(matches!(read_if_there(&nowhere), Ok(None)));
         assert!(matches!(read_if_there(folder.path()), Err(CliError::FileUnreadable(..))));
+        // What was moved to a disk that is away is not what never was.
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&nowhere, &link).unwrap();
+        assert!(matches!(read_if_there(&link), Err(CliError::FileUnreadable(..))));
+        std::os::unix::fs::symlink(folder.path().join("away"), folder.path().join("to")).unwrap();
+        let below = read_if_there(&folder.path().join("to/a.key"));
+        assert!(matches!(below, Err(CliError::FileUnreadable(..))));
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("here")).unwrap();
+        let below = read_if_there(&folder.path().join("here/none/a.key"));
+        assert!(matches!(below, Ok(None)), "the link leads somewhere");
         assert!(matches!(write_new_file(&path, b"two"), Err(CliError::FileExists(_))));
         assert!(matches!(make_folder(&path.join("c")), Err(CliError::FolderRefused(..))));
     }
