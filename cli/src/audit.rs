@@ -6,8 +6,8 @@
 use crate::believed::{BelievedError, Chain};
 use crate::client::Call;
 use crate::error::CliError;
-use crate::home::{make_folder, read_if_there, write_secret};
 use crate::keys::Unlock;
+use crate::memory::Memory;
 use crate::operation::Operation;
 use crate::output::{moment, short, word};
 use crate::session::{Options, Session};
@@ -22,7 +22,6 @@ use craton_trust::soft::Soft;
 use craton_trust::store::{Role, Section};
 use craton_trust::{Signed, merkle, signed};
 use serde::Serialize;
-use std::path::Path;
 
 /// What is done with the log.
 #[derive(Subcommand)]
@@ -98,9 +97,10 @@ async fn verify(session: &mut Session, leaves: &[Digest], cosign: Option<&Unlock
     let section = kept.section();
     let catalog = craton_trust::CatalogId(session.catalog().await?.0);
     let folder = session.folder().await?;
+    let memory = Memory::of(&folder.checkpoint_path()).await?;
     let answer: Checkpoint = session.ask(Call::of(Operation::Checkpoint)).await?;
     let newest = believed(&section, catalog, &answer.signed.0)?;
-    let before = remembered(&folder.checkpoint_path(), &kept, catalog)?;
+    let before = remembered(&memory, &kept, &newest)?;
     let before = before.unwrap_or(merkle::Checkpoint { catalog, size: 0, root: newest.root });
     continues(session, &before, &newest).await?;
     let all: ImageSetList = session.ask(Call::of(Operation::SetList)).await?;
@@ -114,8 +114,7 @@ async fn verify(session: &mut Session, leaves: &[Digest], cosign: Option<&Unlock
     for leaf in leaves {
         included(session, &newest, (*leaf).into(), "the leaf").await?;
     }
-    make_folder(&folder.0)?;
-    write_secret(&folder.checkpoint_path(), &answer.signed.0)?;
+    memory.remember(&answer.signed.0)?;
     let mut cosigned = answer.cosigned;
     if let Some(unlock) = cosign {
         let witness = folder.key("witness", unlock)?;
@@ -160,17 +159,20 @@ fn believed(
 /// # Errors
 /// `FileUnreadable`; `MemoryDamaged` for what no key of the catalog's log signed.
 fn remembered(
-    path: &Path,
+    memory: &Memory,
     owner: &Chain,
-    catalog: craton_trust::CatalogId,
+    newest: &merkle::Checkpoint,
 ) -> Result<Option<merkle::Checkpoint>, CliError> {
-    let Some(kept) = read_if_there(path)? else { return Ok(None) };
+    let Some(kept) = memory.read()? else { return Ok(None) };
     let by_one = |version: &Vec<u8>| -> Result<merkle::Checkpoint> {
         let section = Section::parse(Signed::parse(version)?.unchecked_payload())?;
-        believed(&section, catalog, &kept)
+        believed(&section, newest.catalog, &kept)
     };
     let known = owner.versions().iter().rev().find_map(|version| by_one(version).ok());
-    known.map(Some).ok_or_else(|| BelievedError::MemoryDamaged(path.to_owned()).into())
+    known.map(Some).ok_or_else(|| {
+        let shown = format!("size {}, root {}", newest.size, newest.root);
+        BelievedError::MemoryDamaged { path: memory.path().to_owned(), shown }.into()
+    })
 }
 
 async fn continues(
@@ -305,10 +307,11 @@ mod tests {
         let owner = Chain::follow(&Soft, versions).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("checkpoint");
-        let read = || remembered(&path, &owner, CATALOG);
-        assert!(matches!(read(), Ok(None)));
+        let memory = crate::args::runtime().unwrap().block_on(Memory::of(&path)).unwrap();
         let root = craton_trust::Digest([1; 32]);
         let checkpoint = merkle::Checkpoint { catalog: CATALOG, size: 5, root };
+        let read = || remembered(&memory, &owner, &checkpoint);
+        assert!(matches!(read(), Ok(None)));
         let payload = checkpoint.encode(&mut [0; 128]).unwrap().to_vec();
         for log in [&first, &second] {
             std::fs::write(&path, seal(Kind::Checkpoint, &payload, log)).unwrap();
@@ -317,7 +320,9 @@ mod tests {
         let forged = seal(Kind::Checkpoint, &payload, &other);
         for damaged in [&forged[..], &payload, b""] {
             std::fs::write(&path, damaged).unwrap();
-            assert!(matches!(read(), Err(CliError::Believed(_))));
+            let refused = read().unwrap_err().to_string();
+            let shown = format!("E6128: {} is damaged", path.display());
+            assert!(refused.starts_with(&shown) && refused.contains(&root.to_string()));
         }
     }
 

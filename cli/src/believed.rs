@@ -3,11 +3,13 @@
 //!
 //! What was believed last is kept in the catalog's folder. It is missing the first time and never
 //! later: a file that is there and does not read is refused. Were it taken for none, who damages it
-//! would have the service believed anew.
+//! would have the service believed anew. What the service shows then is told with the refusal, for
+//! somebody to compare it with what another machine believes.
 
 use crate::client::Call;
 use crate::error::CliError;
-use crate::home::{make_folder, read_if_there, write_secret};
+use crate::home::read_if_there;
+use crate::memory::Memory;
 use crate::operation::Operation;
 use crate::session::Session;
 use anyhow::Result;
@@ -43,11 +45,28 @@ pub enum BelievedError {
     },
     /// What was believed before does not read.
     #[error(
-        "E6128: {0} is damaged: what this machine remembers of the catalog, without which a \
-         service could go back. Restore it from a copy; or compare `craton trust-store show` and \
-         `craton audit checkpoint` with another machine's, then remove it"
+        "E6128: {path} is damaged: what this machine remembers of the catalog, without which a \
+         service could go back. Restore it from a copy; or compare what the service shows now \
+         ({shown}) with what `craton trust-store show` and `craton audit checkpoint` print on \
+         another machine, then remove it"
     )]
-    MemoryDamaged(PathBuf),
+    MemoryDamaged {
+        /// The file.
+        path: PathBuf,
+        /// What would be believed without it.
+        shown: String,
+    },
+    /// Another process remembers something.
+    #[error(
+        "E6129: another craton command has had {lock} for {seconds} s. See whether it waits for a \
+         service that does not answer; end it, or try again"
+    )]
+    MemoryBusy {
+        /// The file that it locked.
+        lock: PathBuf,
+        /// How long was waited.
+        seconds: u64,
+    },
 }
 
 impl BelievedError {
@@ -57,7 +76,8 @@ impl BelievedError {
         match self {
             Self::TrustStoreOther => 6133,
             Self::TrustStoreOlder { .. } => 6134,
-            Self::MemoryDamaged(_) => 6128,
+            Self::MemoryDamaged { .. } => 6128,
+            Self::MemoryBusy { .. } => 6129,
         }
     }
 }
@@ -104,6 +124,19 @@ impl Chain {
         self.genesis
     }
 
+    /// What to compare with another machine's: the newest version, and the digests of the first
+    /// and of the newest section, hexadecimal.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let section = self.section();
+        let half = match section.kind {
+            SectionKind::Platform => "platform",
+            SectionKind::Owner => "owner",
+        };
+        let newest = Soft.sha256(&[self.newest.bytes()]);
+        format!("{half} {}, genesis {}, newest {newest}", section.version, self.genesis)
+    }
+
     /// Refuses a chain that ends before a section that was believed, or goes past it another way:
     /// keys that are gone would sign again.
     fn check_known(&self, known: &KeptSection<Vec<u8>>) -> Result<(), CliError> {
@@ -121,12 +154,13 @@ impl Chain {
 /// The catalog's `owner` section, which descends from the catalog's id.
 ///
 /// # Errors
-/// `TrustStoreOther`, `TrustStoreOlder`, `MemoryDamaged`, and those of the service.
+/// `TrustStoreOther`, `TrustStoreOlder`, `MemoryDamaged`, `MemoryBusy`, and those of the service.
 pub async fn owner(session: &mut Session) -> Result<Chain> {
     let (catalog, folder) = (session.catalog().await?, session.folder().await?);
+    let memory = Memory::of(&folder.owner_path()).await?;
     let chain = Chain::follow(&Soft, signed_versions(session, SectionName::Owner).await?)?;
     check_descent(&chain, catalog)?;
-    check_and_remember(&folder.owner_path(), SectionKind::Owner, &chain)?;
+    check_and_remember(&memory, SectionKind::Owner, &chain)?;
     Ok(chain)
 }
 
@@ -137,8 +171,9 @@ pub async fn owner(session: &mut Session) -> Result<Chain> {
 /// As [`owner`].
 pub async fn platform(session: &mut Session) -> Result<Chain> {
     let folder = session.folder().await?;
+    let memory = Memory::of(&folder.platform_path()).await?;
     let chain = Chain::follow(&Soft, signed_versions(session, SectionName::Platform).await?)?;
-    check_and_remember(&folder.platform_path(), SectionKind::Platform, &chain)?;
+    check_and_remember(&memory, SectionKind::Platform, &chain)?;
     Ok(chain)
 }
 
@@ -148,15 +183,15 @@ fn check_descent(chain: &Chain, catalog: CatalogId) -> Result<(), CliError> {
 }
 
 /// Compares a chain with the section that is remembered, and remembers its end in place of that.
-fn check_and_remember(path: &Path, kind: SectionKind, chain: &Chain) -> Result<()> {
+fn check_and_remember(memory: &Memory, kind: SectionKind, chain: &Chain) -> Result<()> {
     chain.section().require(kind)?;
-    if let Some(known) = remembered(path, kind)? {
-        chain.check_known(&known)?;
+    if let Some(kept) = memory.read()? {
+        let (path, shown) = (memory.path().to_owned(), chain.told());
+        let known = as_signed(&kept, kind);
+        chain.check_known(&known.map_err(|_| BelievedError::MemoryDamaged { path, shown })?)?;
     }
     let Some(newest) = chain.versions().last() else { return Ok(()) };
-    path.parent().map_or(Ok(()), make_folder)?;
-    // All of it or what was there, also after a power cut: half of it is refused.
-    Ok(write_secret(path, newest)?)
+    Ok(memory.remember(newest)?)
 }
 
 async fn signed_versions(session: &mut Session, half: SectionName) -> Result<Vec<Vec<u8>>> {
@@ -182,9 +217,10 @@ pub fn remembered(
     kind: SectionKind,
 ) -> Result<Option<KeptSection<Vec<u8>>>, CliError> {
     let Some(kept) = read_if_there(path)? else { return Ok(None) };
-    as_signed(&kept, kind)
-        .map(Some)
-        .map_err(|_| BelievedError::MemoryDamaged(path.to_owned()).into())
+    as_signed(&kept, kind).map(Some).map_err(|_| {
+        let shown = "any command that asks it tells it".into();
+        BelievedError::MemoryDamaged { path: path.to_owned(), shown }.into()
+    })
 }
 
 /// A section as its own root signed it: against damage, since who writes files here could have a
@@ -294,7 +330,9 @@ mod tests {
             let (root, mut second, versions) = two_versions(kind);
             let (folder, chain) = (tempfile::tempdir().unwrap(), follow(&versions).unwrap());
             let path = folder.path().join("catalog/section");
-            let check = |chain: &Chain| check_and_remember(&path, kind, chain);
+            let runtime = crate::args::runtime().unwrap();
+            let memory = runtime.block_on(Memory::of(&path)).unwrap();
+            let check = |chain: &Chain| check_and_remember(&memory, kind, chain);
             let refused = |chain: &Chain| check(chain).unwrap_err().downcast().unwrap();
             let short = follow(&versions[..1]).unwrap();
             check(&short).unwrap();
@@ -331,7 +369,7 @@ mod tests {
         assert_eq!(read().unwrap().unwrap().section().version, 2);
         let owner = remembered(&path, SectionKind::Owner);
         assert!(
-            matches!(owner, Err(CliError::Believed(BelievedError::MemoryDamaged(_)))),
+            matches!(owner, Err(CliError::Believed(BelievedError::MemoryDamaged { .. }))),
             "the other section's"
         );
         for bit in 0..versions[1].len() * 8 {
@@ -340,14 +378,14 @@ mod tests {
             std::fs::write(&path, damaged).unwrap();
             let refused = read();
             assert!(
-                matches!(refused, Err(CliError::Believed(BelievedError::MemoryDamaged(_)))),
+                matches!(refused, Err(CliError::Believed(BelievedError::MemoryDamaged { .. }))),
                 "bit {bit}"
             );
         }
         for length in 0..versions[1].len() {
             std::fs::write(&path, &versions[1][..length]).unwrap();
             assert!(
-                matches!(read(), Err(CliError::Believed(BelievedError::MemoryDamaged(_)))),
+                matches!(read(), Err(CliError::Believed(BelievedError::MemoryDamaged { .. }))),
                 "{length} bytes"
             );
         }

@@ -2,6 +2,7 @@
 
 use crate::error::CliError;
 use crate::keys::{self, Unlock};
+use crate::output::hex;
 use anyhow::Result;
 use craton_api::operator::CatalogId;
 use craton_trust::soft::SoftKey;
@@ -185,22 +186,42 @@ pub fn make_passage(path: &Path) -> Result<()> {
     Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o711))?)
 }
 
-/// Writes a file that only its owner reads, all or nothing.
+/// Writes a file that only its owner reads, all or nothing; what a cut left of the new one is
+/// written over the next time.
 ///
 /// # Errors
 /// `FileNotWritten`.
 pub fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    let fresh = beside(path);
+    let fresh = beside(path, "new");
     let _ = fs::remove_file(&fresh);
-    let write = || -> io::Result<()> {
-        let mut options = fs::OpenOptions::new();
-        let mut file = options.write(true).create_new(true).mode(0o600).open(&fresh)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&fresh, path)?;
-        sync_folder(path)
-    };
-    write().map_err(|error| CliError::FileNotWritten(path.to_owned(), error))
+    let written = write_by(&fresh, path, bytes);
+    written.map_err(|error| CliError::FileNotWritten(path.to_owned(), error))
+}
+
+/// The same where a lock may not hold, as on some disks of a network: no two processes write into
+/// one file, and the last one counts, whole. A cut leaves a file that nothing reads.
+///
+/// # Errors
+/// `FileNotWritten`.
+pub fn replace_secret(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
+    let mut own = [0u8; 8];
+    let drawn = aws_lc_rs::rand::fill(&mut own);
+    let written = drawn.map_err(io::Error::other).and_then(|()| {
+        let fresh = beside(path, &format!("{}.new", hex(&own)));
+        write_by(&fresh, path, bytes).inspect_err(|_| {
+            let _ = fs::remove_file(&fresh);
+        })
+    });
+    written.map_err(|error| CliError::FileNotWritten(path.to_owned(), error))
+}
+
+fn write_by(fresh: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(fresh)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(fresh, path)?;
+    sync_folder(path)
 }
 
 /// Writes a new file that only its owner reads; what is there is never overwritten.
@@ -238,7 +259,7 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), CliError> {
 /// # Errors
 /// `FileNotWritten`.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), CliError> {
-    let fresh = beside(path);
+    let fresh = beside(path, "new");
     let written = fs::write(&fresh, bytes).and_then(|()| fs::rename(&fresh, path));
     written.map_err(|error| CliError::FileNotWritten(path.to_owned(), error))
 }
@@ -289,9 +310,10 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-fn beside(path: &Path) -> PathBuf {
+fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".new");
+    name.push(".");
+    name.push(ending);
     PathBuf::from(name)
 }
 
@@ -339,6 +361,7 @@ mod tests {
         let nowhere = folder.path().join("none/b.key");
         assert!(matches!(write_new_secret(&nowhere, b""), Err(CliError::FileNotWritten(..))));
         assert!(matches!(write_secret(&nowhere, b""), Err(CliError::FileNotWritten(..))));
+        assert!(matches!(replace_secret(&nowhere, b""), Err(CliError::FileNotWritten(..))));
         assert!(matches!(write_file(&nowhere, b""), Err(CliError::FileNotWritten(..))));
         assert!(matches!(read_file(&nowhere), Err(CliError::FileUnreadable(..))));
         assert!(matches!(read_if_there(&nowhere), Ok(None)));

@@ -23,6 +23,7 @@ mod keys;
 mod lms;
 mod login;
 mod manufacture;
+mod memory;
 mod operation;
 mod output;
 mod owner;

@@ -1,8 +1,9 @@
 //! Making a catalog: its roots are made here, and the service never sees them.
 
 use crate::client::{Call, Client, Refused};
-use crate::home::{CatalogFolder, Home, make_folder, write_secret};
+use crate::home::{CatalogFolder, Home, make_folder};
 use crate::keys;
+use crate::memory::Memory;
 use crate::operation::Operation;
 use crate::passphrase::Passphrase;
 use anyhow::{Context as _, Result};
@@ -153,8 +154,10 @@ pub async fn create(client: &mut Client, home: &Home, name: &str, plan: &Plan) -
         written.keep = !error.is::<Refused>();
     })?;
     written.keep = true;
-    write_secret(&folder.owner_path(), &owner)?;
-    write_secret(&folder.platform_path(), &platform)?;
+    // Another command may have seen a successor already.
+    for (path, first) in [(folder.owner_path(), &owner), (folder.platform_path(), &platform)] {
+        Memory::of(&path).await?.remember_first(first)?;
+    }
     Ok(Made { catalog, folder })
 }
 

@@ -144,9 +144,13 @@ pub async fn run(command: Command, options: &Options) -> Result<()> {
 
 async fn show(session: &mut Session) -> Result<()> {
     let store: TrustStore = session.ask(Call::of(Operation::TrustStoreShow)).await?;
-    let mut rows = rows(&newest(session, Half::Platform).await?.section());
-    rows.extend(self::rows(&newest(session, Half::Owner).await?.section()));
+    let platform = newest(session, Half::Platform).await?;
+    let owner = newest(session, Half::Owner).await?;
+    let mut rows = rows(&platform.section());
+    rows.extend(self::rows(&owner.section()));
     session.out.list(&store, HEADER, rows);
+    // What another machine's is compared with.
+    session.out.done(&format!("\n{}\n{}", platform.told(), owner.told()));
     Ok(())
 }
 
