@@ -18,7 +18,7 @@ use craton_trust::cose::Kind;
 use craton_trust::crypto::Crypto;
 use craton_trust::soft::Soft;
 use craton_trust::store::{
-    KeptSection, Role, Section, SectionKind, accept_chain, accept_genesis, catalog_id,
+    CHAIN_MAX, KeptSection, Role, Section, SectionKind, accept_chain, accept_genesis, catalog_id,
 };
 use craton_trust::{Digest, Error as TrustError, Signed};
 use std::path::{Path, PathBuf};
@@ -84,6 +84,10 @@ impl BelievedError {
 
 const OTHER: CliError = CliError::Believed(BelievedError::TrustStoreOther);
 
+/// How many versions of a section are followed: a new one each week for 19 years. A service that
+/// lists more has a client fetch for ever.
+pub const VERSIONS_MAX: usize = 16 * CHAIN_MAX + 1;
+
 /// All signed versions of a section, from the first on, each believed by the one before. Nothing
 /// here vouches for the first. Only [`Chain::follow`] makes one: it is verified once.
 pub struct Chain {
@@ -96,12 +100,20 @@ impl Chain {
     /// Follows signed versions from the first to the newest.
     ///
     /// # Errors
-    /// `TrustStoreOther` of none; those of `accept_genesis` and `accept_chain`.
+    /// `TrustStoreOther` of none; `ChainTooLong` of more than [`VERSIONS_MAX`]; those of
+    /// `accept_genesis` and `accept_chain`.
     pub fn follow(crypto: &impl Crypto, versions: Vec<Vec<u8>>) -> Result<Self> {
         let (first, later) = versions.split_first().ok_or(OTHER)?;
+        if versions.len() > VERSIONS_MAX {
+            return Err(TrustError::ChainTooLong.into());
+        }
         let genesis = accept_genesis(crypto, &Signed::parse(first)?)?;
         let digest = genesis.digest();
-        accept_chain(crypto, *genesis, digest, later.iter().map(Vec::as_slice))?;
+        let mut section = *genesis;
+        // As many at once as a device takes in one boot.
+        for chain in later.chunks(CHAIN_MAX) {
+            section = accept_chain(crypto, section, digest, chain.iter().map(Vec::as_slice))?;
+        }
         let newest = Signed::parse(later.last().unwrap_or(first))?.unchecked_payload().to_vec();
         Ok(Self { newest: KeptSection::parse(newest)?, genesis: digest, versions })
     }
@@ -199,6 +211,9 @@ async fn signed_versions(session: &mut Session, half: SectionName) -> Result<Vec
     let these = store.sections.iter().filter(|it| it.section == half);
     let mut numbers: Vec<u64> = these.map(|it| it.version).collect();
     numbers.sort_unstable();
+    if numbers.len() > VERSIONS_MAX {
+        return Err(TrustError::ChainTooLong.into());
+    }
     let mut versions = Vec::new();
     for number in numbers {
         let half = crate::output::word(half);
@@ -322,6 +337,27 @@ mod tests {
         ));
         let foreign = [versions[0].clone(), signed_section(&second, &generate().unwrap())];
         assert!(follow(&foreign).is_err(), "a successor that the root did not sign");
+    }
+
+    #[test]
+    fn a_chain_goes_on_after_64_successors_and_ends_at_1025_versions_chain_too_long() {
+        let (root, mut section, mut versions) = two_versions(SectionKind::Owner);
+        for version in 3..=VERSIONS_MAX as u64 + 1 {
+            section.version = version;
+            versions.push(signed_section(&section, &root));
+        }
+        for count in [CHAIN_MAX + 1, CHAIN_MAX + 2, VERSIONS_MAX] {
+            assert_eq!(follow(&versions[..count]).unwrap().section().version, count as u64);
+        }
+        let refused = follow(&versions).err().unwrap();
+        assert_eq!(refused.downcast().ok(), Some(TrustError::ChainTooLong));
+        // One that is missing is missed wherever a piece begins.
+        for gap in [CHAIN_MAX, CHAIN_MAX + 1] {
+            let mut with_gap = versions[..CHAIN_MAX + 4].to_vec();
+            with_gap.remove(gap);
+            let refused = follow(&with_gap).err().unwrap();
+            assert_eq!(refused.downcast().ok(), Some(TrustError::SuccessorVersion));
+        }
     }
 
     #[test]
