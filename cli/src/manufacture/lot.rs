@@ -14,7 +14,7 @@
 
 use crate::believed::Chain;
 use crate::error::CliError;
-use crate::home::{make_folder, read_file, read_secret, write_secret};
+use crate::home::{make_folder, read_if_there, read_secret, write_secret};
 use crate::package_file::{Sixteen, sixteen};
 use crate::virtual_device::{CLAIM_CODE_FILE, fresh_claim_code};
 use anyhow::{Context as _, Result};
@@ -42,6 +42,17 @@ const FORMAT: &str = "craton-station-1";
 /// Where a version of the platform section is.
 fn platform_file(version: u64) -> String {
     if version == 1 { PLATFORM_FILE.into() } else { format!("platform-{version}.section") }
+}
+
+/// Reads a section that the station wrote before it noted that it began.
+///
+/// # Errors
+/// `StationDamaged` if it is not there; `SecretExposed`, `FileUnreadable`.
+fn signed_section(path: &Path) -> Result<Vec<u8>, CliError> {
+    if !path.exists() {
+        return Err(CliError::StationDamaged(path.to_owned()));
+    }
+    read_secret(path)
 }
 
 /// What a station was begun with.
@@ -127,7 +138,8 @@ impl Lot {
     /// Opens a station, and finishes what a kill left between two renames.
     ///
     /// # Errors
-    /// `StationRuns`, `StationDamaged`; those of its files, and of the platform section.
+    /// `StationRuns`; `StationDamaged` also where a platform section or the endorsement of a
+    /// finished device is lost; those of its files.
     pub fn open(folder: &Path) -> Result<Self> {
         let lock = File::create(folder.join(LOCK_FILE))?;
         lock.try_lock().map_err(|_| CliError::StationRuns(folder.to_owned()))?;
@@ -141,12 +153,17 @@ impl Lot {
         let there = || (2..).find(|version| !folder.join(platform_file(*version)).exists());
         let versions =
             about.platform_versions.or_else(|| Some(there()? - 1)).ok_or_else(damaged)?;
-        let read = |version| read_secret(&folder.join(platform_file(version)));
-        let platform = Chain::follow(&Soft, (1..=versions).map(read).collect::<Result<_, _>>()?)?;
+        let read = |version| signed_section(&folder.join(platform_file(version)));
+        let sections = (1..=versions).map(read).collect::<Result<_, _>>()?;
+        let platform = Chain::follow(&Soft, sections);
+        // They were verified when the station began.
+        let platform = platform.with_context(|| CliError::StationDamaged(folder.to_owned()))?;
         platform.section().require(SectionKind::Platform)?;
         let (folder, catalog, class) = (folder.to_owned(), about.catalog, ClassId(class.0));
         let lot = Self { folder, catalog, class, platform, _lock: lock };
         lot.clear_bench()?;
+        // Before a board is written: the list of the lot would leave a finished device out.
+        lot.journals()?.iter().try_for_each(|journal| lot.endorsement(journal).map(|_| ()))?;
         Ok(lot)
     }
 
@@ -314,6 +331,18 @@ impl Lot {
         String::from_utf8(code).context("the claim code")
     }
 
+    /// The endorsement of a device, which a finished one has.
+    ///
+    /// # Errors
+    /// `StationDamaged` if it is lost; `FileUnreadable`.
+    fn endorsement(&self, journal: &Journal) -> Result<Option<Vec<u8>>, CliError> {
+        let file = self.device(DeviceId(journal.device.0)).join(ENDORSEMENT_FILE);
+        match (read_if_there(&file)?, journal.step) {
+            (None, Step::Listed) => Err(CliError::StationDamaged(file)),
+            (kept, _) => Ok(kept),
+        }
+    }
+
     /// Keeps a device's endorsement, and signs the list of all that have one. The same devices make
     /// the same bytes.
     ///
@@ -323,10 +352,8 @@ impl Lot {
         write_secret(&self.device(device).join(ENDORSEMENT_FILE), endorsement)?;
         let mut rows = Vec::new();
         for journal in self.journals()? {
-            let device = DeviceId(journal.device.0);
-            let file = self.device(device).join(ENDORSEMENT_FILE);
-            if file.exists() {
-                rows.push((device, read_file(&file)?));
+            if let Some(endorsement) = self.endorsement(&journal)? {
+                rows.push((DeviceId(journal.device.0), endorsement));
             }
         }
         rows.sort();
@@ -384,10 +411,19 @@ mod tests {
         assert_eq!(lot.successors(0).collect::<Vec<_>>(), chain);
         drop(lot);
         // Fewer than it began with: keys that are gone would count again.
-        let second = folder.path().join(platform_file(2));
-        fs::rename(&second, folder.path().join("away")).unwrap();
-        assert!(matches!(refused(Lot::open(folder.path())), CliError::FileUnreadable(..)));
-        fs::rename(folder.path().join("away"), &second).unwrap();
+        for version in [1, 2] {
+            let lost = folder.path().join(platform_file(version));
+            fs::rename(&lost, folder.path().join("away")).unwrap();
+            let refused = self::refused(Lot::open(folder.path()));
+            assert!(matches!(&refused, CliError::StationDamaged(path) if *path == lost));
+            let away = folder.path().join("away");
+            let mut damaged = fs::read(&away).unwrap();
+            damaged[40] ^= 1;
+            write_secret(&lost, &damaged).unwrap();
+            let refused = self::refused(Lot::open(folder.path()));
+            assert!(matches!(&refused, CliError::StationDamaged(path) if path == folder.path()));
+            fs::rename(away, &lost).unwrap();
+        }
         // A station of an earlier build takes what is there.
         fs::remove_file(folder.path().join(platform_file(3))).unwrap();
         let text = fs::read_to_string(&about).unwrap();

@@ -313,6 +313,29 @@ fn a_line_makes_board_after_board_and_refuses_a_finished_one_board_finished_boar
     assert_eq!(fs::read(station.path().join("devices.lot")).unwrap(), lot);
 }
 
+/// A list that leaves out a finished device would be believed to be whole.
+#[test]
+fn a_lot_of_which_an_endorsement_is_lost_takes_no_board_station_damaged() {
+    let station = Station::begun(false);
+    let board = Powered::blank(station.folder.path());
+    let made = station.works(&board).unwrap();
+    let device = made["device"].as_str().unwrap();
+    let endorsement = station.path().join("devices").join(device).join("endorsement.cbor");
+    let away = station.folder.path().join("away");
+    fs::rename(&endorsement, &away).unwrap();
+    let next = Powered::blank(station.folder.path());
+    let (before, writes) = (station.files(), next.chip.writes());
+    let output = station.command(&next).output().unwrap();
+    assert_eq!(answer(&output), Err(6408), "StationDamaged");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains(&endorsement.display().to_string()), "{said}");
+    assert_eq!(station.files(), before, "the list is as it was");
+    assert_eq!(next.chip.writes(), writes, "the board is as blank as it was");
+    fs::rename(&away, &endorsement).unwrap();
+    assert!(station.works(&next).is_ok());
+    assert_eq!(station.listed().len(), 2);
+}
+
 #[test]
 fn a_board_of_another_station_class_or_platform_is_left_as_it_is_board_foreign_board_other() {
     let station = Station::begun(false);
@@ -391,6 +414,7 @@ fn a_station_is_one_process_of_one_class_and_of_so_many_devices_lot_full_station
         fs::create_dir(&folder).unwrap();
         let journal = serde_json::json!({"device": device, "number": number, "step": "listed"});
         secret(&folder.join("journal.json"), journal.to_string().as_bytes());
+        secret(&folder.join("endorsement.cbor"), b"theirs");
     }
     let writes = board.chip.writes();
     assert_eq!(refused(&[]), 6405, "LotFull");
