@@ -1,7 +1,7 @@
 //! The drills with no point left out: a power cut at every write of `cli/tests/drill`, every
 //! instruction of the ROM skipped in `firmware/tests/faults`, a cut at every store of the firmware,
-//! and ten million frames to it, not some. Before them, whether time tells a secret: statistics
-//! that want a quiet machine.
+//! and ten million frames to it and to a ROM that waits, not some. Before them, whether time tells
+//! a secret: statistics that want a quiet machine.
 
 use crate::{needs, step};
 use anyhow::{Context, Result, bail};
@@ -14,8 +14,7 @@ const DRILLS: &str =
 const TIMING: &str = "cargo run --release -p craton-trust --example timing";
 const FAULTS: &str = "cargo test --release --locked --test faults -- --nocapture --test-threads=2";
 const CUTS: &str = "cargo test --release --locked --test attacks -- --nocapture a_cut_at_a_store";
-const FRAMES: &str =
-    "cargo test --release --locked --test attacks -- --nocapture mbx_3_no_frame_stops";
+const FRAMES: &str = "cargo test --release --locked --test attacks -- --nocapture no_frame_stops";
 
 pub fn run(root: &Path) -> Result<()> {
     step::run(root, "soak: timing", TIMING)?;

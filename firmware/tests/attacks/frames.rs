@@ -56,15 +56,20 @@ enum State {
 const STATES: [State; 3] = [State::Started, State::Booted, State::Blank];
 
 /// What was sent, and what came back.
-#[derive(Clone, Default)]
-struct Tally {
-    sent: [u64; KINDS_COUNT],
-    octets: u64,
+#[derive(Clone)]
+pub struct Tally<const N: usize> {
+    /// Frames of each kind.
+    pub sent: [u64; N],
+    pub octets: u64,
     /// By the number of the refusal; 0 is done.
-    codes: BTreeMap<u16, u64>,
+    pub codes: BTreeMap<u16, u64>,
 }
 
-impl Tally {
+impl<const N: usize> Tally<N> {
+    pub const fn none() -> Self {
+        Self { sent: [0; N], octets: 0, codes: BTreeMap::new() }
+    }
+
     fn add(&mut self, other: &Self) {
         self.sent.iter_mut().zip(other.sent).for_each(|(sum, part)| *sum += part);
         self.octets += other.octets;
@@ -81,7 +86,7 @@ impl Tally {
 
     fn read(text: &str) -> Self {
         let mut numbers = text.split(' ').map(|word| word.parse::<u64>().unwrap());
-        let mut tally = Self::default();
+        let mut tally = Self::none();
         for place in tally.sent.iter_mut().chain([&mut tally.octets]) {
             *place = numbers.next().unwrap();
         }
@@ -91,9 +96,9 @@ impl Tally {
         tally
     }
 
-    fn print(&self) {
+    fn print(&self, kinds: [&str; N]) {
         println!("| frames | sent |\n|---|---|");
-        for ((kind, _), sent) in KINDS.iter().zip(self.sent) {
+        for (kind, sent) in kinds.iter().zip(self.sent) {
             println!("| {kind} | {sent} |");
         }
         println!("| answer | times |\n|---|---|");
@@ -108,13 +113,13 @@ impl Tally {
 type Said = (Vec<u64>, Vec<u8>);
 
 /// A reply: its number, its code, and what it says if it is done.
-struct Heard {
-    number: u32,
-    code: u16,
+pub struct Heard {
+    pub number: u32,
+    pub code: u16,
     said: Option<Said>,
 }
 
-fn listen(mut line: UnixStream, to: &std::sync::mpsc::Sender<Heard>) {
+pub fn listen(mut line: UnixStream, to: &std::sync::mpsc::Sender<Heard>) {
     let mut decoder = Decoder::new(vec![0; 2 * FRAME_MAX]);
     let mut room = vec![0; 1 << 16];
     while let Ok(length @ 1..) = line.read(&mut room) {
@@ -140,7 +145,7 @@ struct Target<'p> {
     line: UnixStream,
     replies: Receiver<Heard>,
     fuzz: Fuzz,
-    tally: Tally,
+    tally: Tally<KINDS_COUNT>,
 }
 
 impl Target<'_> {
@@ -204,7 +209,7 @@ fn chip_in(state: State) -> Psram {
 }
 
 /// One chip, in the state that its seed says, and so many frames.
-fn attack_one(seed: usize, count: usize, core: usize) -> Tally {
+fn attack_one(seed: usize, count: usize, core: usize) -> Tally<KINDS_COUNT> {
     let state = STATES[seed % STATES.len()];
     let psram = chip_in(state);
     let mut board = Quick::power_on(&psram, Some(core));
@@ -216,7 +221,7 @@ fn attack_one(seed: usize, count: usize, core: usize) -> Tally {
     let (to, replies) = channel();
     let reader = line.try_clone().unwrap();
     let listener = std::thread::spawn(move || listen(reader, &to));
-    let (fuzz, tally) = (Fuzz::new(seed as u64), Tally::default());
+    let (fuzz, tally) = (Fuzz::new(seed as u64), Tally::none());
     let mut target = Target { psram: &psram, board, line, replies, fuzz, tally };
     let about = target.ask(Operation::Hello, &[PROTOCOL]).unwrap();
     let before = target.lasting();
@@ -236,16 +241,35 @@ fn attack_one(seed: usize, count: usize, core: usize) -> Tally {
 
 #[test]
 fn mbx_3_no_frame_stops_the_running_firmware() {
+    let source = include_bytes!("fuzz.rs");
+    let program = root_of_trust();
+    attack_all(
+        "frames",
+        KINDS.map(|(kind, _)| kind),
+        &[source, &program],
+        STATES.len(),
+        attack_one,
+    );
+}
+
+/// Sends all frames that are wanted, by two chips at once, of which each gets those of its seed;
+/// without a soak `sample` chips. What `attack_one` does depends on this ROM and on `depends`.
+pub fn attack_all<const N: usize>(
+    name: &str,
+    kinds: [&str; N],
+    depends: &[&[u8]],
+    sample: usize,
+    attack_one: impl Fn(usize, usize, usize) -> Tally<N> + Sync,
+) {
     let one_in = std::env::var("CRATON_SOAK").ok().and_then(|n| n.parse::<usize>().ok());
     let (wanted, of_chip) = match one_in.filter(|n| *n > 0) {
         Some(one_in) => (SOAK / one_in, OF_CHIP),
-        None => (SAMPLE * STATES.len(), SAMPLE),
+        None => (SAMPLE * sample, SAMPLE),
     };
-    let source = include_bytes!("fuzz.rs");
     let (rom, of_chip_bytes) = (Rom::built(), of_chip.to_le_bytes());
-    let depends = [rom.bytes(), &root_of_trust(), &source[..], &of_chip_bytes];
+    let depends = [&[rom.bytes(), &of_chip_bytes], depends].concat();
     let journal = Mutex::new(Journal::of(&Soft.sha256(&depends), &rom.digest()).unwrap());
-    let (next, sum, begun) = (AtomicUsize::new(0), Mutex::new(Tally::default()), Instant::now());
+    let (next, sum, begun) = (AtomicUsize::new(0), Mutex::new(Tally::none()), Instant::now());
     let chips = wanted.div_ceil(of_chip);
     let work = |core: usize| {
         loop {
@@ -253,7 +277,7 @@ fn mbx_3_no_frame_stops_the_running_firmware() {
             if seed >= chips {
                 return;
             }
-            let key = format!("frames {seed}");
+            let key = format!("{name} {seed}");
             let known = journal.lock().unwrap().known(&key).cloned();
             let tally = known.map_or_else(
                 || {
@@ -268,12 +292,10 @@ fn mbx_3_no_frame_stops_the_running_firmware() {
     };
     std::thread::scope(|scope| (0..CHIPS).for_each(|core| drop(scope.spawn(move || work(core)))));
     let sum = sum.into_inner().unwrap();
-    sum.print();
+    sum.print(kinds);
     let (sent, octets) = (sum.sent.iter().sum::<u64>(), sum.octets);
     let seconds = begun.elapsed().as_secs_f64();
-    println!(
-        "figure: {sent} frames, {octets} bytes, to {chips} chips, in {seconds:.0} s: no reset"
-    );
+    println!("figure: {name}: {sent}, {octets} bytes, {chips} chips, {seconds:.0} s: no reset");
 }
 
 /// What crosses into the secure side is looked at there, after any number of frames, too.

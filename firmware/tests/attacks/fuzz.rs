@@ -44,7 +44,7 @@ enum Content {
 }
 
 pub struct Fuzz {
-    dice: Dice,
+    pub dice: Dice,
     /// Of the last request that the chip takes as the next one.
     number: u32,
     last: Vec<u8>,
@@ -181,7 +181,7 @@ impl Fuzz {
     }
 
     /// Changes, takes away, adds or repeats bytes.
-    fn change(&mut self, bytes: &mut Vec<u8>) {
+    pub fn change(&mut self, bytes: &mut Vec<u8>) {
         if bytes.is_empty() {
             return;
         }
@@ -234,7 +234,7 @@ impl Fuzz {
         self.garbage(length)
     }
 
-    fn garbage(&mut self, length: usize) -> Vec<u8> {
+    pub fn garbage(&mut self, length: usize) -> Vec<u8> {
         (0..length).map(|_| self.dice.below(256) as u8).collect()
     }
 }
@@ -335,7 +335,7 @@ fn restarts(message: &[u8]) -> bool {
 }
 
 /// A request's frame before it is stuffed.
-fn framed(number: u32, message: &[u8]) -> Vec<u8> {
+pub fn framed(number: u32, message: &[u8]) -> Vec<u8> {
     let mut frame = [&[FORMAT, REQUEST], &number.to_be_bytes()[..], message].concat();
     let check = checksum(&frame);
     frame.extend(check.to_be_bytes());
@@ -348,7 +348,7 @@ pub fn request(number: u32, operation: Operation, numbers: &[u64]) -> Vec<u8> {
 }
 
 /// Between two zeros, with no zero inside.
-fn stuffed(frame: &[u8]) -> Vec<u8> {
+pub fn stuffed(frame: &[u8]) -> Vec<u8> {
     let mut line = vec![0];
     let mut blocks = frame.split(|byte| *byte == 0).peekable();
     while let Some(block) = blocks.next() {

@@ -30,6 +30,7 @@ mod rom;
 #[allow(dead_code)] // the suite's, of which the attacks use some
 #[path = "../../../rot/tests/conformance/steps.rs"]
 mod steps;
+mod waits;
 mod wiped;
 #[allow(dead_code)] // the suite's, of which the attacks use some
 #[path = "../../../rot/tests/conformance/world.rs"]

@@ -51,8 +51,18 @@ impl Quick {
 
     /// The one connection to its mailbox, once its ROM starts the program there.
     pub fn line(&mut self) -> UnixStream {
-        assert_eq!(self.board.heard(), ["rom: starts the runtime"]);
+        self.line_once(["rom: starts the runtime"])
+    }
+
+    /// The same, once its ROM said this.
+    pub fn line_once<const N: usize>(&mut self, said: [&str; N]) -> UnixStream {
+        assert_eq!(self.heard(), said);
         self.line.take().expect("there is one connection")
+    }
+
+    /// What its ROM says next.
+    pub fn heard<const N: usize>(&self) -> [String; N] {
+        self.board.heard()
     }
 
     /// Whether its ROM said nothing since.
