@@ -4,7 +4,8 @@
 //! approved in a newer one takes the device there: a fresh secret in the free place, whose index is
 //! made anew for that generation, a record under it, and the old index away. From then on nothing
 //! that the publisher signed in an older generation opens the state, nor any copy of an older file,
-//! though the TPM's owner helped: what they were sealed under is nowhere any more.
+//! though the TPM's owner helped: what they were sealed under is nowhere any more. Who read it in
+//! an old boot has it, though, and brings the old generation back if the TPM is his, too.
 //!
 //! Why not a number in the TPM, which TPM2_PolicyNV compares with the one that was signed. The
 //! index is the owner's: whoever is root in a boot that was revoked undefines it, defines one that

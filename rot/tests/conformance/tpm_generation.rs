@@ -7,9 +7,12 @@ use super::swtpm::Swtpm;
 use super::tpm::{extend, registers};
 use super::tpm_cut::failing;
 use super::world::*;
-use craton_rot::tpm2::chip::{COUNTER, SECRETS};
+use craton_rot::platform::{FUSES_SIZE, SECTOR_SIZE, SECTORS};
+use craton_rot::secret::Secret;
+use craton_rot::tpm2::chip::{COUNTER, FILE_SIZE, SECRETS};
 use craton_rot::tpm2::command::Tpm;
-use craton_rot::tpm2::{BootApproval, TpmPlatform, Transport, template};
+use craton_rot::tpm2::state::{Bound, Ground, RECORD_OVERHEAD};
+use craton_rot::tpm2::{BootApproval, TpmPlatform, Transport, generations_of, template};
 use craton_rot::{Engine, Error, RootOfTrust as _, Start};
 use craton_trust::quoted::Registers;
 use craton_trust::soft::Soft;
@@ -52,17 +55,73 @@ fn opens_what_was_sealed(mut rot: InTpmRot, sealed: &[u8]) {
     assert_eq!(unseal(&rot, APP, sealed).unwrap(), b"secret");
 }
 
-/// Whether an approval gets one of the secrets out of the TPM, by commands of its own.
-fn gets_a_secret(tpm: &Swtpm, approval: &BootApproval, of: &Registers) -> bool {
-    let mut tpm = Tpm::new(Transport::unix(&tpm.socket()).unwrap()).unwrap();
+/// A session that an approval entitles to a secret, by commands of one's own.
+fn session(tpm: &mut Tpm, approval: &BootApproval, of: &Registers) -> u32 {
     let policy = craton_rot::tpm2::policy::of_registers(&Soft, of);
-    SECRETS.into_iter().any(|index| {
-        let session = tpm.start_policy().unwrap();
-        tpm.policy_registers(session, approval.selection).unwrap();
-        tpm.policy_authorize(session, approval, &policy).unwrap();
+    let session = tpm.start_policy().unwrap();
+    tpm.policy_registers(session, approval.selection).unwrap();
+    tpm.policy_authorize(session, approval, &policy).unwrap();
+    session
+}
+
+/// The secret that an approval gets out of the TPM.
+fn secret_by(tpm: &Swtpm, approval: &BootApproval, of: &Registers) -> Option<[u8; 32]> {
+    let mut tpm = Tpm::new(Transport::unix(&tpm.socket()).unwrap()).unwrap();
+    SECRETS.into_iter().find_map(|index| {
+        let session = session(&mut tpm, approval, of);
         let mut secret = [0; 32];
-        tpm.read_secret(index, session, &mut secret).is_ok() && secret != [0; 32]
+        let read = tpm.read_secret(index, session, &mut secret).is_ok();
+        (read && secret != [0; 32]).then_some(secret)
     })
+}
+
+fn gets_a_secret(tpm: &Swtpm, approval: &BootApproval, of: &Registers) -> bool {
+    secret_by(tpm, approval, of).is_some()
+}
+
+/// Records of a file, and a counter that says what its owner likes.
+struct Forged {
+    counter: u64,
+    records: [Vec<u8>; 2],
+}
+
+impl Ground for Forged {
+    fn counter(&mut self) -> craton_rot::Result<u64> {
+        Ok(self.counter)
+    }
+
+    fn raise(&mut self) -> craton_rot::Result<()> {
+        self.counter += 1;
+        Ok(())
+    }
+
+    fn read(&mut self, second: bool) -> craton_rot::Result<Vec<u8>> {
+        Ok(self.records[usize::from(second)].clone())
+    }
+
+    fn write(&mut self, second: bool, record: &[u8]) -> craton_rot::Result<()> {
+        self.records[usize::from(second)] = record.to_vec();
+        Ok(())
+    }
+
+    fn nonce(&mut self) -> craton_rot::Result<[u8; 12]> {
+        Ok([7; 12])
+    }
+}
+
+/// The state in an old file, sealed under a number of now by who knows its secret.
+fn sealed_anew(old: &[u8], secret: [u8; 32], counter: u64) -> Vec<u8> {
+    let length = FUSES_SIZE + SECTORS * SECTOR_SIZE + RECORD_OVERHEAD;
+    let records = [0, FILE_SIZE as usize / 2].map(|at| old[at..at + length].to_vec());
+    let number = |record: &Vec<u8>| u64::from_be_bytes(record[8..16].try_into().unwrap());
+    let newest = records.iter().map(number).max().unwrap();
+    let mut forged = Forged { counter: newest, records };
+    let secrets = [secret; 2].map(Secret::new);
+    let (_, body) = Bound::start(&mut forged, &secrets).unwrap();
+    forged.counter = counter;
+    Bound::first(&mut forged, &secrets, &body).unwrap();
+    let [record, _] = forged.records;
+    record
 }
 
 #[test]
@@ -121,6 +180,43 @@ fn tpm_7_the_owner_of_the_tpm_brings_no_older_generation_back() {
         }
     }
     assert_eq!(still_open, 1, "what counts lies in one of both, of the new generation");
+}
+
+/// What a revocation does not do (`docs/src/tpm.md`): the secret was in the old boot's hands, and
+/// the TPM's owner makes it a place again.
+#[test]
+fn tpm_7_who_read_the_old_secret_and_owns_the_tpm_brings_its_generation_back() {
+    let bench = &mut InTpm::new();
+    let (sealed, old) = sealed_in_first_boot(bench);
+    let ([first], boot) = (approvals(), registers(bench));
+    let secret = secret_by(&bench.0, &first, &boot).unwrap();
+    let both = approvals_in(&boot, [0, 1]);
+    open(&bench.0, &both).unwrap().platform_mut().revoke_older().unwrap();
+    assert!(open(&bench.0, &[first]).is_err());
+    let mut tpm = Tpm::new(bench.way()).unwrap();
+    let place = SECRETS[0];
+    tpm.undefine(place).unwrap();
+    tpm.define(&template::secret(place, &first.opens(&Soft).0)).unwrap();
+    let by = session(&mut tpm, &first, &boot);
+    tpm.write_secret(place, by, &secret).unwrap();
+    let counter = tpm.counter(COUNTER).unwrap();
+    drop(tpm);
+    // The secret alone does not do it: old records are of old numbers.
+    let new = std::fs::read(bench.0.file()).unwrap();
+    for disk in [&new, &old] {
+        std::fs::write(bench.0.file(), disk).unwrap();
+        assert!(open(&bench.0.duplicate(), &[first]).is_err());
+    }
+    bench.0.power_cycle();
+    let mut forged = old.clone();
+    let record = sealed_anew(&old, secret, counter);
+    forged[..record.len()].copy_from_slice(&record);
+    std::fs::write(bench.0.file(), forged).unwrap();
+    opens_what_was_sealed(open(&bench.0, &[first]).unwrap(), &sealed);
+    // The new generation is gone: who looks sees it.
+    assert!(open(&bench.0, &both[1..]).is_err());
+    let mut tpm = Tpm::new(bench.way()).unwrap();
+    assert_eq!(generations_of(&mut tpm, &first), Ok(vec![0]));
 }
 
 #[test]
