@@ -75,10 +75,12 @@ fn fuzz_one(folder: &Path, program: &str, target: &str, seconds: u32) -> Result<
     // The golden vectors of the same name, good and broken, are where fuzzing starts.
     let vectors = format!("../spec/vectors/{}", target.replace('_', "-"));
     let spec = format!("../spec/{}", target.replace('_', "-"));
-    for seeds in [format!("seeds/{target}"), vectors, spec] {
-        if folder.join(&seeds).is_dir() {
-            line += &format!(" {seeds}");
-        }
+    let own = [format!("seeds/{target}"), vectors, spec];
+    let own: Vec<&String> = own.iter().filter(|seeds| folder.join(seeds).is_dir()).collect();
+    own.iter().for_each(|seeds| line += &format!(" {seeds}"));
+    // What has none reads what all objects have in common.
+    if own.is_empty() {
+        line += " ../spec/vectors";
     }
     if folder.join("dictionaries").join(format!("{target}.dict")).is_file() {
         line += &format!(" -dict=dictionaries/{target}.dict");
