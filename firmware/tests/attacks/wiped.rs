@@ -340,15 +340,20 @@ impl<'p> Search<'p> {
     }
 }
 
+/// Bytes of a state's header.
+const HEADER_SIZE: usize = 52;
+
 /// What the file of the PSRAM tells.
 fn facts(psram: &Psram) -> Facts {
     let (at, length) = Row::Uds.place();
     let sector = |number: usize| psram.read(map::STATE + number * SECTOR_SIZE, SECTOR_SIZE);
     let epochs = [0, 1].into_iter().filter_map(|number| {
         let bytes = sector(number);
-        // The epoch secret is the first byte string of 32 bytes in the state.
-        let at = bytes.windows(2).position(|head| head == [0x58, 0x20])? + 2;
-        bytes.get(at..at + 32)?.try_into().ok()
+        // The epoch secret is the first byte string of 32 bytes in the state, behind its header,
+        // which is as random.
+        let body = bytes.get(HEADER_SIZE..)?;
+        let at = body.windows(2).position(|head| head == [0x58, 0x20])? + 2;
+        body.get(at..at + 32)?.try_into().ok()
     });
     Facts {
         secret: psram.read(map::FUSES + at, length).try_into().unwrap(),
