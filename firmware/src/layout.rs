@@ -45,6 +45,9 @@ pub const RUNNING: usize = FAILURE + 32;
 pub const FAILED: usize = RUNNING + 16;
 /// The RAM of programs begins here, after all that a reset keeps.
 pub const RAM_FIRST: usize = RETAINED + 0x60;
+/// Where bytes of the flash land that the ROM does not believe yet ([`crate::landing`]): below all
+/// else that it keeps in RAM.
+pub const LANDING: usize = RAM + 0x2000;
 /// Where the ROM hands over: above its own stack. It is wiped before it is the other side's.
 pub const HANDOVER: usize = RAM + 0x7c00;
 /// Bytes of the memory of the non-secure side.

@@ -20,6 +20,9 @@ pub mod gate;
 #[cfg(target_os = "none")]
 #[allow(unsafe_code)]
 pub mod handover;
+#[cfg(target_os = "none")]
+#[allow(unsafe_code)]
+pub mod landing;
 mod layout;
 #[cfg(target_os = "none")]
 #[allow(unsafe_code)]
@@ -45,6 +48,9 @@ pub mod slot;
 #[cfg(target_os = "none")]
 #[allow(unsafe_code)]
 pub mod stack;
+#[cfg(target_os = "none")]
+#[allow(unsafe_code)]
+pub mod start;
 #[cfg(target_os = "none")]
 #[allow(unsafe_code)]
 pub mod table;

@@ -35,6 +35,7 @@ core::arch::global_asm!(
     "function __aeabi_memcpy8",
     "function memcpy",
     "mov r12, r0",
+    "mov r12, r0", // where it was left by another call it would be behind that one's bytes
     "b 1f",
     "0:",
     "ldr r3, [r1], #4",

@@ -17,11 +17,12 @@
 
 use core::hint::black_box;
 use core::panic::PanicInfo;
-use core::ptr;
+use core::sync::atomic::{AtomicU32, Ordering};
 use cortex_m_rt::entry;
 use craton_firmware::board::{self, Chip};
 use craton_firmware::failure;
 use craton_firmware::handover::{self, Asked, Handover};
+use craton_firmware::landing::{CodeMemory, Landing};
 use craton_firmware::leave::wipe_stack;
 use craton_firmware::map;
 use craton_firmware::stack;
@@ -43,16 +44,21 @@ use craton_trust::suit::ImageType;
 #[used]
 static TABLE: Table = Table::of::<Compact>();
 
+/// What [`rom::own_word`] says, in no frame of the stack.
+static OWN_WORD: AtomicU32 = AtomicU32::new(0);
+
 #[entry]
 fn main() -> ! {
     cortex_m::interrupt::disable();
     stack::limit();
     board::confine();
     let Some(Board { mut uart, mut chip }) = Board::take() else { halt() };
-    let (code, asked) = (code_memory(), handover::requested());
+    let (mut code, asked) = (CodeMemory::of_the_rom(), handover::requested());
+    let Ok(own) = rom::own_word(&Landing(&chip), &Compact) else { halt() };
+    OWN_WORD.store(own, Ordering::Relaxed);
     let marks = Slot::BOTH.map(|slot| chip.slot_marks(slot).unwrap_or(Marks::NONE));
     let good = rom::first_good(&marks, |slot, marks| {
-        let package = chip.package(slot, marks, code);
+        let package = code.package(slot, marks);
         let token = prepare(&mut chip, package, Some((slot, marks)), asked);
         token.inspect_err(|error| refuse(&mut uart, of(slot), *error))
     });
@@ -60,14 +66,14 @@ fn main() -> ! {
         if error == Error::SlotsEmpty {
             refuse(&mut uart, "", error);
         }
-        recover(&mut uart, &mut chip, code)
+        recover(&mut uart, &mut chip, &mut code)
     });
     match decided {
-        Ok((token, length)) => {
+        Ok(decision) => {
             uart.line(&["rom: starts the runtime"]);
-            // What was refused before it was longer, perhaps, and all of this may be executed.
-            code.get_mut(length..).unwrap_or_default().fill(0);
-            start(code, token)
+            // All of this may be executed: what is behind the program is signed by nobody.
+            code.wipe_behind(decision.length, decision.complement);
+            start(decision.token ^ decision.doubt_length())
         }
         Err(error) => {
             refuse(&mut uart, "", error);
@@ -76,8 +82,29 @@ fn main() -> ! {
     }
 }
 
+/// What was decided about a package: only with `rom::GO`, mixed with the chip's own word, its
+/// program starts.
+struct Decision {
+    token: u32,
+    /// Bytes of the program.
+    length: usize,
+    /// Its complement, as it was read once more.
+    complement: usize,
+}
+
+impl Decision {
+    fn of(token: u32, program: &[u8]) -> Self {
+        Self { token, length: program.len(), complement: !black_box(program).len() }
+    }
+
+    /// What speaks against the length: 0 is nothing (ROT-18).
+    fn doubt_length(&self) -> u32 {
+        !(black_box(self.length) ^ black_box(self.complement)) as u32
+    }
+}
+
 /// Waits for a recovery program (ROT-22). No layer was derived: the RAM holds no key meanwhile.
-fn recover(uart: &mut Uart, chip: &mut Chip, code: &mut [u8]) -> Result<(u32, usize)> {
+fn recover(uart: &mut Uart, chip: &mut Chip, code: &mut CodeMemory) -> Result<Decision> {
     uart.line(&["rom: waits for recovery"]);
     let line = Line::start(map::LINE + map::SECURE_ALIAS);
     recovery::wait(
@@ -105,14 +132,6 @@ fn refuse(uart: &mut Uart, slot: &str, error: Error) {
     uart.line(&["rom: ", slot, "refused E", decimal(error.code(), &mut digits)]);
 }
 
-/// Code memory, for the one copy of a package that is verified and started. `main` takes it, once.
-fn code_memory() -> &'static mut [u8] {
-    let code = ptr::with_exposed_provenance_mut(map::CODE);
-    // SAFETY: the region is memory, this stage's linker script ends 464 KiB below it, and there is
-    // one call of this.
-    unsafe { core::slice::from_raw_parts_mut(code, map::CODE_SIZE) }
-}
-
 const fn of(slot: Slot) -> &'static str {
     match slot {
         Slot::A => "slot A ",
@@ -120,31 +139,30 @@ const fn of(slot: Slot) -> &'static str {
     }
 }
 
-/// Decides about a package, from a slot or from the wire, and leaves the handover. What it gives is
-/// a token and the package's length: only with `rom::GO` the program starts. What fails after the
-/// decision is final: what memory holds of a good program is not there when another one is looked
-/// at (ROT-18).
+/// Decides about a package, from a slot or from the wire, and leaves the handover. What fails after
+/// the decision is final: what memory holds of a good program is not there when another one is
+/// looked at (ROT-18).
 #[inline(never)] // so that it is there once
 fn prepare(
     chip: &mut Chip,
     package: &[u8],
     from: Option<(Slot, &Marks)>,
     asked: Asked,
-) -> Result<Result<(u32, usize)>> {
+) -> Result<Result<Decision>> {
     // What a second look at the count begins with is read apart from what the count begins with.
     let before = from.map_or(Ok(Marks::NONE), |(slot, _)| chip.slot_marks(slot))?;
     // Before the decision: a trial whose start cannot be counted is refused like any other, and the
     // next slot is looked at.
     from.map_or(Ok(()), |(slot, marks)| chip.count_start(slot, marks))?;
     let wanted = if from.is_some() { ImageType::RootOfTrust } else { ImageType::Recovery };
-    match rom::select(chip, &Compact, wanted, package) {
+    match rom::select(&Landing(chip), &Compact, wanted, package) {
         Ok(runtime) => {
             let token = enter(chip, &runtime, from.map(|(slot, _)| (slot, &before)), asked);
-            Ok(token.map(|token| (token, package.len())))
+            Ok(token.map(|token| Decision::of(token, runtime.program())))
         }
         Err(Error::NotManufactured) if from.is_some() => {
-            rom::unverified(package)?; // ROT-17
-            Ok(enter_blank(chip).map(|token| (token, package.len())))
+            let program = rom::unverified(package)?; // ROT-17
+            Ok(enter_blank(chip).map(|token| Decision::of(token, program)))
         }
         Err(error) => Err(error),
     }
@@ -163,74 +181,30 @@ fn enter(
         Some((slot, before)) => before.doubt_counted(&chip.slot_marks(slot)?),
         None => 0,
     };
-    let doubt = doubt | runtime.doubt_mode(&layer, asked.unasked);
+    let doubt = doubt | runtime.doubt_layer(&*chip, &layer, asked.unasked)?;
     Handover::Layer(layer).leave()?;
     let elsewhere = black_box(runtime.program()).as_ptr().addr() ^ map::CODE;
-    Ok(runtime.token() ^ chip.doubt_hidden() ^ doubt ^ elsewhere as u32)
+    let token = runtime.token() ^ chip.doubt_hidden() ^ doubt ^ elsewhere as u32;
+    Ok(token ^ OWN_WORD.load(Ordering::Relaxed))
 }
 
 #[inline(never)] // as above
 fn enter_blank(chip: &Chip) -> Result<u32> {
     Handover::Blank.leave()?;
-    Ok(rom::GO ^ chip.doubt_blank())
+    Ok(rom::GO ^ chip.doubt_blank() ^ OWN_WORD.load(Ordering::Relaxed))
 }
 
 /// Gives the chip to the program in code memory. Any doubt in the token leaves that closed, and
 /// makes the program's address one where nothing is: no branch decides (ROT-18).
 #[inline(never)]
-#[expect(named_asm_labels, reason = "a test names the instruction; this function is there once")]
-fn start(program: &[u8], token: u32) -> ! {
-    let doubt = black_box(token) ^ rom::GO;
+fn start(token: u32) -> ! {
+    let doubt = black_box(token) ^ rom::GO ^ OWN_WORD.load(Ordering::Relaxed);
     let doubt = ((doubt | doubt.wrapping_neg()).cast_signed() >> 31).cast_unsigned();
     watchdog::start();
     board::open(doubt);
-    let table = program.as_ptr().map_addr(|address| address | black_box(doubt) as usize);
-    // SAFETY: the program was signed for this place, or the chip is blank: it begins with its
-    // vector table, and is aligned as `map::CODE` is. Nothing of this stage is used again.
-    unsafe {
-        // ROT-16: what this stage left in its RAM and registers goes before the program comes:
-        // copies of keys that no destructor reaches. From here on there is no stack.
-        core::arch::asm!(
-            // A doubted address faults here, while the vector table is still this stage's: its
-            // handler wipes the RAM (FAIL-3).
-            "ldr r2, [r4]",
-            "ldr r3, [r4, #4]",
-            "str r4, [r8]",
-            "dsb",
-            "isb",
-            "msr msplim, r5",
-            ".global rom_wipe",
-            "rom_wipe:",
-            "str r5, [r0], #4",
-            "cmp r0, r1",
-            "blo rom_wipe",
-            "msr msp, r2",
-            "mov r0, r5",
-            "mov r1, r5",
-            "mov r2, r5",
-            "mov r4, r5",
-            "mov r6, r5",
-            "mov r7, r5",
-            "mov r8, r5",
-            "mov r9, r5",
-            "mov r10, r5",
-            "mov r11, r5",
-            "mov r12, r5",
-            "mov lr, r5",
-            "bx r3",
-            "udf #0",
-            in("r0") map::RAM_FIRST,
-            in("r1") map::HANDOVER,
-            in("r4") table,
-            in("r8") VTOR,
-            in("r5") 0,
-            options(noreturn)
-        )
-    }
+    // SAFETY: the program was signed for this place, or the chip is blank, or its address is none.
+    unsafe { craton_firmware::start::start(black_box(doubt)) }
 }
-
-/// Where the address of the vector table is set.
-const VTOR: usize = 0xe000_ed08;
 
 /// A number in decimal digits.
 fn decimal(number: u16, room: &mut [u8; 5]) -> &str {
@@ -249,12 +223,13 @@ fn decimal(number: u16, room: &mut [u8; 5]) -> &str {
 
 craton_firmware::resets_on_failure!(failure::ROM);
 
+// SAFETY: the handlers' code has this symbol, uses no stack, and never returns.
+unsafe extern "C" {
+    fn refused() -> !;
+}
+
 /// Wipes all of the RAM, and waits until power goes.
 fn halt() -> ! {
-    // SAFETY: the handlers' code has this symbol, uses no stack, and never returns.
-    unsafe extern "C" {
-        fn refused() -> !;
-    }
     // SAFETY: nothing of this stage is used again.
     unsafe { refused() }
 }

@@ -1,27 +1,16 @@
-//! The two slots of the program in the PSRAM, and what the ROM copies out of them.
+//! The two slots of the program in the PSRAM.
 
 use crate::board::{Chip, change, marking, read};
 use crate::map;
+use crate::register::read_register;
 use core::ptr;
 use craton_rot::platform::SlotFlash;
-use craton_rot::slots::{MARKS_SIZE, Marks, Slot, Write};
+use craton_rot::slots::{Marks, Slot, Write};
 use craton_rot::{Error, Result};
 use craton_trust::Digest;
 use craton_trust::crypto::Crypto;
 
 impl Chip {
-    /// Copies the package in a slot into `code`, which is as large as the slot's room. Nothing of
-    /// it is believed: a length beyond that gives an empty package, which no footer ends.
-    pub fn package<'c>(&self, slot: Slot, marks: &Marks, code: &'c mut [u8]) -> &'c [u8] {
-        match code.get_mut(..marks.length() as usize) {
-            Some(room) => {
-                read(map::slot(slot) + map::SLOT_HEADER_SIZE, room);
-                room
-            }
-            None => &[],
-        }
-    }
-
     /// Counts a start that is not confirmed, before it (ROT-19).
     ///
     /// # Errors
@@ -47,9 +36,7 @@ impl SlotFlash for Chip {
     }
 
     fn slot_marks(&self, slot: Slot) -> Result<Marks> {
-        let mut bytes = [0; MARKS_SIZE];
-        read(map::slot(slot), &mut bytes);
-        Ok(Marks::of_bytes(&bytes))
+        Ok(Marks::of_words(|place| read_register(map::slot(slot) + 4 * place)))
     }
 
     fn slot_mark(&mut self, slot: Slot, write: Write) -> Result<()> {

@@ -70,6 +70,8 @@ const CONFIRMED: usize = STARTED + STARTS;
 const GIVEN_UP: usize = CONFIRMED + STARTS;
 
 const ERASED: u32 = !0;
+/// The bits of a length or a generation. A flash is worn out long before this is full.
+const NUMBER: u32 = 0xff_ffff;
 /// Neither has a byte that an erase or a cut leaves: all ones or all zeros.
 const IS_ARMED: u32 = 0x6a25_93c4;
 const IS_CONFIRMED: u32 = 0x3c96_5ae1;
@@ -135,9 +137,24 @@ impl Marks {
     /// As they lie in flash.
     #[must_use]
     pub fn of_bytes(bytes: &[u8; MARKS_SIZE]) -> Self {
+        let words = bytes.as_chunks().0;
+        Self::of_words(|place| words.get(place).map_or(ERASED, |word| u32::from_le_bytes(*word)))
+    }
+
+    /// As they lie in flash, of which `word` reads each word, from place 0. What is kept of one is
+    /// nothing that somebody chose to be an address (ROT-25): a number below 2²⁴, or what it counts
+    /// as.
+    #[must_use]
+    pub fn of_words(word: impl Fn(usize) -> u32) -> Self {
         let mut words = [ERASED; WORDS];
-        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
-            *word = u32::from_le_bytes(*bytes);
+        for (place, kept) in words.iter_mut().enumerate() {
+            *kept = match (word(place), place) {
+                (ERASED, _) => ERASED,
+                (number, LENGTH | GENERATION) => number & NUMBER,
+                (IS_ARMED, ARMED) => IS_ARMED,
+                (IS_CONFIRMED, CONFIRMED..GIVEN_UP) => IS_CONFIRMED,
+                _ => 0,
+            };
         }
         Self(words)
     }
@@ -210,8 +227,8 @@ impl Marks {
 
     /// Generations go round: the next one is newer than the one before at any number.
     fn is_newer_than(&self, other: &Self) -> bool {
-        let ahead = self.word(GENERATION).wrapping_sub(other.word(GENERATION));
-        (1..=ERASED / 2).contains(&ahead)
+        let ahead = self.word(GENERATION).wrapping_sub(other.word(GENERATION)) & NUMBER;
+        (1..=NUMBER / 2).contains(&ahead)
     }
 
     /// What is written before a start that is not confirmed; `None` if it is, and for a last
@@ -258,7 +275,7 @@ impl Marks {
     /// slot is still empty.
     #[must_use]
     pub fn begin(other: &Self, length: u32) -> [Write; 2] {
-        let generation = other.word(GENERATION).wrapping_add(1);
+        let generation = other.word(GENERATION).wrapping_add(1) & NUMBER;
         [Write::of(LENGTH, length), Write::of(GENERATION, generation)]
     }
 

@@ -331,6 +331,11 @@ impl<'b> Reader<'b> {
         if short != short_of(value) {
             return Err(Error::CborNotCanonical); // CBOR-1: shortest head
         }
+        // A count of more than what is left is not kept: to a ROM it would be a word on the stack
+        // that somebody chose (ROT-25).
+        if matches!(major, BYTES..=MAP) && value > self.rest.len() as u64 {
+            return Err(Error::CborMalformed);
+        }
         Ok((major, value))
     }
 

@@ -15,6 +15,7 @@ use super::world::{platform_section, reply, set, successor};
 use craton_firmware::map;
 use craton_rot::engine::HANDOVER_MAX;
 use craton_rot::mailbox::client::{Line, Mailbox};
+use craton_rot::platform::SECTOR_SIZE;
 use craton_rot::programs::install;
 use craton_rot::{Action, NextLayer, RootOfTrust as _, Start};
 use craton_trust::assignment::Address;
@@ -74,9 +75,9 @@ fn the_rom_verifies_both_algorithms_within_its_promises() {
     let stack = address(PROGRAM_ROM, "__sheap")..address(PROGRAM_ROM, "_stack_start");
     let size = stack.len() as u64;
     let rom = address(PROGRAM_ROM, "Reset");
-    let wipe = address(PROGRAM_ROM, "rom_wipe");
+    let wipes = ["rom_wipe", "rom_wipe_again"].map(|name| address(PROGRAM_ROM, name));
     let mut board =
-        psram.power_on_watching(stack, &[wipe], &[rom, address(PROGRAM_RUNTIME, "Reset")]);
+        psram.power_on_watching(stack, &wipes, &[rom, address(PROGRAM_RUNTIME, "Reset")]);
     drop(board.line());
     let used = deepest(&board, rom);
     println!("figure: the ROM under a hybrid platform: stack of {size}, used {used}");
@@ -235,13 +236,15 @@ fn fail_4_no_command_comes_near_the_time_of_the_watchdog() {
 #[test]
 fn no_stack_comes_near_its_end() {
     let own = ["gate_wipe", "leave_wipe"].map(|name| address(PROGRAM_RUNTIME, name));
-    let wipes = [own[0], own[1], address(PROGRAM_ROM, "rom_wipe")];
+    let roms = ["rom_wipe", "rom_wipe_again"].map(|name| address(PROGRAM_ROM, name));
+    let wipes = [own[0], own[1], roms[0], roms[1]];
     let [rom, runtime, mailbox] =
         [PROGRAM_ROM, PROGRAM_RUNTIME, "mailbox"].map(|program| lived(program, &wipes));
     let with_static = |program: &str, stack: u64| sizes(program).1 + stack;
     let secure = with_static(PROGRAM_RUNTIME, runtime);
     let other = with_static("mailbox", mailbox);
-    let rom = with_static(PROGRAM_ROM, rom) + HANDOVER_MAX as u64; // alone, before both
+    let places = (HANDOVER_MAX + SECTOR_SIZE) as u64; // its landing is as large as a sector
+    let rom = with_static(PROGRAM_ROM, rom) + places; // alone, before both
     println!("figure: RAM: {secure} of the secure side, {other} of the mailbox; the ROM {rom}");
     println!("figure: RAM in all: {} bytes", secure + other);
     assert!(secure + other <= RAM_MAX && rom <= RAM_MAX);

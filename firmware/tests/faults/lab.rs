@@ -147,6 +147,8 @@ pub struct Lab<'a> {
     end: Option<u32>,
     /// A boot that ends well elsewhere has strayed; else it is not seen, and goes on.
     pub sees_all: bool,
+    /// A boot that comes here has strayed, too, though it is a place of the ROM.
+    pub never: Option<u32>,
     /// One that runs from the beginning, and one that is brought to a place.
     benches: [Option<Bench<'a>>; 2],
     /// Which of them booted last.
@@ -171,6 +173,7 @@ impl<'a> Lab<'a> {
             frame: None,
             end,
             sees_all: false,
+            never: None,
             benches: [None, None],
             last: 0,
             stub,
@@ -272,12 +275,12 @@ impl<'a> Lab<'a> {
             Some(bench) => bench,
             None if which == WHOLLY => {
                 let ends = [self.rom.first].into_iter().chain(self.rom.halts.iter().copied());
-                let ends: Vec<u32> = ends.chain(self.end).collect();
+                let ends: Vec<u32> = ends.chain(self.end).chain(self.never).collect();
                 Bench::start(self.emulator(), self.rom, &ends)?
             }
             None => {
                 let fails = self.rom.halts.iter().copied().filter(|at| !self.rom.listens(*at));
-                let ends: Vec<u32> = fails.chain(self.end).collect();
+                let ends: Vec<u32> = fails.chain(self.end).chain(self.never).collect();
                 let mut bench = Bench::start(self.emulator(), self.rom, &ends)?;
                 bench.debugger.watch_stores(LISTENS)?;
                 bench
@@ -355,10 +358,11 @@ impl<'a> Lab<'a> {
 
     /// What became of a chip that stopped, after it had said something.
     fn outcome(&mut self, stop: Stop, said: &str) -> Result<Outcome> {
-        let (rom, end) = (self.rom, self.end);
+        let (rom, end, never) = (self.rom, self.end, self.never);
         let bench = self.bench(self.last)?;
         let outcome = match stop {
             Stop::At(at) if Some(at) == end => return Ok(Outcome::Started),
+            Stop::At(at) if Some(at) == never => Outcome::Strayed,
             Stop::At(at) | Stop::Access(at) if rom.halts.contains(&at) || rom.listens(at) => {
                 return Ok(Outcome::Halted(lines(&[said, &bench.heard()])));
             }

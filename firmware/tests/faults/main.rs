@@ -19,6 +19,7 @@ mod layers;
 #[path = "../../../rot/tests/conformance/lms.rs"]
 mod lms;
 mod marks;
+mod planted;
 mod power;
 mod pulse;
 mod rom;
@@ -158,6 +159,7 @@ fn rot_18_no_single_fault_starts_the_bad_one_of_two_programs() {
     // What it starts lies in code memory.
     let what = |lab: &mut Lab<'_>, outcome: &Outcome| match outcome {
         Outcome::Started => {
+            let good = scenarios::program_of(&good);
             let started = lab.memory(map::CODE as u32, good.len()).unwrap();
             if started == good {
                 Ok("the good one".to_owned())
@@ -182,7 +184,7 @@ fn rot_18_no_single_fault_starts_the_bad_one_of_two_programs() {
 fn rot_18_no_single_fault_starts_a_trial_uncounted() {
     let rom = Rom::built();
     let (chip, confirmed) = (chip(), package(|_| ()));
-    let trial = package(|image| image.security_version = 4);
+    let trial = scenarios::newer();
     let psram = Psram::of(&chip, &confirmed);
     psram.arm_in(Slot::B, &trial);
     for _ in 1..STARTS {
@@ -197,13 +199,14 @@ fn rot_18_no_single_fault_starts_a_trial_uncounted() {
             Outcome::Strayed => return Err("executed what is neither ROM nor program".to_owned()),
             _ => return Ok(refusal(outcome)),
         }
+        let [trial, confirmed] = [&trial, &confirmed].map(|package| scenarios::program_of(package));
         let started = lab.memory(map::CODE as u32, trial.len()).unwrap();
         let marks = lab.memory(map::slot(Slot::B) as u32, MARKS_SIZE).unwrap();
         let counted = Marks::of_bytes(&marks.try_into().unwrap()).standing() == Standing::Spent;
         match (started == trial, counted) {
             (true, true) => Ok("its last start".to_owned()),
             (true, false) => Err("a start that is not counted".to_owned()),
-            (false, _) if started.starts_with(&confirmed) => Ok("the confirmed one".to_owned()),
+            (false, _) if started == confirmed => Ok("the confirmed one".to_owned()),
             (false, _) => Err("another program".to_owned()),
         }
     };

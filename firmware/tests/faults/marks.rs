@@ -10,6 +10,7 @@ use super::campaign;
 use super::journal::Verdict;
 use super::lab::{Lab, Outcome};
 use super::rom::Rom;
+use super::scenarios::{newer, program_of};
 use super::{entry, refusal, scenarios};
 use craton_firmware::map;
 use craton_rot::slots::{Marks, STARTS, Slot, Standing, Write};
@@ -27,10 +28,6 @@ fn spend(psram: &Psram, slot: Slot, package: &[u8]) {
     assert_eq!(psram.marks(slot).standing(), Standing::Spent);
 }
 
-fn newer() -> Vec<u8> {
-    package(|image| image.security_version = 4)
-}
-
 /// Which of these programs lies where it was started, or why none was.
 fn started(lab: &mut Lab<'_>, outcome: &Outcome, programs: &[(&str, &[u8])]) -> Verdict {
     match outcome {
@@ -40,7 +37,7 @@ fn started(lab: &mut Lab<'_>, outcome: &Outcome, programs: &[(&str, &[u8])]) -> 
     }
     let longest = programs.iter().map(|(_, package)| package.len()).max().unwrap_or(0);
     let code = lab.memory(map::CODE as u32, longest).unwrap();
-    let found = programs.iter().find(|(_, package)| code.starts_with(package));
+    let found = programs.iter().find(|(_, package)| code.starts_with(program_of(package)));
     found.map(|(name, _)| (*name).to_owned()).ok_or_else(|| "another program".to_owned())
 }
 

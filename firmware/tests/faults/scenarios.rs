@@ -1,8 +1,9 @@
 //! What no fault may start: each way of being bad once, and what the ROM says to it.
 
-use super::board::{self, Psram, chip_of, hello, package, package_of, with_envelope};
+use super::board::{self, Psram, chip_of, hello, package, package_of, package_with, with_envelope};
 use super::lms::{envelope_by_lms, hybrid_section, publisher};
-use super::world::{CLASS, CODE, MANUFACTURER, PLATFORM_ROOT, STRANGER, platform_section};
+use super::world::platform_section;
+use super::world::{CLASS, CODE, MANUFACTURER, PLATFORM_PUBLISHER, PLATFORM_ROOT, STRANGER};
 use craton_rot::platform::memory::MemoryPlatform;
 use craton_rot::slots::Slot;
 use craton_rot::{Engine, Manufacture};
@@ -123,11 +124,24 @@ pub fn changed_program() -> Scenario {
     Scenario::of("changed program", changed(package(|_| ())), "rom: slot A refused E1303")
 }
 
-/// Changed in its program's last bit: what runs of it is what it was.
-pub fn changed(mut package: Vec<u8>) -> Vec<u8> {
+/// The program of a package. What lies behind it is not there any more when it is started.
+pub fn program_of(package: &[u8]) -> &[u8] {
     let footer = package.last_chunk::<FOOTER_SIZE>().unwrap();
     let footer = Footer::parse(footer, package.len() as u64).unwrap();
-    package[footer.payload_size as usize - 1] ^= 1;
+    &package[..footer.payload_size as usize]
+}
+
+/// A newer program than the good one, which does the same and is another one.
+pub fn newer() -> Vec<u8> {
+    let mut program = hello();
+    *program.last_mut().unwrap() ^= 2;
+    package_with(PLATFORM_PUBLISHER, &program, |image| image.security_version = 4)
+}
+
+/// Changed in its program's last bit: what runs of it is what it was.
+pub fn changed(mut package: Vec<u8>) -> Vec<u8> {
+    let last = program_of(&package).len() - 1;
+    package[last] ^= 1;
     package
 }
 

@@ -150,8 +150,11 @@ pub struct Gates {
 impl Gates {
     pub fn of(trace: &Trace, walker: &mut Walker<'_>) -> Result<Self> {
         let (mut all, mut groups) = (Vec::new(), Stores::of(trace));
-        let end = groups.pop_if(|stores| stores.behind == 0 || stores.last + GAP > trace.len());
-        let end = end.map_or(trace.len() - 1, |stores| stores.first);
+        let mut end = trace.len() - 1;
+        let is_last = |stores: &mut Stores| stores.behind == 0 || stores.last + GAP > trace.len();
+        while let Some(stores) = groups.pop_if(is_last) {
+            end = stores.first;
+        }
         for stores in groups {
             let before = walker.state(trace, stores.first)?;
             let after = walker.state(trace, stores.behind)?;

@@ -14,20 +14,23 @@
 //! digest, place and size; class, component and type; the version with floor and ceiling; the
 //! genesis with the fuses; that the state is the newest, its sum the right one, and made as sums
 //! are; the section's digest with the state's; and state and section with those of the first look,
-//! so that both looked at one. The mode of the layer, which is derived later, by [`doubt_mode`].
+//! so that both looked at one. The layer, which is derived later: its mode by [`doubt_mode`],
+//! lifecycle and class by [`doubt_configuration`].
 //!
 //! It promises nothing about two faults, or one that lasts for more than an instruction.
 
+use super::layer::CONFIGURED;
 use super::reset::load_first;
 use super::rom::{self, Runtime};
 use super::state::{Program, State};
 use crate::error::Result;
-use crate::platform::{Platform, Row};
+use crate::platform::{Row, Source};
 use core::cell::Cell;
 use core::hint::black_box;
 use craton_trust::crypto::{Crypto, Es256Point, Signature};
 use craton_trust::dice::Mode;
 use craton_trust::error::Result as TrustResult;
+use craton_trust::evidence::Lifecycle;
 use craton_trust::key::LmsPublicKey;
 use craton_trust::store::{Role, RoleKeys};
 use craton_trust::suit::{self, ImageType};
@@ -106,7 +109,7 @@ impl<C: Es256Point> Crypto for Watched<'_, C> {
 /// Those of reading all of it once more.
 #[inline(never)] // its room leaves the stack before a layer is derived
 pub fn doubts<C: Es256Point>(
-    platform: &impl Platform,
+    platform: &impl Source,
     crypto: &Watched<'_, C>,
     package: &[u8],
     runtime: &mut Runtime<'_>,
@@ -121,9 +124,9 @@ pub fn doubts<C: Es256Point>(
     let signed = suit::unchecked_digest(envelope)?;
     let (manifest, image) = suit::unchecked_parse(crypto, envelope)?;
     let (mut genesis, mut class, mut lifecycle) = ([0xff; 32], [0xff; 16], [0xff; 4]);
-    platform.fuses(Row::PlatformGenesis, &mut genesis)?;
-    platform.fuses(Row::Class, &mut class)?;
-    platform.fuses(Row::Lifecycle, &mut lifecycle)?;
+    platform.row(Row::PlatformGenesis, &mut genesis)?;
+    platform.row(Row::Class, &mut class)?;
+    platform.row(Row::Lifecycle, &mut lifecycle)?;
     // In the factory, before the first boot, nothing has a floor; after it, what lost it is below
     // any.
     let lost = below(0, state.boot) | left_the_factory(lifecycle);
@@ -187,6 +190,28 @@ pub fn doubt_mode(mode: Mode, debug_head: u8, wanted: ImageType, unasked: u32) -
     unequal(black_box(mode) as u64, right.into())
 }
 
+/// What speaks against a layer being of the lifecycle and the class that are burned: 0 is nothing.
+/// `found` is what its configuration begins with.
+///
+/// # Errors
+/// `StorageFailed`.
+#[inline(never)] // its rooms leave the stack with it
+pub fn doubt_configuration(platform: &impl Source, found: &[u8; CONFIGURED]) -> Result<u32> {
+    let (mut class, mut rows) = ([0xff; 16], [0xff; 4]);
+    platform.row(Row::Class, &mut class)?;
+    platform.row(Row::Lifecycle, &mut rows)?;
+    let [_, steps @ ..] = rows;
+    let all = [Lifecycle::Module1Complete, Lifecycle::DeviceComplete, Lifecycle::Returned];
+    let right = steps.iter().zip(all).fold(Lifecycle::Blank as u16, |right, (byte, step)| {
+        let burned = below(4, byte.count_ones().into()) as u16;
+        (right & !burned) | (step as u16 & burned)
+    });
+    let [version, high, low, rest @ ..] = found;
+    let lifecycle = u16::from_be_bytes([*high, *low]);
+    let against = unequal(lifecycle.into(), right.into()) | difference(rest, &class);
+    Ok(against | unequal((*version).into(), 1))
+}
+
 /// The bits by which two strings of one length differ.
 #[inline(never)] // so that no compiler concludes from an earlier comparison what comes of this one
 pub fn difference(a: &[u8], b: &[u8]) -> u32 {
@@ -211,9 +236,13 @@ pub fn below(a: u64, b: u64) -> u32 {
 /// What a program's start is mixed with. It is far from what a register or an empty memory holds.
 pub const GO: u32 = 0x5ac3_96e1;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "std"))]
 mod tests {
     use super::*;
+    use crate::platform::Platform as _;
+    use crate::platform::memory::MemoryPlatform;
+    use craton_trust::ClassId;
+    use craton_trust::evidence::layer_configuration;
     use craton_trust::store::RoleKeysBuilder;
 
     #[test]
@@ -254,6 +283,38 @@ mod tests {
         for head in [0, 0xf6, 0xff] {
             for mode in [Mode::Normal, Mode::Debug] {
                 assert_ne!(doubt_mode(mode, head, program, 7), 0, "{head:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn rot_18_a_layer_of_another_lifecycle_or_class_is_a_doubt() {
+        let steps = [
+            (Lifecycle::Blank, [0xff, 0, 0, 0]),
+            (Lifecycle::Module1Complete, [0xff, 0xff, 0, 0]),
+            (Lifecycle::DeviceComplete, [0xff, 0xff, 0xff, 0]),
+            (Lifecycle::Returned, [0xff, 0xff, 0xff, 0xff]),
+            (Lifecycle::Returned, [0xff, 0, 0, 0x1f]),
+            (Lifecycle::Module1Complete, [0xff, 0x7f, 0x0f, 0x0f]),
+        ];
+        let all = [Lifecycle::Blank, Lifecycle::Module1Complete]
+            .into_iter()
+            .chain([Lifecycle::DeviceComplete, Lifecycle::Returned]);
+        for (right, rows) in steps {
+            let mut chip = MemoryPlatform::new();
+            chip.burn(Row::Lifecycle, &rows).unwrap();
+            chip.burn(Row::Class, &[6; 16]).unwrap();
+            for lifecycle in all.clone() {
+                let configuration = layer_configuration(lifecycle, &ClassId([6; 16]));
+                let begins: [u8; CONFIGURED] = *configuration.first_chunk().unwrap();
+                let doubted = doubt_configuration(&chip, &begins).unwrap() != 0;
+                assert_eq!(doubted, lifecycle != right, "{rows:?} {lifecycle:?}");
+                for bit in 0..CONFIGURED * 8 {
+                    let mut other = begins;
+                    other[bit / 8] ^= 1 << (bit % 8);
+                    let doubt = doubt_configuration(&chip, &other).unwrap();
+                    assert!(doubt != 0 || lifecycle != right, "{bit}");
+                }
             }
         }
     }

@@ -15,30 +15,34 @@
 use super::doubt::{below, difference};
 use super::ladder::derive_from;
 use crate::error::{Error, Result};
-use crate::platform::{Platform, Row, SECTOR_SIZE, Sector};
+use crate::platform::{Platform, Row, SECTOR_SIZE, Sector, Source};
 use crate::secret::Secret;
 use core::hint::black_box;
 use craton_trust::crypto::Crypto;
 use craton_trust::{Digest, copy, join};
-use zeroize::Zeroize as _;
 
 const MAGIC: &[u8; 8] = b"craton\x02s";
 /// Magic, generation, length, sum of those and the body.
 const HEADER_SIZE: usize = SUM + 32;
 /// Where in it the sum begins.
 const SUM: usize = 8 + 8 + 4;
+/// The bits of a generation: of each half three bytes. Neither half is then an address of code,
+/// in whichever order its bytes are read (ROT-25); it stands on the stack before it is believed.
+const GENERATION: u64 = 0x00ff_ffff_00ff_ffff;
 /// The largest body, bytes.
 pub const BODY_MAX: usize = 2048;
+/// The largest copy, bytes.
+const COPY_MAX: usize = HEADER_SIZE + BODY_MAX;
 
-const _: () = assert!(HEADER_SIZE + BODY_MAX <= SECTOR_SIZE);
+const _: () = assert!(COPY_MAX <= SECTOR_SIZE);
 
 /// The key of the sums, which the device secret alone leads to (ROT-24).
 ///
 /// # Errors
 /// `UdsLocked`, `StorageFailed`.
-pub fn key(platform: &impl Platform, crypto: &impl Crypto) -> Result<Secret> {
+pub fn key(platform: &impl Source, crypto: &impl Crypto) -> Result<Secret> {
     let mut uds = Secret::zero();
-    platform.fuses(Row::Uds, &mut uds.0)?;
+    platform.row(Row::Uds, &mut uds.0)?;
     Ok(key_of(crypto, &uds))
 }
 
@@ -47,10 +51,12 @@ pub fn key_of(crypto: &impl Crypto, uds: &Secret) -> Secret {
     derive_from(crypto, uds, &[b"craton/1/state/key"])
 }
 
-/// Of the state `known`, number 7, on a chip whose device secret is 32 times 0x5a.
+/// A state of more than one block of either hash.
+const KNOWN: [u8; 200] = [0x6b; 200];
+/// Of this state, number 7, on a chip whose device secret is 32 times 0x5a.
 const KNOWN_SUM: [u8; 32] = [
-    0x78, 0x6f, 0xd4, 0xe4, 0xda, 0xe9, 0xb0, 0x37, 0x89, 0x51, 0x94, 0x8b, 0xf7, 0x47, 0x8c, 0x90,
-    0xdb, 0x15, 0xde, 0xac, 0x5f, 0xa3, 0x54, 0x87, 0x47, 0x6f, 0xb3, 0x16, 0xcb, 0xdd, 0xc6, 0x9d,
+    0x93, 0xca, 0x32, 0x1c, 0xdd, 0x5c, 0x03, 0x52, 0xe2, 0xa4, 0xb3, 0x78, 0x45, 0xf5, 0x43, 0x8c,
+    0x87, 0x24, 0x57, 0x7a, 0xe2, 0xd7, 0x8c, 0x5f, 0x4a, 0x97, 0x12, 0x8a, 0x93, 0xdd, 0xb3, 0x28,
 ];
 
 /// Which sector is in force.
@@ -73,24 +79,25 @@ impl Journal {
         Self { key, newest: Sector::StateB, generation: 0, uncertain: false, doubt: !0, sum }
     }
 
-    /// Finds the newer whole copy and reads it into `body`; returns its length.
+    /// Finds the newer whole copy, and lets `take` have its body.
     ///
     /// # Errors
-    /// `StorageDamaged` if neither copy is whole; `StorageFailed`.
-    pub fn load(
+    /// `StorageDamaged` if neither copy is whole; `StorageFailed`; those of `take`.
+    pub fn load<T>(
         &mut self,
-        platform: &impl Platform,
+        platform: &impl Source,
         crypto: &impl Crypto,
-        body: &mut [u8; BODY_MAX],
-    ) -> Result<usize> {
-        let a = self.read(platform, crypto, Sector::StateA, body)?;
-        let b = self.read(platform, crypto, Sector::StateB, body)?;
-        let newer = b.map(|copy| copy.generation) >= a.map(|copy| copy.generation);
-        self.newest = if newer { Sector::StateB } else { Sector::StateA };
-        let found = self.read(platform, crypto, self.newest, body)?;
-        let found = found.ok_or(Error::StorageDamaged)?;
-        (self.generation, self.doubt, self.sum) = (found.generation, found.doubt, found.sum);
-        Ok(found.length)
+        take: impl FnOnce(&[u8]) -> Result<T>,
+    ) -> Result<T> {
+        let a = self.generation_of(platform, crypto, Sector::StateA)?;
+        let b = self.generation_of(platform, crypto, Sector::StateB)?;
+        self.newest = if b >= a { Sector::StateB } else { Sector::StateA };
+        platform.look(self.newest, |bytes| {
+            let found = self.judge(crypto, bytes).filter(|copy| copy.bits == 0);
+            let found = found.ok_or(Error::StorageDamaged)?;
+            (self.generation, self.doubt, self.sum) = (found.generation, found.doubt, found.sum);
+            take(found.body)
+        })?
     }
 
     /// What speaks against the copy that was loaded having the right sum: 0 is nothing (ROT-18).
@@ -105,13 +112,10 @@ impl Journal {
 
     /// Whether the other copy is whole, too, and at least as new: then a fault chose this one.
     /// Both are read once more: nothing that chose is believed.
-    pub fn is_outdated(&self, platform: &impl Platform, crypto: &impl Crypto) -> Result<bool> {
-        let mut body = [0u8; BODY_MAX];
-        let own = self.read(platform, crypto, self.newest, &mut body);
-        let other = self.read(platform, crypto, self.other(), &mut body);
-        body.zeroize();
-        let (own, other) = (own?, other?);
-        Ok(other.map(|copy| copy.generation) >= own.map(|copy| copy.generation))
+    pub fn is_outdated(&self, platform: &impl Source, crypto: &impl Crypto) -> Result<bool> {
+        let own = self.generation_of(platform, crypto, self.newest)?;
+        let other = self.generation_of(platform, crypto, self.other())?;
+        Ok(other >= own)
     }
 
     /// What speaks against the key, and against how this program makes sums: 0 is nothing (ROT-18).
@@ -123,22 +127,20 @@ impl Journal {
     /// # Errors
     /// `UdsLocked`, `StorageFailed`.
     #[inline(never)] // its rooms leave the stack with it
-    pub fn doubt_key(&self, platform: &impl Platform, crypto: &impl Crypto) -> Result<u32> {
+    pub fn doubt_key(&self, platform: &impl Source, crypto: &impl Crypto) -> Result<u32> {
         // Not as `key` begins: what keeps both from being read, or read whole, leaves two that
         // differ.
         let mut secret = Secret::new([0xff; 32]);
-        platform.fuses(Row::Uds, &mut secret.0)?;
+        platform.row(Row::Uds, &mut secret.0)?;
         let again = key_of(crypto, &secret);
         let known = Self::under(key_of(crypto, &Secret::new([0x5a; 32])));
         let mut header = [0; HEADER_SIZE];
-        known.header(crypto, 7, b"known", &mut header);
+        known.header(crypto, 7, &KNOWN, &mut header);
         let (_, sum) = header.split_at(SUM);
         secret.0.iter_mut().for_each(|byte| *byte = !*byte);
         let other = Self::under(key_of(crypto, &secret));
-        let mut body = [0u8; BODY_MAX];
-        let looked = other.look(platform, crypto, self.newest, &mut body);
-        body.zeroize();
-        let same = looked?.map_or(0, |copy| copy.doubt);
+        let looked = |bytes: &_| other.judge(crypto, bytes).map_or(0, |copy| copy.doubt);
+        let same = platform.look(self.newest, looked)?;
         let unknown = difference(sum, &KNOWN_SUM) | below(same.into(), 1);
         Ok(difference(&self.key.0, &again.0) | unknown)
     }
@@ -172,7 +174,7 @@ impl Journal {
     ) -> Result<()> {
         let free = self.other();
         self.check_certain()?;
-        let generation = self.generation.checked_add(1).ok_or(Error::StorageDamaged)?;
+        let generation = next(self.generation).ok_or(Error::StorageDamaged)?;
         if body.len() > BODY_MAX {
             return Err(Error::StorageFull);
         }
@@ -201,55 +203,60 @@ impl Journal {
         join(header, &[MAGIC, &generation, &length, &sum.0]);
     }
 
-    /// What a whole copy is; `None` for anything else.
-    fn read(
+    /// The generation of a whole copy; `None` for anything else.
+    fn generation_of(
         &self,
-        platform: &impl Platform,
+        platform: &impl Source,
         crypto: &impl Crypto,
         sector: Sector,
-        body: &mut [u8; BODY_MAX],
-    ) -> Result<Option<Copy>> {
-        let copy = self.look(platform, crypto, sector, body)?;
-        Ok(copy.filter(|copy| copy.bits == 0))
+    ) -> Result<Option<u64>> {
+        platform.look(sector, |bytes| {
+            let copy = self.judge(crypto, bytes).filter(|copy| copy.bits == 0);
+            copy.map(|copy| copy.generation)
+        })
     }
 
     /// What a copy is under this key; `None` for what is too long to be one.
     #[inline(never)] // so that it is there once
-    fn look(
-        &self,
-        platform: &impl Platform,
-        crypto: &impl Crypto,
-        sector: Sector,
-        body: &mut [u8; BODY_MAX],
-    ) -> Result<Option<Copy>> {
-        let mut found = [0u8; HEADER_SIZE];
-        platform.read(sector, 0, &mut found)?;
-        let (mut generation, mut length) = ([0u8; 8], [0u8; 4]);
-        copy(&mut generation, &found[8..16]);
-        copy(&mut length, &found[16..20]);
-        let (generation, length) = (u64::from_be_bytes(generation), u32::from_be_bytes(length));
-        let Some(room) = body.get_mut(..length as usize) else { return Ok(None) };
-        platform.read(sector, HEADER_SIZE, room)?;
+    fn judge<'b>(&self, crypto: &impl Crypto, bytes: &'b [u8; COPY_MAX]) -> Option<Copy<'b>> {
+        let (found, rest) = bytes.split_first_chunk::<HEADER_SIZE>()?;
+        // Never more than three bytes at once: a register that is not written over keeps no word
+        // that somebody chose.
+        let number = |bytes: &[u8]| bytes.iter().fold(0, |all, byte| all << 8 | u32::from(*byte));
+        let [high, low] = [number(found.get(9..12)?), number(found.get(13..16)?)];
+        let generation = u64::from(high) << 32 | u64::from(low);
+        let body = rest.get(..number(found.get(18..SUM)?) as usize)?;
         // Zeros, which are no header, where the call is left out.
         let mut right = black_box([0; HEADER_SIZE]);
-        self.header(crypto, generation, room, &mut right);
+        self.header(crypto, generation, body, &mut right);
         // Whoever writes the flash times this comparison: it takes as long for every guess.
         let bits = found.iter().zip(&right).fold(0, |bits, (a, b)| bits | (a ^ b));
-        let doubt = difference(&found, &right);
+        let doubt = difference(found, &right);
         let mut sum = Digest([0; 32]);
-        copy(&mut sum.0, &found[SUM..]);
-        Ok(Some(Copy { generation, length: length as usize, bits, doubt, sum }))
+        copy(&mut sum.0, &right[SUM..]); // and not what somebody wrote there (ROT-25)
+        let whole = u64::from(bits == 0);
+        Some(Copy { generation: generation & whole.wrapping_neg(), body, bits, doubt, sum })
+    }
+}
+
+/// The generation after this one.
+const fn next(generation: u64) -> Option<u64> {
+    match (generation | !GENERATION).wrapping_add(1) & GENERATION {
+        0 => None,
+        next => Some(next),
     }
 }
 
 /// A copy, whose sum may be right.
-struct Copy {
+struct Copy<'b> {
+    /// 0 if it is not.
     generation: u64,
-    length: usize,
+    body: &'b [u8],
     /// By which its header differs from the right one.
     bits: u8,
     /// As the second look compared it (ROT-18).
     doubt: u32,
+    /// The right one.
     sum: Digest,
 }
 
@@ -261,6 +268,21 @@ mod tests {
 
     fn journal() -> Journal {
         Journal::under(Secret::new([7; 32]))
+    }
+
+    #[test]
+    fn rot_25_no_half_of_a_generation_is_an_address_and_each_is_newer_than_the_one_before() {
+        let mut generation = 0;
+        for last in [0xff_fffe, 0x7fff_0000_00ff_fffe_u64 & GENERATION] {
+            generation = generation.max(last);
+            for _ in 0..3 {
+                let newer = next(generation).unwrap();
+                assert!(newer > generation && newer & !GENERATION == 0);
+                generation = newer;
+            }
+        }
+        assert_eq!(generation, 0x00ff_0001_0000_0001);
+        assert_eq!(next(GENERATION), None);
     }
 
     #[test]
@@ -295,17 +317,16 @@ mod tests {
     #[test]
     fn rot_24_a_copy_counts_under_the_key_that_wrote_it_alone() {
         let mut chip = MemoryPlatform::new();
-        let mut body = [0u8; BODY_MAX];
         let mut own = journal();
         own.write(&mut chip, &Soft, b"state").unwrap();
         let mut again = journal();
-        assert_eq!(again.load(&chip, &Soft, &mut body), Ok(5));
-        assert_eq!((&body[..5], again.doubt()), (&b"state"[..], 0));
+        assert_eq!(again.load(&chip, &Soft, |body| Ok(body.to_vec())), Ok(b"state".to_vec()));
+        assert_eq!(again.doubt(), 0);
         for byte in 0..32 {
             let mut key = [7; 32];
             key[byte] ^= 1;
             let mut other = Journal::under(Secret::new(key));
-            let refused = other.load(&chip, &Soft, &mut body);
+            let refused = other.load(&chip, &Soft, |_| Ok(()));
             assert_eq!(refused, Err(Error::StorageDamaged), "{byte}");
             assert_ne!(other.doubt(), 0);
         }

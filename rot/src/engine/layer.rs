@@ -26,6 +26,8 @@ pub const HANDOVER_MAX: usize = 1024;
 
 const MAGIC: &[u8; 8] = b"craton\x01h";
 const FORMAT: u64 = 3;
+/// Bytes of a layer's configuration before its zeros.
+pub(super) const CONFIGURED: usize = 19;
 
 /// A layer as the identity certified it, with its secrets.
 pub struct Layer0 {
@@ -44,6 +46,8 @@ pub struct Layer0 {
     pub(super) state: Secret,
     /// The sum of the state by which a ROM decided.
     pub(super) found: Digest,
+    /// What it was derived from, of lifecycle and class; not handed over.
+    pub(super) configuration: [u8; CONFIGURED],
     certificate: [u8; CERTIFICATE_MAX],
     certificate_length: usize,
 }
@@ -134,6 +138,7 @@ impl Layer0 {
             sealing: Secret::zero(),
             state: Secret::zero(),
             found: Digest([0; 32]),
+            configuration: [0; CONFIGURED],
             certificate: [0; CERTIFICATE_MAX],
             certificate_length: 0,
         }
@@ -190,6 +195,8 @@ fn derive(
             (identity.public_key(), made.len())
         }
     };
+    let mut configuration = [0; CONFIGURED];
+    copy(&mut configuration, &inputs.configuration[..CONFIGURED]);
     Ok(Layer0 {
         identity,
         mode,
@@ -200,6 +207,7 @@ fn derive(
         sealing: Secret::new(own.seal.0),
         state: journal::key_of(crypto, &uds),
         found: Digest([0; 32]),
+        configuration,
         certificate,
         certificate_length,
     })

@@ -3,7 +3,7 @@
 use super::{Engine, Phase};
 use crate::error::{Error, Result};
 use crate::order::{Action, Order};
-use crate::platform::{Platform, Row};
+use crate::platform::{Platform, Row, Source};
 use craton_trust::crypto::KeyedCrypto;
 use craton_trust::evidence::{Lifecycle, trust_store_digest};
 use craton_trust::store::{Role, Section, SectionKind};
@@ -15,19 +15,19 @@ const fn burned(byte: u8) -> bool {
 }
 
 /// Whether manufacturing was finished.
-pub fn is_manufactured(platform: &impl Platform) -> Result<bool> {
+pub fn is_manufactured(platform: &impl Source) -> Result<bool> {
     Ok(rows(platform)?.first().copied().is_some_and(burned))
 }
 
 /// Whether the claim code was used.
-pub fn is_claim_used(platform: &impl Platform) -> Result<bool> {
+pub fn is_claim_used(platform: &impl Source) -> Result<bool> {
     let mut used = [0u8; 1];
-    platform.fuses(Row::ClaimUsed, &mut used)?;
+    platform.row(Row::ClaimUsed, &mut used)?;
     Ok(burned(used[0]))
 }
 
 /// Where in its life the device is.
-pub fn read(platform: &impl Platform) -> Result<Lifecycle> {
+pub fn read(platform: &impl Source) -> Result<Lifecycle> {
     let [_, module, device, returned] = rows(platform)?;
     Ok(match (burned(module), burned(device), burned(returned)) {
         (_, _, true) => Lifecycle::Returned,
@@ -37,9 +37,9 @@ pub fn read(platform: &impl Platform) -> Result<Lifecycle> {
     })
 }
 
-fn rows(platform: &impl Platform) -> Result<[u8; 4]> {
+fn rows(platform: &impl Source) -> Result<[u8; 4]> {
     let mut rows = [0u8; 4];
-    platform.fuses(Row::Lifecycle, &mut rows)?;
+    platform.row(Row::Lifecycle, &mut rows)?;
     Ok(rows)
 }
 

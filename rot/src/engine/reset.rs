@@ -4,13 +4,13 @@
 //! selects this program and derives its layer ([`super::rom`]), and the program goes on from what
 //! it is handed ([`Engine::resume`]).
 
-use super::journal::{self, BODY_MAX, Journal};
+use super::journal::{self, Journal};
 use super::layer::Layer0;
 use super::ownership::{finish_claim, finish_erase};
 use super::state::{Program, State};
 use super::{Engine, Phase, lifecycle, write_state};
 use crate::error::{Error, Result};
-use crate::platform::{Platform, Row};
+use crate::platform::{Platform, Row, Source};
 use crate::secret::Secret;
 use craton_trust::Digest;
 use craton_trust::crypto::{Crypto, KeyedCrypto};
@@ -51,24 +51,20 @@ impl Start {
 /// lies.
 #[inline(never)] // its rooms leave the stack before anything is verified or derived
 pub(super) fn load_state(
-    platform: &impl Platform,
+    platform: &impl Source,
     crypto: &impl Crypto,
     journal: &mut Journal,
     state: &mut State,
 ) -> Result<()> {
-    let mut body = [0u8; BODY_MAX];
-    let loaded = journal.load(platform, crypto, &mut body);
-    let parsed = loaded.and_then(|length| state.read(body.get(..length).unwrap_or(&[])));
-    body.zeroize();
-    parsed?;
+    journal.load(platform, crypto, |body| state.read(body))?;
     let mut genesis = [0u8; 32];
-    platform.fuses(Row::PlatformGenesis, &mut genesis)?;
+    platform.row(Row::PlatformGenesis, &mut genesis)?;
     if state.platform.genesis.0 == genesis { Ok(()) } else { Err(Error::StorageDamaged) }
 }
 
 /// As [`load_state`], where the device secret is not hidden yet.
 pub(super) fn load_first(
-    platform: &impl Platform,
+    platform: &impl Source,
     crypto: &impl Crypto,
     state: &mut State,
 ) -> Result<Journal> {

@@ -14,13 +14,15 @@
 //! decides is compared once more by `doubt` (ROT-18); what comes of that is [`Runtime::token`].
 
 pub use super::doubt::GO;
-use super::doubt::{Watched, doubt_mode, doubts};
+use super::doubt::{Watched, doubt_configuration, doubt_mode, doubts};
+use super::ladder::derive_from;
 use super::layer::Layer0;
 use super::reset::{Start, load_first};
 use super::state::{Program, State};
 use super::{lifecycle, sections};
 use crate::error::{Error, Result};
-use crate::platform::{Platform, Row};
+use crate::platform::{Platform, Row, Source};
+use crate::secret::Secret;
 use crate::slots::{self, Marks, Slot, Standing};
 use craton_trust::crypto::{Crypto, Es256Point, KeyedCrypto};
 use craton_trust::dice::Mode;
@@ -29,6 +31,19 @@ use craton_trust::rollback;
 use craton_trust::store::{Role, Section, SectionKind};
 use craton_trust::suit::{self, FOOTER_SIZE, Footer, Image, ImageType};
 use craton_trust::{ClassId, Digest, Verified};
+
+/// A word that this chip alone has, whatever lies in its flash: what starts a program mixes it into
+/// the token, and asks for it again at the end. So [`GO`] alone, which everybody knows, starts
+/// nothing where a fault leads there past the decision (ROT-25).
+///
+/// # Errors
+/// `UdsLocked`, `StorageFailed`.
+pub fn own_word(platform: &impl Source, crypto: &impl Crypto) -> Result<u32> {
+    let mut uds = Secret::zero();
+    platform.row(Row::Uds, &mut uds.0)?;
+    let [a, b, c, d, ..] = derive_from(crypto, &uds, &[b"craton/1/start"]).0;
+    Ok(u32::from_le_bytes([a, b, c, d]))
+}
 
 /// A program that may be started. Only [`select`] makes one.
 #[derive(Debug)]
@@ -70,11 +85,14 @@ impl<'p> Runtime<'p> {
         self.wanted
     }
 
-    /// What speaks against the mode of this program's layer: 0 is nothing (ROT-18). `unasked` is 0
-    /// if Recovery was asked for, and any other number if not.
-    #[must_use]
-    pub fn doubt_mode(&self, layer: &Layer0, unasked: u32) -> u32 {
-        doubt_mode(layer.mode, self.debug_head, self.wanted, unasked)
+    /// What speaks against the mode of this program's layer, its lifecycle and its class: 0 is
+    /// nothing (ROT-18). `unasked` is 0 if Recovery was asked for, and any other number if not.
+    ///
+    /// # Errors
+    /// `StorageFailed`.
+    pub fn doubt_layer(&self, platform: &impl Source, layer: &Layer0, unasked: u32) -> Result<u32> {
+        let mode = doubt_mode(layer.mode, self.debug_head, self.wanted, unasked);
+        Ok(mode | doubt_configuration(platform, &layer.configuration)?)
     }
 
     /// The state and the section that the first look believed.
@@ -132,7 +150,7 @@ impl<'p> Runtime<'p> {
 /// `AboveCeiling`, `PayloadMismatch` and the like.
 #[inline(never)] // a step that is measured
 pub fn select<'p>(
-    platform: &impl Platform,
+    platform: &impl Source,
     crypto: &impl Es256Point,
     wanted: ImageType,
     package: &'p [u8],
@@ -146,7 +164,7 @@ pub fn select<'p>(
 
 /// The first look: each fact is a branch, and the first that is not so is the refusal.
 fn verify<'p>(
-    platform: &impl Platform,
+    platform: &impl Source,
     crypto: &impl Crypto,
     wanted: ImageType,
     package: &'p [u8],
@@ -183,7 +201,7 @@ pub(super) const PUBLISHER_SIZE: usize = Section::excerpt_size(1);
 /// The section that a ROM of this state believes, with its publisher's keys, which are kept in
 /// `room`, and its digest.
 pub(super) fn publisher<'r>(
-    platform: &impl Platform,
+    platform: &impl Source,
     crypto: &impl Crypto,
     state: &State,
     room: &'r mut [u8; PUBLISHER_SIZE],
@@ -195,7 +213,7 @@ pub(super) fn publisher<'r>(
 /// An envelope that a ROM of this state would go on from: authentic, for here, and for now.
 #[inline(always)] // an image is half a KiB, and would be on the stack once more
 pub(super) fn judge<'b>(
-    platform: &impl Platform,
+    platform: &impl Source,
     crypto: &impl Crypto,
     (state, authority): (&State, &Section<'_>),
     wanted: ImageType,
@@ -250,7 +268,7 @@ pub(super) fn split(package: &[u8]) -> Result<(&[u8], &[u8])> {
 
 /// Refuses an authentic image that is not for here, or not for now.
 fn admit(
-    platform: &impl Platform,
+    platform: &impl Source,
     state: &State,
     ceiling: u64,
     (wanted, image): (ImageType, &Image<'_>),
@@ -259,7 +277,7 @@ fn admit(
         return Err(Error::RuntimeType);
     }
     let mut class = ClassId([0; 16]);
-    platform.fuses(Row::Class, &mut class.0)?;
+    platform.row(Row::Class, &mut class.0)?;
     image.check_class(class)?; // IMG-4
     // Under another id it would begin at floor 0: every old version would be admitted (ROLL-1).
     let first = Program { component: image.component, security_version: 0 };

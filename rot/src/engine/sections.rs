@@ -5,7 +5,7 @@ use super::Engine;
 use super::state::{Installed, State};
 use crate::SECTION_MAX;
 use crate::error::{Error, Result};
-use crate::platform::{Platform, SECTOR_SIZE, Sector};
+use crate::platform::{Platform, SECTOR_SIZE, Sector, Source};
 use craton_trust::crypto::{Crypto, KeyedCrypto};
 use craton_trust::signed::unchecked_payload;
 use craton_trust::store::{Role, Section, SectionKind, catalog_id};
@@ -25,7 +25,7 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         out: &'o mut [u8],
     ) -> Result<&'o [u8]> {
         let installed = self.state.installed(kind).ok_or(Error::Unowned)?;
-        Ok(read(&self.platform, &self.crypto, kind, installed, out)?.0)
+        read(&self.platform, &self.crypto, kind, installed, out)
     }
 
     /// Of the section in force what [`load`] says.
@@ -72,31 +72,39 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
 /// believed: their digest stands in the state, and is returned as it was computed.
 #[inline(never)] // the whole section is gone from the stack before a signature is verified
 pub fn load<'r>(
-    platform: &impl Platform,
+    platform: &impl Source,
     crypto: &impl Crypto,
     kind: SectionKind,
     installed: &Installed,
     roles: &[Role],
     room: &'r mut [u8],
 ) -> Result<(Section<'r>, Digest)> {
-    let mut whole = [0u8; SECTION_MAX];
-    let (bytes, digest) = read(platform, crypto, kind, installed, &mut whole)?;
-    let section = Section::parse(unchecked_payload(bytes)?)?;
-    Ok((section.excerpt(roles, room)?, digest))
+    platform.look(sector(kind, installed.second), |whole: &[u8; SECTION_MAX]| {
+        let bytes = whole.get(..installed.length).ok_or(Error::StorageDamaged)?;
+        let digest = believed(crypto, installed, bytes)?;
+        let section = Section::parse(unchecked_payload(bytes)?)?;
+        Ok((section.excerpt(roles, room)?, digest))
+    })?
 }
 
-/// Reads a section as it was signed, and its digest, which is that of what was believed.
+/// Reads a section as it was signed.
 pub fn read<'o>(
     platform: &impl Platform,
     crypto: &impl Crypto,
     kind: SectionKind,
     installed: &Installed,
     out: &'o mut [u8],
-) -> Result<(&'o [u8], Digest)> {
+) -> Result<&'o [u8]> {
     let room = out.get_mut(..installed.length).ok_or(Error::RoomTooSmall)?;
     platform.read(sector(kind, installed.second), 0, room)?;
-    let digest = crypto.sha256(&[room]);
-    if digest == installed.digest { Ok((room, digest)) } else { Err(Error::StorageDamaged) }
+    believed(crypto, installed, room)?;
+    Ok(room)
+}
+
+/// The digest of a section's bytes, if it is that of those that were believed.
+fn believed(crypto: &impl Crypto, installed: &Installed, bytes: &[u8]) -> Result<Digest> {
+    let digest = crypto.sha256(&[bytes]);
+    if digest == installed.digest { Ok(digest) } else { Err(Error::StorageDamaged) }
 }
 
 /// Writes a section and says where it lies.

@@ -67,6 +67,44 @@ impl<'b> Frame<'b> {
     }
 }
 
+/// Memory for a frame. A place is below the length of [`FrameMemory::bytes`].
+pub trait FrameMemory {
+    /// All of it.
+    fn bytes(&self) -> &[u8];
+
+    /// All of it, to change.
+    fn bytes_mut(&mut self) -> &mut [u8];
+
+    /// Puts a byte of the stream to a place.
+    fn put(&mut self, place: usize, byte: u8);
+
+    /// Moves so many bytes from a place to the beginning, if there are as many.
+    fn move_to_front(&mut self, from: usize, length: usize);
+}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> FrameMemory for B {
+    fn bytes(&self) -> &[u8] {
+        self.as_ref()
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        self.as_mut()
+    }
+
+    fn put(&mut self, place: usize, byte: u8) {
+        if let Some(place) = self.as_mut().get_mut(place) {
+            *place = byte;
+        }
+    }
+
+    fn move_to_front(&mut self, from: usize, length: usize) {
+        let bytes = self.as_mut();
+        if let Some(end) = from.checked_add(length).filter(|end| *end <= bytes.len()) {
+            bytes.copy_within(from..end, 0);
+        }
+    }
+}
+
 /// Finds frames in a stream, byte by byte, in a buffer of the caller's; a frame that the buffer
 /// cannot hold is dropped like any other garbage.
 pub struct Decoder<B> {
@@ -83,7 +121,7 @@ pub struct Decoder<B> {
     kept: usize,
 }
 
-impl<B: AsRef<[u8]> + AsMut<[u8]>> Decoder<B> {
+impl<B: FrameMemory> Decoder<B> {
     /// A decoder of frames up to the size of `buffer`.
     pub const fn new(buffer: B) -> Self {
         let (length, left, dropped, kept) = (0, 0, 0, 0);
@@ -98,11 +136,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Decoder<B> {
 
     /// The payload of the frame that was given last, moved to where the buffer begins.
     pub fn take_payload(&mut self, length: usize) -> &[u8] {
-        let bytes = self.buffer.as_mut();
-        if let Some(end) = HEAD_SIZE.checked_add(length).filter(|end| *end <= bytes.len()) {
-            bytes.copy_within(HEAD_SIZE..end, 0);
-        }
-        bytes.get(..length).unwrap_or(&[])
+        self.buffer.move_to_front(HEAD_SIZE, length);
+        self.buffer.bytes().get(..length).unwrap_or(&[])
     }
 
     /// Keeps so many bytes at the buffer's end from frames.
@@ -112,18 +147,18 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Decoder<B> {
 
     /// What is kept from frames.
     pub(super) fn kept(&self) -> &[u8] {
-        let bytes = self.buffer.as_ref();
+        let bytes = self.buffer.bytes();
         bytes.get(self.room()..).unwrap_or(&[])
     }
 
     /// Bytes for frames.
     fn room(&self) -> usize {
-        self.buffer.as_ref().len().saturating_sub(self.kept)
+        self.buffer.bytes().len().saturating_sub(self.kept)
     }
 
     /// The number, as it says, of a frame that needs the place of what is kept.
     pub(super) fn blocked(&self) -> Option<u32> {
-        let head = self.buffer.as_ref().first_chunk::<HEAD_SIZE>();
+        let head = self.buffer.bytes().first_chunk::<HEAD_SIZE>();
         let head = head.filter(|_| self.kept > 0 && self.length == self.room());
         head.map(|[_, _, number @ ..]| u32::from_be_bytes(*number))
     }
@@ -153,14 +188,11 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Decoder<B> {
     }
 
     fn store(&mut self, byte: u8) {
-        let room = self.room();
-        let room = self.buffer.as_mut().get_mut(..room);
-        match room.and_then(|room| room.get_mut(self.length)) {
-            Some(place) => {
-                *place = byte;
-                self.length += 1;
-            }
-            None => self.broken = true,
+        if self.length < self.room() {
+            self.buffer.put(self.length, byte);
+            self.length += 1;
+        } else {
+            self.broken = true;
         }
     }
 
@@ -171,7 +203,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Decoder<B> {
         if !begun {
             return None;
         }
-        let parts = self.buffer.as_mut().split_at_mut_checked(length).filter(|_| whole);
+        let parts = self.buffer.bytes_mut().split_at_mut_checked(length).filter(|_| whole);
         let found = parts.and_then(|(bytes, rest)| Some((Frame::read(bytes)?, rest)));
         if found.is_none() {
             self.dropped = self.dropped.wrapping_add(1);

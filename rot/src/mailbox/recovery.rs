@@ -11,7 +11,7 @@
 //! The package is the payload of one frame (MBX-1: found after any garbage, and no longer than the
 //! memory that it goes to); its reply is that of a mailbox.
 
-use super::frame::{Decoder, Direction, FrameWriter};
+use super::frame::{Decoder, Direction, FrameMemory, FrameWriter};
 use crate::error::{Error, Result};
 
 /// No package is as small; a frame below it asks something of a mailbox.
@@ -19,7 +19,7 @@ const PACKAGE_LEAST: usize = 128;
 
 /// Waits in `memory` for a package that `start` takes, and gives what that made of it.
 pub fn wait<T>(
-    memory: &mut [u8],
+    memory: impl FrameMemory,
     mut receive: impl FnMut() -> u8,
     mut send: impl FnMut(&[u8]),
     mut start: impl FnMut(&[u8]) -> Result<T>,
@@ -77,7 +77,7 @@ mod tests {
         };
         let mut memory = std::vec![0; size];
         wait(
-            &mut memory,
+            &mut memory[..],
             || line.next().expect("the ROM waits on"),
             |bytes| sent.extend_from_slice(bytes),
             start,

@@ -13,6 +13,7 @@ use crate::slots::{self, Marks, Slot};
 use craton_trust::crypto::{Crypto, Signature};
 use craton_trust::quoted::SignedQuote;
 use craton_trust::{Digest, PublicKey};
+use zeroize::Zeroize as _;
 
 /// Bytes of one sector: the unit that is erased at once.
 pub const SECTOR_SIZE: usize = 8192;
@@ -144,6 +145,47 @@ pub trait Platform {
     /// Keys that this chip keeps to itself; without them the engine derives its own.
     fn vault(&self) -> Option<&dyn Vault> {
         None
+    }
+}
+
+/// What a decision asks of a chip: it reads. What lies in flash may be anybody's, and is looked at
+/// where it is until it is believed.
+pub trait Source {
+    /// As [`Platform::fuses`].
+    ///
+    /// # Errors
+    /// As there.
+    fn row(&self, row: Row, into: &mut [u8]) -> Result<()>;
+
+    /// Lets `judge` see the first bytes of a sector. They are wiped behind it: it keeps what it
+    /// believes.
+    ///
+    /// # Errors
+    /// `StorageFailed`.
+    fn look<const N: usize, T>(
+        &self,
+        sector: Sector,
+        judge: impl FnOnce(&[u8; N]) -> T,
+    ) -> Result<T>;
+}
+
+/// On the stack: against who changes instructions a ROM has a place of its own (ROT-25).
+impl<P: Platform> Source for P {
+    fn row(&self, row: Row, into: &mut [u8]) -> Result<()> {
+        self.fuses(row, into)
+    }
+
+    #[inline(always)] // its room is one of who looks
+    fn look<const N: usize, T>(
+        &self,
+        sector: Sector,
+        judge: impl FnOnce(&[u8; N]) -> T,
+    ) -> Result<T> {
+        let mut room = [0u8; N];
+        self.read(sector, 0, &mut room)?;
+        let judged = judge(&room);
+        room.zeroize();
+        Ok(judged)
     }
 }
 

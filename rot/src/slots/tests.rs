@@ -324,9 +324,23 @@ fn rot_19_a_torn_mark_arms_and_confirms_nothing_and_uses_a_start_up() {
 }
 
 #[test]
+fn rot_25_no_word_is_kept_but_as_what_it_counts_as() {
+    let chosen = 0x1000_3979;
+    let marks = Marks::of_words(|_| chosen);
+    let (numbers, rest) = marks.0.split_at(ARMED);
+    assert_eq!(numbers, [chosen & NUMBER; 2]);
+    assert_eq!(rest, [0; WORDS - ARMED]);
+    assert_eq!(marks.standing(), Standing::Empty);
+    assert_eq!(Marks::of_words(|_| ERASED), Marks::NONE);
+    let of_another = |place| if place == STARTED { IS_CONFIRMED } else { IS_ARMED };
+    let marks = Marks::of_words(of_another);
+    assert_eq!((marks.0[ARMED], marks.0[STARTED], marks.0[CONFIRMED]), (IS_ARMED, 0, 0));
+}
+
+#[test]
 fn rot_19_generations_go_round() {
     let mut old = Marks::of_bytes(&Marks::first(9));
-    old.0[GENERATION] = ERASED;
+    old.0[GENERATION] = NUMBER;
     let mut new = Marks::NONE;
     Marks::begin(&old, 9).into_iter().chain([Marks::arm()]).for_each(|write| new.apply(write));
     assert!(new.is_newer_than(&old) && !old.is_newer_than(&new));

@@ -136,6 +136,7 @@ fn a_lost_block_takes_one_copy_of_the_fuses_only() {
 fn renumber(
     path: &Path,
     places: [u64; 2],
+    last: [u8; 8],
     sum_at: usize,
     body: std::ops::Range<usize>,
     sum: impl Fn([u8; 32]) -> [u8; 32],
@@ -144,7 +145,7 @@ fn renumber(
     for place in places {
         let mut copy = vec![0; 4096];
         file.read_exact_at(&mut copy, place).unwrap();
-        copy[8..16].fill(0xff);
+        copy[8..16].copy_from_slice(&last);
         let parts = [&copy[..sum_at], &copy[body.clone()]];
         let right = sum(Soft.sha256(&parts).0);
         copy[sum_at..sum_at + 32].copy_from_slice(&right);
@@ -163,14 +164,15 @@ fn after_the_last_generation_of_state_or_fuses_nothing_wraps_storage_damaged() {
     let half = |key: &[u8], parts: &[&[u8]]| *Soft.hmac_sha512(key, parts).first_chunk().unwrap();
     let key: [u8; 32] = half(&bytes[16..48], &[b"craton/1/state/key"]);
     let copies = [flash(Sector::StateA), flash(Sector::StateB)];
-    renumber(&bench.path(), copies, 20, 52..52 + length, |digest| {
+    let last = [0, 0xff, 0xff, 0xff, 0, 0xff, 0xff, 0xff]; // ROT-25
+    renumber(&bench.path(), copies, last, 20, 52..52 + length, |digest| {
         half(&key, &[b"craton/1/state/sum", &digest])
     });
     let mut rot = open(&bench.path()).ok().unwrap();
     assert_eq!(boot_bare(&mut rot), Err(Error::StorageDamaged));
     drop(rot);
     // The fuses: magic, generation, bits, digest.
-    renumber(&bench.path(), [0, 4096], 16 + 128, 0..0, |digest| digest);
+    renumber(&bench.path(), [0, 4096], [0xff; 8], 16 + 128, 0..0, |digest| digest);
     let mut rot = open(&bench.path()).ok().unwrap();
     let step = advance(&mut rot, Lifecycle::Module1Complete);
     assert_eq!(step, Err(Error::StorageDamaged));

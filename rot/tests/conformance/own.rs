@@ -442,7 +442,7 @@ fn recover(chip: &MemoryPlatform, package: &[u8]) -> craton_rot::Result<Engine<M
     chip.reset();
     let runtime = rom::select(&chip, &Soft, ImageType::Recovery, package)?;
     let layer = runtime.layer(&mut chip, &Soft, Start::Normal, None)?;
-    assert_eq!(runtime.doubt_mode(&layer, 1), 0);
+    assert_eq!(runtime.doubt_layer(&chip, &layer, 1), Ok(0));
     Engine::resume(chip, Soft, layer)
 }
 
