@@ -68,7 +68,7 @@ impl Claiming<'_, '_> {
         check_group(db, permit, group, Some(endorsed.rot))?;
         let device = pending(id, group.map(str::to_owned), endorsed.rot, now_s);
         let (endorsement, identity_key) = (endorsement.to_vec(), Some(endorsed.identity_key));
-        let row = DeviceRow { device, endorsement, identity_key, client_name: None };
+        let row = DeviceRow { device, endorsement, identity_key, client_name: None, store: None };
         db.device_claim(permit, &row)?;
         let secret = db.wave_secret(permit.catalog())?.ok_or(TenancyError::CatalogUnknown)?;
         let fact = commitment(&secret, &[b"claim", &id.0, &now_s.to_be_bytes()]);

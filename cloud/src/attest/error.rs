@@ -77,6 +77,21 @@ pub enum AttestError {
          its manufacturer for the right endorsement"
     )]
     ClassOther,
+    /// The trust store is older than the one that the device showed before.
+    #[error(
+        "E4128: the device shows version {shows} of the {section} section, and showed version \
+         {showed} before. Have it take the successors (craton device trust-store apply) and check \
+         in again; if it goes back once more, its root of trust does not hold: take it out of \
+         service"
+    )]
+    TrustStoreOlder {
+        /// Which half.
+        section: &'static str,
+        /// The version that it shows now.
+        shows: u64,
+        /// The highest that it showed.
+        showed: u64,
+    },
     /// The connection shows no certificate.
     #[error("E4109: this needs the certificate of a check-in. Check in first")]
     CertificateMissing,
@@ -120,6 +135,7 @@ impl AttestError {
             Self::PlatformForeign => 4115,
             Self::LifecycleContradicts => 4116,
             Self::ClassOther => 4117,
+            Self::TrustStoreOlder { .. } => 4128,
             Self::CertificateMissing => 4109,
             Self::CertificateReplaced => 4110,
             Self::ConnectionUsed => 4118,

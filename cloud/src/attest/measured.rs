@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 /// What a catalog published. A store that does not answer has published nothing.
 pub trait References {
-    /// Whether a device may have this trust store.
-    fn has_trust_store(&self, digest: Digest) -> bool;
+    /// The versions of the sections of this trust store, if a device may have it.
+    fn trust_store(&self, digest: Digest) -> Option<StoreVersions>;
 
     /// The signed set, if it was admitted.
     fn admitted_set(&self, set: SetId) -> Option<Arc<[u8]>>;
@@ -19,15 +19,37 @@ pub trait References {
     fn runtime(&self, component: ComponentId, payload: Digest, store: Digest) -> Option<u64>;
 }
 
+/// Which version of each section a trust store has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreVersions {
+    /// Of the platform's.
+    pub platform: u64,
+    /// Of the owner's.
+    pub owner: u64,
+}
+
+impl StoreVersions {
+    /// Refuses a version below the one `before`: sections only follow one another, so that whoever
+    /// shows an older one has the keys of it, and not what took its place.
+    pub(super) fn check_not_below(self, before: Self) -> Result<(), AttestError> {
+        let halves =
+            [("platform", self.platform, before.platform), ("owner", self.owner, before.owner)];
+        match halves.into_iter().find(|(_, shows, showed)| shows < showed) {
+            Some((section, shows, showed)) => {
+                Err(AttestError::TrustStoreOlder { section, shows, showed })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 /// Refuses measurements that are no reference values. An app counts only as a member of the set
 /// that the device booted: that it was published once, for another set or another device, says
-/// nothing.
-pub fn check(claims: &Claims, references: &impl References) -> Result<(), AttestError> {
+/// nothing. Returns what trust store the device has.
+pub fn check(claims: &Claims, references: &impl References) -> Result<StoreVersions, AttestError> {
     let unknown = AttestError::MeasurementUnknown;
     let store = claims.measured.of(TRUST_STORE).ok_or(AttestError::MeasurementMissing)?;
-    if !references.has_trust_store(store) {
-        return Err(unknown(TRUST_STORE, store));
-    }
+    let versions = references.trust_store(store).ok_or(unknown(TRUST_STORE, store))?;
     let booted = claims.measured.of(IMAGE_SET);
     let signed = booted.map(|id| {
         references.admitted_set(SetId(id.0)).ok_or(AttestError::MeasurementUnknown(IMAGE_SET, id))
@@ -68,5 +90,5 @@ pub fn check(claims: &Claims, references: &impl References) -> Result<(), Attest
     if let Some(member) = missing {
         return Err(AttestError::MemberUnmeasured(member.component));
     }
-    if runtime_seen { Ok(()) } else { Err(AttestError::RuntimeUnmeasured) }
+    if runtime_seen { Ok(versions) } else { Err(AttestError::RuntimeUnmeasured) }
 }

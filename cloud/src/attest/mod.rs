@@ -10,7 +10,8 @@
 //! outside mode Normal; ATT-5 the root of trust's own layer agrees with the platform, the
 //! endorsement and the claims; ATT-6 nothing measured is below a floor that the device claims;
 //! ATT-7 which scheme counts is the endorsement's word: a TPM's identity is believed by its quotes
-//! and by nothing else, and nobody else by a quote.
+//! and by nothing else, and nobody else by a quote; ATT-10 a device shows no older version of a
+//! section of its trust store than it showed before.
 //!
 //! Which program the root of trust is (the layer's code, the implementation id) is compared only
 //! where the set that booted names it: no list of good ones is published yet.
@@ -23,7 +24,7 @@ mod measured;
 pub mod tests;
 
 pub use error::AttestError;
-pub use measured::References;
+pub use measured::{References, StoreVersions};
 
 use crate::crypto::AwsLc;
 use craton_trust::crypto::Crypto as _;
@@ -57,6 +58,8 @@ pub struct Known {
     pub class: ClassId,
     /// Digest of the first version of its platform's section (ATT-5).
     pub platform: Digest,
+    /// The versions of its sections that it showed last (ATT-10); `None` if it never showed any.
+    pub store: Option<StoreVersions>,
     /// Whether its catalog's root is on one machine: such a catalog takes devices before
     /// `DeviceComplete`.
     pub dev: bool,
@@ -81,9 +84,16 @@ pub struct Appraised {
     catalog: CatalogId,
     authentic: Authentic,
     registers: Option<Registers>,
+    store: StoreVersions,
 }
 
 impl Appraised {
+    /// Which versions of the sections of its trust store it has.
+    #[must_use]
+    pub const fn store(&self) -> StoreVersions {
+        self.store
+    }
+
     /// What the firmware and the loader measured into a TPM: for [`baseline`], and no reference
     /// value.
     #[must_use]
@@ -179,8 +189,9 @@ pub fn appraise(
         return Err(AttestError::ModeNotNormal(claims.mode)); // ATT-4
     }
     check_layer(&authentic, known)?;
-    measured::check(claims, references)?;
-    Ok(Appraised { catalog: known.catalog, authentic, registers })
+    let store = measured::check(claims, references)?;
+    known.store.map_or(Ok(()), |before| store.check_not_below(before))?; // ATT-10
+    Ok(Appraised { catalog: known.catalog, authentic, registers, store })
 }
 
 /// By the scheme of the endorsed class (ATT-7).

@@ -78,8 +78,8 @@ fn booted() -> Vec<u8> {
 }
 
 impl References for Published {
-    fn has_trust_store(&self, digest: Digest) -> bool {
-        digest == STORE.digest
+    fn trust_store(&self, digest: Digest) -> Option<StoreVersions> {
+        (digest == STORE.digest).then_some(StoreVersions { platform: 3, owner: 4 })
     }
 
     fn admitted_set(&self, set: SetId) -> Option<Arc<[u8]>> {
@@ -133,6 +133,7 @@ fn device() -> Device {
         last: Some((2, 9)),
         class: CLASS,
         platform: PLATFORM,
+        store: Some(StoreVersions { platform: 3, owner: 4 }),
         dev: true,
     };
     let inputs = Inputs {
@@ -225,6 +226,23 @@ fn a_good_device_is_appraised() {
 fn att_1_refuses_a_pair_not_above_the_last_as_counters_stale() {
     for last in [(3, 1), (3, 2), (4, 0)] {
         assert_eq!(refused(|d| d.known.last = Some(last)), AttestError::CountersStale);
+    }
+}
+
+#[test]
+fn att_10_refuses_an_older_section_than_the_device_showed_as_trust_store_older() {
+    let after = |platform, owner| {
+        let mut device = device();
+        device.known.store = Some(StoreVersions { platform, owner });
+        verdict(&device).map(|appraised| appraised.store())
+    };
+    let older = |section, shows, showed| AttestError::TrustStoreOlder { section, shows, showed };
+    assert_eq!(after(4, 4).unwrap_err(), older("platform", 3, 4));
+    assert_eq!(after(3, 5).unwrap_err(), older("owner", 4, 5));
+    assert_eq!(after(1, 9).unwrap_err(), older("owner", 4, 9), "each by itself");
+    let shown = StoreVersions { platform: 3, owner: 4 };
+    for (platform, owner) in [(3, 4), (2, 4), (3, 1)] {
+        assert_eq!(after(platform, owner), Ok(shown));
     }
 }
 

@@ -9,6 +9,7 @@ use rusqlite::{Row, params};
 use super::catalogs::CLASSES;
 use super::rows::{Bytes, Number, place_of, value_at};
 use super::{ReadTx, StoreError, WriteTx};
+use crate::attest::StoreVersions;
 use crate::authority::ClientName;
 use crate::tenancy::{ManageDevices, Permit};
 
@@ -19,7 +20,7 @@ const TRIALS: [TrialOutcome; 3] =
 const COLUMNS: &str = "device, state, class, product, device_group, epoch, created_s, \
      last_seen_s, last_boot, last_check_in, certificate_serial, attested_set, assigned_set, \
      isolation, storage, mode, trial, cloned, mode_s, endorsement, identity_key, client_name, \
-     boot_changed_s";
+     boot_changed_s, platform_version, owner_version";
 
 /// A device with what only the service needs of it.
 pub struct DeviceRow {
@@ -31,6 +32,8 @@ pub struct DeviceRow {
     pub identity_key: Option<Vec<u8>>,
     /// The name in its certificates, from its first check-in on.
     pub client_name: Option<ClientName>,
+    /// Which sections its trust store had at its last check-in.
+    pub store: Option<StoreVersions>,
 }
 
 /// What one check-in changes, together or not at all.
@@ -43,6 +46,8 @@ pub struct CheckInRecord {
     pub boot: u64,
     /// Number of the check-in.
     pub check_in: u64,
+    /// Which sections its trust store has: none is older than before (ATT-10).
+    pub store: StoreVersions,
     /// Serial of the certificate issued, hexadecimal.
     pub certificate_serial: Option<String>,
     /// Set that the evidence shows.
@@ -203,7 +208,8 @@ impl WriteTx<'_> {
         let sql = "UPDATE devices SET state = 1, last_seen_s = ?3, epoch = ?4, last_boot = ?5, \
                    last_check_in = ?6, certificate_serial = coalesce(?7, certificate_serial), \
                    attested_set = ?8, assigned_set = ?9, isolation = ?10, storage = ?11, \
-                   mode = ?12, trial = ?13, mode_s = ?3 WHERE catalog = ?1 AND device = ?2 \
+                   mode = ?12, trial = ?13, mode_s = ?3, platform_version = ?16, \
+                   owner_version = ?17 WHERE catalog = ?1 AND device = ?2 \
                    AND last_boot IS ?14 AND last_check_in IS ?15";
         let (boot, check_in) = before.unzip();
         let row = params![
@@ -222,6 +228,8 @@ impl WriteTx<'_> {
             seen.trial.map(|trial| place_of(&TRIALS, &trial)),
             boot.map(Number),
             check_in.map(Number),
+            Number(seen.store.platform),
+            Number(seen.store.owner),
         ];
         let known = self.change(sql, row)? > 0;
         if let Some(name) = seen.renamed.filter(|_| known) {
@@ -319,6 +327,8 @@ fn read_device(row: &Row<'_>) -> rusqlite::Result<Result<DeviceRow, StoreError>>
     let (state, class): (i64, Option<i64>) = (row.get(1)?, row.get(2)?);
     let trial: Option<i64> = row.get(16)?;
     let (endorsement, identity_key, client_name) = (row.get(19)?, row.get(20)?, row.get(21)?);
+    let store = number(23)?.zip(number(24)?);
+    let store = store.map(|(platform, owner)| StoreVersions { platform, owner });
     let words = || -> Result<(DeviceState, Option<RotClass>, Option<TrialOutcome>), StoreError> {
         let class = class.map(|class| value_at(&CLASSES, class, "devices")).transpose()?;
         let trial = trial.map(|trial| value_at(&TRIALS, trial, "devices")).transpose()?;
@@ -326,7 +336,7 @@ fn read_device(row: &Row<'_>) -> rusqlite::Result<Result<DeviceRow, StoreError>>
     };
     Ok(words().map(|words| {
         (device.state, device.rot, device.trial) = words;
-        DeviceRow { device, endorsement, identity_key, client_name }
+        DeviceRow { device, endorsement, identity_key, client_name, store }
     }))
 }
 

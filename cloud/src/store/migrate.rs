@@ -15,6 +15,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0008_devices_by_name.sql"),
     include_str!("migrations/0009_device_boots.sql"),
     include_str!("migrations/0010_boot_logs.sql"),
+    include_str!("migrations/0011_device_store.sql"),
 ];
 
 pub(super) fn to_newest(db: &Connection) -> Result<(), StoreError> {

@@ -328,6 +328,7 @@ fn ask_as_a_check_in(db: &WriteTx<'_>) {
         epoch: 0,
         boot: 1,
         check_in: 1,
+        store: crate::attest::StoreVersions { platform: 1, owner: 1 },
         certificate_serial: None,
         attested_set: None,
         assigned_set: None,

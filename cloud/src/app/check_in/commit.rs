@@ -75,6 +75,7 @@ fn record(
         epoch: decided.appraised.epoch(),
         boot,
         check_in,
+        store: decided.appraised.store(),
         renamed: Some(certificate.name).filter(|name| decided.row.client_name != Some(*name)),
         certificate_serial: Some(certificate.serial),
         attested_set: attested(&decided),

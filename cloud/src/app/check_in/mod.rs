@@ -252,6 +252,7 @@ fn known(
         last: device.last_boot.zip(device.last_check_in),
         class,
         platform: view.platform,
+        store: row.store,
         dev: view.dev,
     })
 }

@@ -8,7 +8,7 @@
 
 use super::super::{AppError, Core, log, newest_section};
 use super::op_digest;
-use crate::attest::{AttestError, References};
+use crate::attest::{AttestError, References, StoreVersions};
 use crate::catalog::{self, CatalogError, section_of};
 use crate::crypto::AwsLc;
 use crate::store::{GroupRules, ReadTx, Store};
@@ -83,8 +83,8 @@ pub(super) struct View {
     /// The first version of the platform section.
     pub(super) platform: Digest,
     witnessed: bool,
-    /// Every pair of section versions that a device may have, with that of the platform's.
-    trust_stores: BTreeMap<Digest, u64>,
+    /// Every pair of section versions that a device may have.
+    trust_stores: BTreeMap<Digest, StoreVersions>,
     asked: Mutex<AskedBefore>,
 }
 
@@ -104,11 +104,13 @@ impl View {
         // They arrive one by one, so that each may stand beside each.
         let platforms = db.trust_store_digests(catalog, 0)?;
         let owners = db.trust_store_digests(catalog, 1)?;
-        let pairs = (1..).zip(&platforms).flat_map(|p| owners.iter().map(move |o| (p, o)));
-        let digest = |((version, p), o): ((u64, &operator::Digest), &operator::Digest)| {
-            (trust_store_digest(&AwsLc, (*p).into(), Some((*o).into())), version)
+        let all = (1..).zip(&platforms);
+        let pairs = all.flat_map(|p| (1..).zip(&owners).map(move |o| (p, o)));
+        let named = |(p, o): ((u64, &operator::Digest), (u64, &operator::Digest))| {
+            let digest = trust_store_digest(&AwsLc, (*p.1).into(), Some((*o.1).into()));
+            (digest, StoreVersions { platform: p.0, owner: o.0 })
         };
-        let trust_stores = pairs.map(digest).collect();
+        let trust_stores = pairs.map(named).collect();
         let platform = platforms.first().copied().ok_or(CatalogError::SectionUnknown)?.into();
         let (dev, witnessed) = (owner.section().dev, log::witnessed(&owner.section()));
         let asked = Mutex::default();
@@ -195,8 +197,8 @@ struct Published<'v> {
 }
 
 impl References for Published<'_> {
-    fn has_trust_store(&self, digest: Digest) -> bool {
-        self.view.trust_stores.contains_key(&digest)
+    fn trust_store(&self, digest: Digest) -> Option<StoreVersions> {
+        self.view.trust_stores.get(&digest).copied()
     }
 
     fn admitted_set(&self, set: SetId) -> Option<Arc<[u8]>> {
@@ -211,7 +213,7 @@ impl References for Published<'_> {
     }
 
     fn runtime(&self, component: ComponentId, payload: Digest, store: Digest) -> Option<u64> {
-        let platform = *self.view.trust_stores.get(&store)?;
+        let platform = self.trust_store(store)?.platform;
         let key = (component, payload, platform);
         if let Some(known) = locked(&self.view.asked).runtimes.get(&key) {
             return Some(*known);

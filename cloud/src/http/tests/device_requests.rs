@@ -48,6 +48,7 @@ impl DeviceBench {
             epoch: 0,
             boot: 1,
             check_in: 1,
+            store: crate::attest::StoreVersions { platform: 1, owner: 1 },
             certificate_serial: Some("4a".into()),
             attested_set: None,
             assigned_set: None,

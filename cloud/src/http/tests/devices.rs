@@ -89,6 +89,7 @@ fn seen() -> CheckInRecord {
         epoch: 0,
         boot: 3,
         check_in: 7,
+        store: crate::attest::StoreVersions { platform: 1, owner: 1 },
         certificate_serial: Some("4a".into()),
         attested_set: Some(ImageSetId([1; 32])),
         assigned_set: Some(ImageSetId([2; 32])),

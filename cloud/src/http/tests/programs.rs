@@ -72,6 +72,31 @@ async fn att_2_a_runtime_counts_as_the_section_of_the_device_or_the_newest_has_i
     assert_eq!(says(&old, 2).await.status, 200);
 }
 
+/// Whoever has an old publisher's key, and a device that took his successor, would show what that
+/// key signed under the section that still names it.
+#[tokio::test]
+async fn att_10_a_device_that_took_a_successor_is_not_believed_under_the_section_before() {
+    let fleet = Fleet::new().await;
+    let (device, _) = (fleet.device(20).await, fleet.device(21).await);
+    fleet.publish(&program("runtime", &[PUBLISHER, NEXT_PUBLISHER])).await;
+    fleet.succeeds(2, &[NEXT_PUBLISHER]).await;
+    let says = async |seed, boot, successors| {
+        fleet.answers(seed, boot, Says { successors, ..Says::default() }).await
+    };
+    assert_eq!(says(20, 2, 0).await.status, 200, "it did not take it yet");
+    assert_eq!(says(20, 3, 1).await.status, 200);
+    let refused = says(20, 4, 0).await;
+    let text = String::from_utf8_lossy(&refused.body).into_owned();
+    assert_eq!(refused.code(), 4128, "TrustStoreOlder");
+    assert!(text.contains("shows version 1 of the platform section"), "{text}");
+    assert_eq!(says(20, 5, 1).await.status, 200, "what was refused changed nothing");
+    assert_eq!(says(21, 2, 0).await.status, 200, "another device shows what it has");
+    // Whoever puts a device back on purpose retires it and claims it anew.
+    let path = format!("/v1/catalogs/{}/devices/{device}", fleet.catalog);
+    assert_eq!(fleet.bench.ask_as(&fleet.bench.token, "DELETE", &path, None).await.status, 204);
+    fleet.device(20).await;
+}
+
 /// Devices take a successor before they check in: had none of them a reference value left, none
 /// would be told of another program.
 #[tokio::test]

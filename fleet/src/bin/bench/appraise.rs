@@ -4,7 +4,7 @@ use crate::Size;
 use crate::cpu::{each_us, median};
 use crate::report::Report;
 use anyhow::Result;
-use craton_cloud::attest::{Asked, Known, References, appraise};
+use craton_cloud::attest::{Asked, Known, References, StoreVersions, appraise};
 use craton_cloud::crypto::AwsLc;
 use craton_fleet::{CLASS, Plan, Scene, Seed};
 use craton_trust::endorsement::RotClass;
@@ -16,8 +16,8 @@ use std::sync::Arc;
 struct Everything;
 
 impl References for Everything {
-    fn has_trust_store(&self, _: Digest) -> bool {
-        true
+    fn trust_store(&self, _: Digest) -> Option<StoreVersions> {
+        Some(StoreVersions { platform: 1, owner: 1 })
     }
 
     fn admitted_set(&self, _: SetId) -> Option<Arc<[u8]>> {
@@ -47,6 +47,7 @@ pub fn measure(report: &mut Report, size: Size) -> Result<()> {
         last: None,
         class: CLASS,
         platform,
+        store: None,
         dev: true,
     };
     let client_key = prepared.client_key();

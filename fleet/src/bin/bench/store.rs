@@ -101,6 +101,7 @@ async fn one(store: &Store, id: DeviceId, check_in: u64) -> Result<()> {
         epoch: 1,
         boot: 1,
         check_in,
+        store: craton_cloud::attest::StoreVersions { platform: 1, owner: 1 },
         certificate_serial: Some(serial_of(check_in, id)),
         attested_set: Some(set),
         assigned_set: Some(set),
