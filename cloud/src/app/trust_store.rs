@@ -100,10 +100,12 @@ fn check_kept(blobs: &Blobs, next: &store::Section<'_>, set: &SetInUse) -> Resul
     Ok(())
 }
 
-/// Refuses a platform's successor under which a component has no program left that is a reference
-/// value. A device takes the successor before it checks in; with its program refused, it would be
-/// told of no other one. Which program each device runs is not known here: that one of them stays
-/// is the least.
+/// Refuses a platform's successor under which a component that a device showed has no program left
+/// that is a reference value, or none has one. A device takes the successor before it checks in;
+/// with its program refused, it would be told of no other one. Which version each device runs is
+/// not known here: that one of them stays is the least. A component that no device showed, which a
+/// publisher who is to be revoked could invent, holds nothing back, and nor does an envelope that
+/// cannot be read: it makes no reference value.
 fn check_programs(
     db: &WriteTx<'_>,
     blobs: &Blobs,
@@ -112,11 +114,13 @@ fn check_programs(
 ) -> Result<(), AppError> {
     let mut kept = BTreeMap::new();
     for (component, envelope) in db.runtime_envelopes(catalog)? {
-        let envelope = blobs.read(envelope, ENVELOPE_MAX as u64)?;
+        let Ok(envelope) = blobs.read(envelope, ENVELOPE_MAX as u64) else { continue };
         if is_published(newest, &envelope) {
             *kept.entry(component).or_insert(false) |= is_published(next, &envelope);
         }
     }
+    let (shown, is_any_kept) = (db.programs_shown(catalog)?, kept.values().any(|kept| *kept));
+    kept.retain(|component, _| !is_any_kept || shown.contains(component));
     match kept.into_iter().find(|(_, is_kept)| !is_kept) {
         Some((component, _)) => Err(CatalogError::ProgramOrphaned(component).into()),
         None => Ok(()),

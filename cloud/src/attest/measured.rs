@@ -43,13 +43,22 @@ impl StoreVersions {
     }
 }
 
+/// What measurements showed beside that they are reference values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// Which trust store the device has.
+    pub store: StoreVersions,
+    /// The components of its programs by the platform's publisher, in order.
+    pub programs: Vec<ComponentId>,
+}
+
 /// Refuses measurements that are no reference values. An app counts only as a member of the set
 /// that the device booted: that it was published once, for another set or another device, says
-/// nothing. Returns what trust store the device has.
-pub fn check(claims: &Claims, references: &impl References) -> Result<StoreVersions, AttestError> {
+/// nothing.
+pub fn check(claims: &Claims, references: &impl References) -> Result<Shown, AttestError> {
     let unknown = AttestError::MeasurementUnknown;
-    let store = claims.measured.of(TRUST_STORE).ok_or(AttestError::MeasurementMissing)?;
-    let versions = references.trust_store(store).ok_or(unknown(TRUST_STORE, store))?;
+    let named = claims.measured.of(TRUST_STORE).ok_or(AttestError::MeasurementMissing)?;
+    let store = references.trust_store(named).ok_or(unknown(TRUST_STORE, named))?;
     let booted = claims.measured.of(IMAGE_SET);
     let signed = booted.map(|id| {
         references.admitted_set(SetId(id.0)).ok_or(AttestError::MeasurementUnknown(IMAGE_SET, id))
@@ -61,11 +70,11 @@ pub fn check(claims: &Claims, references: &impl References) -> Result<StoreVersi
     let set = set.transpose()?;
     let member =
         |component| set.iter().flat_map(ImageSet::members).find(|m| m.component == component);
-    let mut runtime_seen = false;
+    let (mut runtime_seen, mut programs) = (false, Vec::new());
     let others = claims.measured.iter().filter(|m| !RESERVED.contains(&m.component));
     for measured in others {
         let (component, digest) = (measured.component, measured.digest);
-        let published = || references.runtime(component, digest, store);
+        let published = || references.runtime(component, digest, named);
         let runtime = if runtime_seen { None } else { published() };
         // The root of trust's own program is the platform's, too, and no runtime.
         runtime_seen |= runtime.is_some() && digest != claims.implementation;
@@ -79,6 +88,9 @@ pub fn check(claims: &Claims, references: &impl References) -> Result<StoreVersi
             None => runtime,
         };
         let version = version.ok_or(unknown(component, digest))?;
+        if runtime.is_some() || digest == claims.implementation {
+            programs.push(component);
+        }
         if version < claims.floors.of(component) {
             return Err(AttestError::BelowOwnFloor(component)); // ATT-6
         }
@@ -90,5 +102,9 @@ pub fn check(claims: &Claims, references: &impl References) -> Result<StoreVersi
     if let Some(member) = missing {
         return Err(AttestError::MemberUnmeasured(member.component));
     }
-    if runtime_seen { Ok(versions) } else { Err(AttestError::RuntimeUnmeasured) }
+    if !runtime_seen {
+        return Err(AttestError::RuntimeUnmeasured);
+    }
+    programs.sort_unstable();
+    Ok(Shown { store, programs })
 }

@@ -24,6 +24,7 @@ mod measured;
 pub mod tests;
 
 pub use error::AttestError;
+use measured::Shown;
 pub use measured::{References, StoreVersions};
 
 use crate::crypto::AwsLc;
@@ -84,14 +85,20 @@ pub struct Appraised {
     catalog: CatalogId,
     authentic: Authentic,
     registers: Option<Registers>,
-    store: StoreVersions,
+    shown: Shown,
 }
 
 impl Appraised {
     /// Which versions of the sections of its trust store it has.
     #[must_use]
     pub const fn store(&self) -> StoreVersions {
-        self.store
+        self.shown.store
+    }
+
+    /// The components of its programs by the platform's publisher, in order.
+    #[must_use]
+    pub fn programs(&self) -> &[ComponentId] {
+        &self.shown.programs
     }
 
     /// What the firmware and the loader measured into a TPM: for [`baseline`], and no reference
@@ -189,9 +196,9 @@ pub fn appraise(
         return Err(AttestError::ModeNotNormal(claims.mode)); // ATT-4
     }
     check_layer(&authentic, known)?;
-    let store = measured::check(claims, references)?;
-    known.store.map_or(Ok(()), |before| store.check_not_below(before))?; // ATT-10
-    Ok(Appraised { catalog: known.catalog, authentic, registers, store })
+    let shown = measured::check(claims, references)?;
+    known.store.map_or(Ok(()), |before| shown.store.check_not_below(before))?; // ATT-10
+    Ok(Appraised { catalog: known.catalog, authentic, registers, shown })
 }
 
 /// By the scheme of the endorsed class (ATT-7).

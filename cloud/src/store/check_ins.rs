@@ -3,6 +3,7 @@
 
 use craton_api::operator::{CatalogId, ComponentId, DeviceId, Digest, ImageSetId};
 use rusqlite::params;
+use std::collections::BTreeSet;
 
 use super::rows::{Bytes, Number};
 use super::{ReadTx, StoreError};
@@ -33,6 +34,16 @@ impl ReadTx<'_> {
         self.all(sql, [Bytes(catalog)], |row| {
             Ok((row.get::<_, Bytes<_>>(0)?.0, row.get::<_, Bytes<_>>(1)?.0))
         })
+    }
+
+    /// The components of programs that devices of this catalog showed at their last check-in. It
+    /// looks at every device of the catalog: for what an owner does once a year.
+    pub fn programs_shown(&self, catalog: CatalogId) -> Result<BTreeSet<ComponentId>, StoreError> {
+        let sql = "SELECT DISTINCT programs FROM devices \
+                   WHERE catalog = ?1 AND programs IS NOT NULL";
+        let rows = self.all(sql, [Bytes(catalog)], |row| row.get::<_, Vec<u8>>(0))?;
+        let components = rows.iter().flat_map(|row| row.as_chunks().0);
+        Ok(components.map(|id| ComponentId(*id)).collect())
     }
 
     /// A set as it was signed, if this catalog admitted it: only an admitted one is a reference

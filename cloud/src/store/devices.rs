@@ -1,8 +1,8 @@
 //! Devices, what their evidence showed last, and their capabilities.
 
 use craton_api::operator::{
-    Capability, CapabilityId, CatalogId, Device, DeviceId, DeviceState, ImageSetId, RotClass,
-    TrialOutcome,
+    Capability, CapabilityId, CatalogId, ComponentId, Device, DeviceId, DeviceState, ImageSetId,
+    RotClass, TrialOutcome,
 };
 use rusqlite::{Row, params};
 
@@ -48,6 +48,8 @@ pub struct CheckInRecord {
     pub check_in: u64,
     /// Which sections its trust store has: none is older than before (ATT-10).
     pub store: StoreVersions,
+    /// The components of its programs by the platform's publisher, in order.
+    pub programs: Vec<ComponentId>,
     /// Serial of the certificate issued, hexadecimal.
     pub certificate_serial: Option<String>,
     /// Set that the evidence shows.
@@ -209,7 +211,7 @@ impl WriteTx<'_> {
                    last_check_in = ?6, certificate_serial = coalesce(?7, certificate_serial), \
                    attested_set = ?8, assigned_set = ?9, isolation = ?10, storage = ?11, \
                    mode = ?12, trial = ?13, mode_s = ?3, platform_version = ?16, \
-                   owner_version = ?17 WHERE catalog = ?1 AND device = ?2 \
+                   owner_version = ?17, programs = ?18 WHERE catalog = ?1 AND device = ?2 \
                    AND last_boot IS ?14 AND last_check_in IS ?15";
         let (boot, check_in) = before.unzip();
         let row = params![
@@ -230,6 +232,7 @@ impl WriteTx<'_> {
             check_in.map(Number),
             Number(seen.store.platform),
             Number(seen.store.owner),
+            seen.programs.iter().flat_map(|it| it.0).collect::<Vec<u8>>(),
         ];
         let known = self.change(sql, row)? > 0;
         if let Some(name) = seen.renamed.filter(|_| known) {

@@ -16,6 +16,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0009_device_boots.sql"),
     include_str!("migrations/0010_boot_logs.sql"),
     include_str!("migrations/0011_device_store.sql"),
+    include_str!("migrations/0012_device_programs.sql"),
 ];
 
 pub(super) fn to_newest(db: &Connection) -> Result<(), StoreError> {

@@ -329,6 +329,7 @@ fn ask_as_a_check_in(db: &WriteTx<'_>) {
         boot: 1,
         check_in: 1,
         store: crate::attest::StoreVersions { platform: 1, owner: 1 },
+        programs: vec![craton_api::operator::ComponentId([9; 16])],
         certificate_serial: None,
         attested_set: None,
         assigned_set: None,

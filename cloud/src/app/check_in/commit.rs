@@ -76,6 +76,7 @@ fn record(
         boot,
         check_in,
         store: decided.appraised.store(),
+        programs: decided.appraised.programs().iter().map(|it| (*it).into()).collect(),
         renamed: Some(certificate.name).filter(|name| decided.row.client_name != Some(*name)),
         certificate_serial: Some(certificate.serial),
         attested_set: attested(&decided),

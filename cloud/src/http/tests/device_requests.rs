@@ -49,6 +49,7 @@ impl DeviceBench {
             boot: 1,
             check_in: 1,
             store: crate::attest::StoreVersions { platform: 1, owner: 1 },
+            programs: vec![craton_api::operator::ComponentId([9; 16])],
             certificate_serial: Some("4a".into()),
             attested_set: None,
             assigned_set: None,

@@ -90,6 +90,7 @@ fn seen() -> CheckInRecord {
         boot: 3,
         check_in: 7,
         store: crate::attest::StoreVersions { platform: 1, owner: 1 },
+        programs: vec![craton_api::operator::ComponentId([9; 16])],
         certificate_serial: Some("4a".into()),
         attested_set: Some(ImageSetId([1; 32])),
         assigned_set: Some(ImageSetId([2; 32])),

@@ -114,3 +114,54 @@ async fn store_4_a_successor_that_leaves_no_runtime_its_signers_is_program_orpha
     fleet.succeeds(3, &[NEXT_PUBLISHER]).await;
     fleet.succeeds(4, &[NEXT_PUBLISHER]).await;
 }
+
+/// Whoever stole the publisher's key could keep it from being revoked.
+#[tokio::test]
+async fn store_4_a_component_that_no_device_shows_holds_no_successor_back() {
+    let fleet = Fleet::new().await;
+    let device = fleet.device(20).await;
+    let invented = package_of(ImageType::Recovery, "invented", &[PUBLISHER], &[], &[]);
+    fleet.publish(&invented).await;
+    assert_eq!(fleet.succeed(2, &[NEXT_PUBLISHER]).await.code(), 4183, "what the device runs");
+    fleet.publish(&program("runtime", &[PUBLISHER, NEXT_PUBLISHER])).await;
+    fleet.succeeds(2, &[NEXT_PUBLISHER]).await;
+    // A component that a device showed does, until the device is retired.
+    let says = Says { successors: 1, ..Says::default() };
+    assert_eq!(fleet.answers(20, 2, says).await.status, 200);
+    fleet.succeeds(3, &[NEXT_PUBLISHER, PUBLISHER]).await;
+    let other = package_of(ImageType::Recovery, "other", &[PUBLISHER], &[], &[]);
+    fleet.publish(&other).await;
+    assert_eq!(fleet.succeed(4, &[PUBLISHER]).await.status, 200, "both components stay");
+    assert_eq!(fleet.succeed(5, &[NEXT_PUBLISHER]).await.status, 200, "that of the device stays");
+    assert_eq!(fleet.succeed(6, &[WITNESS]).await.code(), 4183);
+    let path = format!("/v1/catalogs/{}/devices/{device}", fleet.catalog);
+    assert_eq!(fleet.bench.ask_as(&fleet.bench.token, "DELETE", &path, None).await.status, 204);
+    fleet
+        .publish(&package_of(ImageType::Recovery, "other", &[NEXT_PUBLISHER, WITNESS], &[], &[]))
+        .await;
+    fleet.succeeds(6, &[WITNESS]).await;
+}
+
+#[tokio::test]
+async fn an_envelope_that_is_lost_holds_no_successor_back_and_hides_no_other() {
+    let fleet = Fleet::new().await;
+    fleet.device(20).await;
+    let abi = [craton_trust::suit::Abi { id: 1, version: 1 }];
+    let of = |signer, abis: &[_]| package_of(ImageType::Runtime, "lost", &[signer], abis, &[]);
+    // Two images of one program; the one that is found first loses its envelope.
+    let mut images = [of(PUBLISHER, &[]), of(PUBLISHER, &abi)];
+    images.sort_by_key(|package| package.image);
+    for package in &images {
+        fleet.publish(package).await;
+    }
+    let name = crate::crypto::sha256(&images[0].envelope).to_string();
+    let blobs = fleet.bench.folder.path().join("blobs");
+    std::fs::remove_file(blobs.join(&name[..2]).join(&name)).unwrap();
+    let says = Says { runtime: Some(digest(&images[0])), ..Says::default() };
+    assert_eq!(fleet.answers(20, 2, says).await.status, 200, "by the other image");
+    fleet.publish(&program("runtime", &[PUBLISHER, NEXT_PUBLISHER])).await;
+    fleet.succeeds(2, &[PUBLISHER, NEXT_PUBLISHER]).await;
+    // Uploaded again, it is there again.
+    fleet.publish(&images[0]).await;
+    assert!(blobs.join(&name[..2]).join(&name).exists());
+}

@@ -110,6 +110,7 @@ async fn store_4_what_a_device_showed_counts_until_the_device_is_retired() {
         boot: 1,
         check_in: 1,
         store: crate::attest::StoreVersions { platform: 1, owner: 1 },
+        programs: vec![craton_api::operator::ComponentId([9; 16])],
         certificate_serial: None,
         attested_set: Some(set),
         assigned_set: None,

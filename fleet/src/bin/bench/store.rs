@@ -102,6 +102,7 @@ async fn one(store: &Store, id: DeviceId, check_in: u64) -> Result<()> {
         boot: 1,
         check_in,
         store: craton_cloud::attest::StoreVersions { platform: 1, owner: 1 },
+        programs: vec![craton_api::operator::ComponentId([9; 16])],
         certificate_serial: Some(serial_of(check_in, id)),
         attested_set: Some(set),
         assigned_set: Some(set),
