@@ -84,7 +84,7 @@ pub enum AttestError {
          in again; if it goes back once more, its root of trust does not hold: take it out of \
          service"
     )]
-    TrustStoreOlder {
+    SectionBelowShown {
         /// Which half.
         section: &'static str,
         /// The version that it shows now.
@@ -135,7 +135,7 @@ impl AttestError {
             Self::PlatformForeign => 4115,
             Self::LifecycleContradicts => 4116,
             Self::ClassOther => 4117,
-            Self::TrustStoreOlder { .. } => 4128,
+            Self::SectionBelowShown { .. } => 4128,
             Self::CertificateMissing => 4109,
             Self::CertificateReplaced => 4110,
             Self::ConnectionUsed => 4118,

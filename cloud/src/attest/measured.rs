@@ -36,7 +36,7 @@ impl StoreVersions {
             [("platform", self.platform, before.platform), ("owner", self.owner, before.owner)];
         match halves.into_iter().find(|(_, shows, showed)| shows < showed) {
             Some((section, shows, showed)) => {
-                Err(AttestError::TrustStoreOlder { section, shows, showed })
+                Err(AttestError::SectionBelowShown { section, shows, showed })
             }
             None => Ok(()),
         }

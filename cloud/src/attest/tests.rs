@@ -230,13 +230,13 @@ fn att_1_refuses_a_pair_not_above_the_last_as_counters_stale() {
 }
 
 #[test]
-fn att_10_refuses_an_older_section_than_the_device_showed_as_trust_store_older() {
+fn att_10_refuses_an_older_section_than_the_device_showed_as_section_below_shown() {
     let after = |platform, owner| {
         let mut device = device();
         device.known.store = Some(StoreVersions { platform, owner });
         verdict(&device).map(|appraised| appraised.store())
     };
-    let older = |section, shows, showed| AttestError::TrustStoreOlder { section, shows, showed };
+    let older = |section, shows, showed| AttestError::SectionBelowShown { section, shows, showed };
     assert_eq!(after(4, 4).unwrap_err(), older("platform", 3, 4));
     assert_eq!(after(3, 5).unwrap_err(), older("owner", 4, 5));
     assert_eq!(after(1, 9).unwrap_err(), older("owner", 4, 9), "each by itself");

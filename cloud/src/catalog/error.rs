@@ -121,8 +121,8 @@ pub enum CatalogError {
     #[error(
         "E4183: no program of the component {0} is signed as this successor demands, and every \
          device that runs one would be refused. Have what devices run signed by the new keys, too \
-         (craton image upload --runtime; craton image sign), upload it, and submit again; or retire \
-         the devices that run one."
+         (craton image upload --runtime; craton image sign), upload it, and submit again; or \
+         retire the devices that run one."
     )]
     ProgramOrphaned(craton_api::operator::ComponentId),
     /// What is kept of the image changed since it was read.

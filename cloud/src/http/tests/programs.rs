@@ -87,7 +87,7 @@ async fn att_10_a_device_that_took_a_successor_is_not_believed_under_the_section
     assert_eq!(says(20, 3, 1).await.status, 200);
     let refused = says(20, 4, 0).await;
     let text = String::from_utf8_lossy(&refused.body).into_owned();
-    assert_eq!(refused.code(), 4128, "TrustStoreOlder");
+    assert_eq!(refused.code(), 4128, "SectionBelowShown");
     assert!(text.contains("shows version 1 of the platform section"), "{text}");
     assert_eq!(says(20, 5, 1).await.status, 200, "what was refused changed nothing");
     assert_eq!(says(21, 2, 0).await.status, 200, "another device shows what it has");
