@@ -371,7 +371,7 @@ fn rot_7_a_cut_at_a_store_of_a_manufacture_or_claim_is_mended_by_doing_it_again(
 }
 
 /// The next program of the root of trust.
-fn next_program() -> Vec<u8> {
+pub fn next_program() -> Vec<u8> {
     let program = [root_of_trust(), vec![4]].concat();
     package_with(PLATFORM_PUBLISHER, &program, |image| image.security_version = 4)
 }
