@@ -19,6 +19,7 @@ use craton_rot::slots::{Marks, Slot};
 core::arch::global_asm!(
     ".section .text.landing, \"ax\", %progbits", // of its own: the ROM has it alone
     ".thumb",
+    "udf #0", // whoever missed the end of what lies before
     // (from, length), in words.
     ".macro copy name, size, base, bank",
     ".global \\name",

@@ -52,6 +52,7 @@ core::arch::global_asm!(
     "subs r2, #1",
     "bhs 0b",
     "bx lr",
+    "udf #0", // whoever missed the return
     ".size memcpy, . - memcpy",
     // (to, byte, length), and of the ABI (to, length, byte) and (to, length).
     "function memset",
@@ -85,6 +86,7 @@ core::arch::global_asm!(
     "subs r1, #1",
     "bhs 0b",
     "bx lr",
+    "udf #0", // whoever missed the return
     ".size memset, . - memset",
     // (one, other, length): the difference of the first bytes that differ.
     "function bcmp",
@@ -103,6 +105,7 @@ core::arch::global_asm!(
     "2:",
     "mov r0, r3",
     "pop {{r4, pc}}",
+    "udf #0", // whoever missed the return
     ".size memcmp, . - memcmp",
     ".purgem function",
 );

@@ -24,6 +24,7 @@ core::arch::global_asm!(
     "cmp r0, r1",
     "blo \\label",
     ".endm",
+    "udf #0", // whoever missed the end of what lies before
     // (doubt): all ones if there is one, and 0 if not.
     ".global rom_start",
     ".type rom_start, %function",

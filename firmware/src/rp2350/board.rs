@@ -272,6 +272,8 @@ mod regions {
     const BASE: usize = CONTROL + 8;
     const LIMIT: usize = CONTROL + 0xc;
     const ATTRIBUTES: usize = CONTROL + 0x2c;
+    /// Also where a fault is handled: a vector table that a fault put elsewhere leads nowhere.
+    const ENABLED: u32 = 0b11;
     const EXECUTABLE: u32 = 0b01 << 1;
     const NEVER: u32 = EXECUTABLE | 1;
     const READ_ONLY: u32 = 0b11 << 1 | 1;
@@ -296,7 +298,7 @@ mod regions {
             write_register(BASE, first as u32 | access);
             write_register(LIMIT, (end - 0x20) as u32 | kind | 1);
         }
-        write_register(CONTROL, 1);
+        write_register(CONTROL, ENABLED);
         settle();
     }
 
