@@ -5,7 +5,7 @@ use crate::error::CliError;
 use crate::home::{CatalogFolder, read_file, write_file};
 use crate::keys;
 use crate::output::{Output, date, hex, moment};
-use crate::signer::{AnySigner, add_signatures, sign_package};
+use crate::signer::{AnySigner, add_signatures, check_distinct, sign_package};
 use anyhow::Result;
 use craton_image::pack::{Facts, Packed};
 use craton_image::package::{Package, Unsigned, sha256};
@@ -162,10 +162,12 @@ fn bill_of_materials(with: &Pack, packed: &Packed) -> Result<Vec<u8>> {
 }
 
 /// Signs an unsigned file, or adds to what signed a package before: those signatures hold as they
-/// did. `anew` drops them.
+/// did. `anew` drops them. A package is replaced by itself alone: any other file that is there may
+/// have signatures for which leaves were spent.
 ///
 /// # Errors
-/// Those of the file and of the keys; `SignerRepeated`, `FileNotWritten`.
+/// Those of the file and of the keys; `SignerRepeated`, `FileExists`, before any key signs;
+/// `FileNotWritten`.
 pub fn sign(
     file: &Path,
     keys: &[AnySigner],
@@ -173,6 +175,11 @@ pub fn sign(
     to: Option<&Path>,
     out: Output,
 ) -> Result<()> {
+    check_distinct(keys)?;
+    let to = to.map_or_else(|| file.with_extension("image"), Path::to_owned);
+    if to.exists() && !is_same_file(file, &to) {
+        return Err(CliError::FileExists(to).into());
+    }
     let bytes = read_file(file)?;
     let package = match (Unsigned::parse(&bytes), Package::parse(&bytes)) {
         (Ok(unsigned), _) => sign_package(unsigned, keys)?,
@@ -182,13 +189,18 @@ pub fn sign(
         (_, Ok(signed)) => add_signatures(signed, keys)?,
         (Err(error), Err(_)) => return Err(error.into()),
     };
-    let to = to.map_or_else(|| file.with_extension("image"), Path::to_owned);
-    write_file(&to, &package.to_bytes())?;
     let (id, image) = package.image()?;
+    write_file(&to, &package.to_bytes())?;
     show_image(&to, Some(id.to_string()), &image, out);
     let to = to.display();
     out.next(&[&format!("craton image upload {to}"), &format!("craton image-set create {to}")]);
     Ok(())
+}
+
+/// Whether both paths lead to one file that is there.
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let paths = std::fs::canonicalize(one).ok().zip(std::fs::canonicalize(other).ok());
+    paths.is_some_and(|(one, other)| one == other)
 }
 
 /// Reads a package file.

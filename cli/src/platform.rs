@@ -4,18 +4,18 @@ use crate::board;
 use crate::client::Call;
 use crate::error::CliError;
 use crate::home::CatalogFolder;
-use crate::keys::Unlock;
+use crate::keys::{AnyKey, Unlock};
 use crate::lms::{LmsError, highest_leaf, is_signed_by};
 use crate::operation::Operation;
 use crate::session::Session;
-use crate::signer::AnySigner;
+use crate::signer::{AnySigner, countersign_es256};
 use anyhow::Result;
 use clap::ValueEnum;
 use craton_api::operator::ImageList;
 use craton_device::auth::RUNTIME;
 use craton_image::package::Package;
-use craton_trust::crypto::{By, LmsSigner as _, Signer};
-use craton_trust::soft::{Soft, SoftKey};
+use craton_trust::crypto::{LmsSigner as _, Signer};
+use craton_trust::soft::SoftKey;
 use craton_trust::store::{Role, RoleKeys};
 use craton_trust::suit::Image;
 use std::path::{Path, PathBuf};
@@ -153,15 +153,16 @@ impl Publisher {
         self.countersign(Package::sign(program, about, &[self.es256()])?)
     }
 
-    /// Adds the signatures of those of its keys that did not sign yet; `None` if all did.
+    /// Adds the signatures of those of its keys that did not sign yet; `None` if all did. A
+    /// signature that the service shows counts only if it verifies.
     ///
     /// # Errors
     /// Those of [`Package::countersign`], and why a key does not sign.
     pub fn add_missing(&self, package: Package) -> Result<Option<Package>> {
-        let by_es256 = By::Es256(&self.es256);
-        let lacks_es256 = !is_signed_by(package.envelope(), by_es256.key_id(&Soft));
+        let by_es256 = AnyKey::Es256(self.es256.public_key());
+        let lacks_es256 = !is_signed_by(package.envelope(), by_es256);
         let lms = self.lms.iter().find(|key| !key.has_signed(package.envelope()));
-        let package = if lacks_es256 { package.countersign(by_es256)? } else { package };
+        let package = if lacks_es256 { countersign_es256(&package, &self.es256)? } else { package };
         match lms {
             Some(key) => key.countersign(&package).map(Some),
             None => Ok(lacks_es256.then_some(package)),
@@ -180,6 +181,7 @@ impl Publisher {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use craton_trust::soft::Soft;
 
     #[test]
     fn a_hybrid_role_without_its_second_key_is_hybrid_key_missing_and_another_goes_on() {
@@ -191,5 +193,53 @@ mod tests {
         assert!(matches!(HybridRole::Root.has_key(&path, false), Ok(false)));
         std::fs::write(&path, "").unwrap();
         assert!(matches!(HybridRole::Root.has_key(&path, true), Ok(true)));
+    }
+
+    /// Whoever keeps an envelope can name any key in it.
+    #[test]
+    fn a_signature_that_only_names_the_key_is_replaced_by_the_keys_own() {
+        use craton_trust::cose::Sign1;
+        use craton_trust::store::RoleKeysBuilder;
+        use craton_trust::{ClassId, ComponentId, Digest, suit};
+        let [ours, other] = [1, 2].map(|seed| SoftKey::from_bytes(&[seed; 32]).unwrap());
+        let none = suit::Abis::new(&[]).unwrap();
+        let about = Image {
+            component: ComponentId([1; 16]),
+            image_type: suit::ImageType::Runtime,
+            vendor: [2; 16],
+            class: ClassId([3; 16]),
+            sequence: 1,
+            security_version: 1,
+            name: "runtime",
+            version: "1.0.0",
+            payload: Digest([0; 32]),
+            payload_size: 0,
+            verity: None,
+            provides: none,
+            depends: none,
+            sbom: Digest([4; 32]),
+            support_until: 0,
+        };
+        let signed = |payload: u8, by: &SoftKey| {
+            let package = Package::sign(vec![payload; 9], &about, &[by]).unwrap();
+            let (_, all) = suit::unchecked_signatures(package.envelope()).unwrap();
+            let sign1 = all.collect::<Vec<_>>()[0].to_vec();
+            (package, sign1)
+        };
+        let (by_other, others) = signed(1, &other);
+        let (_, forged) = signed(2, &ours);
+        assert_eq!(
+            Sign1::parse(&forged).unwrap().key_id,
+            AnyKey::Es256(ours.public_key()).key_id()
+        );
+        let role = RoleKeysBuilder::of(ours.public_key());
+        let publisher = Publisher::of(ours);
+        for signatures in [&[&others[..], &forged][..], &[&forged], &[&others]] {
+            let package = by_other.with_signatures(signatures).unwrap();
+            let mended = publisher.add_missing(package).unwrap().unwrap();
+            assert!(suit::verify(&Soft, role.role_keys(), mended.envelope()).is_ok());
+            assert_eq!(mended.image().unwrap().0, by_other.image().unwrap().0);
+            assert!(publisher.add_missing(mended).unwrap().is_none(), "nothing is missing");
+        }
     }
 }

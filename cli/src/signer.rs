@@ -4,14 +4,15 @@ use crate::home::Home;
 use crate::keys::{self, AnyKey, Unlock};
 use crate::lms::{LmsError, LmsKey, is_signed_by};
 use anyhow::Result;
-use craton_image::package::{Package, Unsigned};
+use craton_image::package::{Package, PackageError, Unsigned};
 use craton_trust::cbor::Writer;
-use craton_trust::cose::{self, Kind, LMS_SIGN1_SIZE};
+use craton_trust::cose::{self, Kind, LMS_SIGN1_SIZE, Sign1};
 use craton_trust::crypto::{By, LmsSigner as _, Signer};
 use craton_trust::error::Error as TrustError;
 use craton_trust::signed;
 use craton_trust::soft::{Soft, SoftKey};
 use craton_trust::store::RoleKeys;
+use craton_trust::suit;
 use std::path::Path;
 
 /// With fewer leaves than this, each signature says how many are left.
@@ -80,10 +81,17 @@ impl AnySigner {
         }
     }
 
-    /// Whether an object names the key as one that signed it; nothing is verified.
+    fn public_key(&self) -> AnyKey {
+        match self {
+            Self::Es256(key) => AnyKey::Es256(key.public_key()),
+            Self::Lms(key) => AnyKey::Lms(key.public_key()),
+        }
+    }
+
+    /// Whether the key signed an object: a signature that only names it does not count.
     #[must_use]
     pub fn has_signed(&self, object: &[u8]) -> bool {
-        is_signed_by(object, self.by().key_id(&Soft))
+        is_signed_by(object, self.public_key())
     }
 
     /// Signs a section that nobody has signed, or adds a signature to one; `size` bytes at most.
@@ -100,12 +108,12 @@ impl AnySigner {
         self.told(signed).map(<[u8]>::to_vec)
     }
 
-    /// Adds a signature to a package.
+    /// Adds a signature to a package, in place of one that names the key and is not by it.
     ///
     /// # Errors
     /// `SignerRepeated`, `FieldTooLong`, and why the key does not sign.
     pub fn countersign(&self, package: &Package) -> Result<Package> {
-        self.told(package.countersign(self.by()))
+        self.told(countersign(package, self.by(), self.public_key()))
     }
 
     /// What came of a signature: why the key refused, if it did; and who has few leaves left is
@@ -123,6 +131,44 @@ impl AnySigner {
         }
         signed.map_err(Into::into)
     }
+}
+
+/// Adds a signature of ES256 to a package, as [`AnySigner::countersign`] does.
+///
+/// # Errors
+/// `SignerRepeated`, `FieldTooLong`.
+pub fn countersign_es256(package: &Package, key: &SoftKey) -> Result<Package, PackageError> {
+    countersign(package, By::Es256(key), AnyKey::Es256(key.public_key()))
+}
+
+fn countersign(package: &Package, by: By<'_>, key: AnyKey) -> Result<Package, PackageError> {
+    if is_signed_by(package.envelope(), key) {
+        return Err(TrustError::SignerRepeated.into());
+    }
+    let (_, all) = suit::unchecked_signatures(package.envelope())?;
+    let other = |bytes: &&[u8]| Sign1::parse(bytes).is_ok_and(|it| it.key_id != key.key_id());
+    let others: Vec<&[u8]> = all.filter(other).collect();
+    match by {
+        By::Es256(signer) if others.is_empty() => {
+            Unsigned::of(package.payload().to_vec(), &package.image()?.1)?.sign(&[signer])
+        }
+        by => package.with_signatures(&others)?.countersign(by),
+    }
+}
+
+/// Refuses a key that is named twice, or copied: one key signs once (SIG-2).
+///
+/// # Errors
+/// `SignerRepeated`, before any key signs.
+pub fn check_distinct(signers: &[AnySigner]) -> Result<(), TrustError> {
+    let mut rest = signers;
+    while let Some((signer, after)) = rest.split_first() {
+        if after.iter().any(|other| other.public_key() == signer.public_key()) {
+            return Err(TrustError::SignerRepeated);
+        }
+        rest = after;
+    }
+    Ok(())
 }
 
 /// Signs by all keys, those of ES256 first: LMS stands beside them and never alone (STORE-8).

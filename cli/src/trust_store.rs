@@ -7,7 +7,7 @@
 use crate::believed::Chain;
 use crate::client::Call;
 use crate::error::CliError;
-use crate::home::{read_file, write_file};
+use crate::home::{read_file, write_new_file};
 use crate::keys::{self, AnyKey, Unlock};
 use crate::operation::Operation;
 use crate::output::{Output, short};
@@ -213,7 +213,8 @@ async fn propose(session: &mut Session, with: &Propose) -> Result<()> {
     let proposed = Section::parse(payload)?;
     let name = format!("{}-{}.successor", with.section.name(), next.version);
     let file = with.out.clone().unwrap_or_else(|| PathBuf::from(name));
-    write_file(&file, payload)?;
+    // One of before may be signed: it would be lost, and the leaves that signed it.
+    write_new_file(&file, payload)?;
     told(session.out, &file, &proposed, (0, 0));
     let sign = format!("craton trust-store sign {}", file.display());
     session.out.next(&[&sign, &format!("craton trust-store submit {}", file.display())]);

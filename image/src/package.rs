@@ -91,6 +91,16 @@ impl Package {
         Ok(Self { payload: self.payload.clone(), envelope })
     }
 
+    /// The same package with these signatures, each a COSE_Sign1, in place of its own.
+    ///
+    /// # Errors
+    /// Those of [`suit::with_signatures`].
+    pub fn with_signatures(&self, signatures: &[&[u8]]) -> Result<Self, PackageError> {
+        let mut envelope = [0u8; ENVELOPE_MAX];
+        let made = suit::with_signatures(&self.envelope, signatures, &mut envelope)?.to_vec();
+        Ok(Self { payload: self.payload.clone(), envelope: made })
+    }
+
     /// Reads a package file and checks that payload and manifest belong together. The signatures
     /// are not verified: that takes a trust store.
     ///

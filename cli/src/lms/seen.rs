@@ -1,5 +1,6 @@
 //! The leaves that objects show: a signature says which leaf it is by.
 
+use crate::keys::AnyKey;
 use craton_trust::cbor::Reader;
 use craton_trust::cose::{Kind, Sign1};
 use craton_trust::error::{Error, Result};
@@ -47,6 +48,17 @@ impl<'b> Signatures<'b> {
         verdict.and_then(|()| leaf(sign1)).ok()
     }
 
+    /// Whether this key made one of them.
+    fn are_by(&self, key: AnyKey) -> bool {
+        let (kind, payload) = (self.kind, [self.payload]);
+        let sign1 = self.by(key.key_id()).and_then(|bytes| Sign1::parse(bytes).ok());
+        let verdict = sign1.map(|sign1| match key {
+            AnyKey::Es256(key) => sign1.verify(&Soft, kind, &key, &payload),
+            AnyKey::Lms(key) => sign1.verify_lms(&Soft, kind, &key, &payload),
+        });
+        verdict == Some(Ok(()))
+    }
+
     /// The signature that names a key.
     fn by(&self, key: [u8; KEY_ID_SIZE]) -> Option<&'b [u8]> {
         let names = |sign1: &&[u8]| Sign1::parse(sign1).is_ok_and(|it| it.key_id == key);
@@ -63,10 +75,11 @@ pub fn highest_leaf<'b>(
     objects.into_iter().filter_map(|object| Signatures::of(object)?.leaf(key)).max()
 }
 
-/// Whether an object names a key as one that signed it; nothing is verified.
+/// Whether a key signed an object: a signature that only names it says nothing, whoever keeps the
+/// object may have put it there.
 #[must_use]
-pub fn is_signed_by(object: &[u8], key: [u8; KEY_ID_SIZE]) -> bool {
-    Signatures::of(object).is_some_and(|signatures| signatures.by(key).is_some())
+pub fn is_signed_by(object: &[u8], key: AnyKey) -> bool {
+    Signatures::of(object).is_some_and(|signatures| signatures.are_by(key))
 }
 
 /// The leaf of one signature: what follows the number of levels (RFC 8554 §5.4, §6.2).
@@ -134,9 +147,9 @@ mod tests {
         let all = || objects.iter().map(Vec::as_slice);
         assert_eq!(highest_leaf(&key, all()), Some(300));
         assert_eq!(highest_leaf(&other, all()), None);
-        assert!(is_signed_by(&objects[0], es256().public_key().key_id(&Soft)));
-        assert!(is_signed_by(&objects[1], key.key_id(&Soft)));
-        assert!(!is_signed_by(&objects[0], other.key_id(&Soft)));
+        assert!(is_signed_by(&objects[0], AnyKey::Es256(es256().public_key())));
+        assert!(is_signed_by(&objects[1], AnyKey::Lms(key)));
+        assert!(!is_signed_by(&objects[0], AnyKey::Lms(other)));
         for length in 0..objects[1].len() {
             assert_eq!(highest_leaf(&key, [&objects[1][..length]]), None, "{length}");
         }
@@ -150,7 +163,7 @@ mod tests {
         let at = forged.windows(8).position(|it| it == [0, 0, 0, 7, 0, 0, 0, 7]).unwrap();
         assert_eq!(highest_leaf(&key, [&forged[..]]), Some(7));
         forged[at + 2] = 3;
-        assert!(is_signed_by(&forged, key.key_id(&Soft)));
+        assert!(!is_signed_by(&forged, AnyKey::Lms(key)));
         assert_eq!(highest_leaf(&key, [&forged[..]]), None);
     }
 }

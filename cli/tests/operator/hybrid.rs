@@ -232,6 +232,8 @@ fn keys_of_lms_are_refused_where_they_have_no_place() {
     user.does("image verify @both.image --publisher @es256.pub");
     // Beside what signed it before; one key once, and then no leaf is spent.
     user.refused("image sign @both.image --key @lms.key", 1106);
+    user.refused(&format!("{sign} @twice.image --key @lms.key"), 1106);
+    user.refused(&format!("{sign} @both.image"), 6111); // FileExists
     let lms = user.path("lms.key");
     assert_eq!((leaves(&user.path("both.image")), next_leaf(&user, &lms)), (vec![0], 1));
     // The last leaves are told, and none is left after them.

@@ -101,6 +101,14 @@ fn a_package_shows_and_verifies_offline_by_its_publisher_alone() {
     let (unsigned, signed) = ("@out/blink-1.0.0.unsigned", "@out/blink-1.0.0.image");
     user.refused(&format!("image verify {unsigned} --publisher @a.pub"), 6140); // PackageUnsigned
     user.does(&format!("image sign {unsigned} --key @a.key"));
+    let package = std::fs::read(user.path("out/blink-1.0.0.image")).unwrap();
+    user.refused(&format!("image sign {unsigned} --key @b.key"), 6111); // FileExists
+    user.refused(
+        &format!("image sign {unsigned} --key @b.key --key @b.key --out @two.image"),
+        1106,
+    );
+    assert_eq!(std::fs::read(user.path("out/blink-1.0.0.image")).unwrap(), package);
+    assert!(!user.path("two.image").exists());
     let verify = format!("image verify {signed} --publisher");
     user.does(&format!("{verify} @a.pub --sbom @out/blink-1.0.0.cdx.json"));
     user.refused(&format!("{verify} @a.pub --sbom @app/app_manifest.json"), 6143); // SbomOther

@@ -26,6 +26,9 @@ fn a_runtime_of_the_former_key_gets_the_signature_of_the_next_one_and_keeps_its_
     let remove = format!("--remove publisher={former}");
     user.does(&format!("trust-store propose --section platform {remove} --out @third"));
     user.does("trust-store sign @third");
+    let signed = std::fs::read(user.path("third")).unwrap();
+    user.refused("trust-store propose --section platform --ceiling 900 --out @third", 6111);
+    assert_eq!(std::fs::read(user.path("third")).unwrap(), signed, "FileExists");
     user.refused("trust-store submit @third", 4183);
 
     std::fs::rename(user.path("next.key"), &publisher).unwrap();
