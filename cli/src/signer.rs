@@ -2,7 +2,7 @@
 
 use crate::home::Home;
 use crate::keys::{self, AnyKey, Unlock};
-use crate::lms::{LmsError, LmsKey, is_signed_by};
+use crate::lms::{LmsError, LmsKey, is_signed_by, without_forged};
 use anyhow::Result;
 use craton_image::package::{Package, PackageError, Unsigned};
 use craton_trust::cbor::Writer;
@@ -106,6 +106,15 @@ impl AnySigner {
             first_signature(section, self.by(), &mut out)
         };
         self.told(signed).map(<[u8]>::to_vec)
+    }
+
+    /// A signed section without the signature that names the key and is not by it; where nobody
+    /// else signed, its payload alone.
+    ///
+    /// # Errors
+    /// Those of the encoding.
+    pub fn without_forged(&self, section: &[u8]) -> Result<Vec<u8>> {
+        Ok(without_forged(section, self.public_key())?)
     }
 
     /// Adds a signature to a package, in place of one that names the key and is not by it.

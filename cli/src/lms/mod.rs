@@ -11,4 +11,4 @@ pub use error::LmsError;
 pub use file::KeyFile;
 pub use key::{LmsKey, read};
 pub use record::Record;
-pub use seen::{highest_leaf, is_signed_by};
+pub use seen::{highest_leaf, is_signed_by, without_forged};

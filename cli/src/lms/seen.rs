@@ -1,7 +1,7 @@
 //! The leaves that objects show: a signature says which leaf it is by.
 
 use crate::keys::AnyKey;
-use craton_trust::cbor::Reader;
+use craton_trust::cbor::{Reader, Writer};
 use craton_trust::cose::{Kind, Sign1};
 use craton_trust::error::{Error, Result};
 use craton_trust::key::{KEY_ID_SIZE, LmsPublicKey};
@@ -80,6 +80,29 @@ pub fn highest_leaf<'b>(
 #[must_use]
 pub fn is_signed_by(object: &[u8], key: AnyKey) -> bool {
     Signatures::of(object).is_some_and(|signatures| signatures.are_by(key))
+}
+
+/// A signed section without the signature that names a key and is not by it; where nothing else
+/// signed, its payload alone. What needs no change, and what is not signed, is as it was.
+///
+/// # Errors
+/// Those of the encoding.
+pub fn without_forged(object: &[u8], key: AnyKey) -> Result<Vec<u8>> {
+    let Ok(signatures) = Signatures::of_object(object) else { return Ok(object.to_vec()) };
+    let forged = signatures.by(key.key_id());
+    if forged.is_none() || signatures.are_by(key) {
+        return Ok(object.to_vec());
+    }
+    let others = signatures.all.iter().filter(|bytes| Some(**bytes) != forged);
+    let count = others.clone().count();
+    if count == 0 {
+        return Ok(signatures.payload.to_vec());
+    }
+    let mut out = vec![0; object.len()];
+    let mut writer = Writer::new(&mut out);
+    writer.array(2)?.bytes(signatures.payload)?.array(count)?;
+    { others }.try_for_each(|bytes| writer.bytes(bytes).map(|_| ()))?;
+    writer.written().map(<[u8]>::to_vec)
 }
 
 /// The leaf of one signature: what follows the number of levels (RFC 8554 §5.4, §6.2).

@@ -40,7 +40,8 @@ pub async fn roots(session: &mut Session, file: &Path, unlock: &Unlock) -> Resul
     Ok(roots)
 }
 
-/// Adds signatures; the file is replaced whole.
+/// Adds signatures, each in place of one that names its key and is not by it; the file is replaced
+/// whole.
 ///
 /// # Errors
 /// `SuccessorUnreadable`, `SignerRepeated`, and why a key does not sign.
@@ -49,6 +50,7 @@ pub fn sign(file: &Path, keys: &[AnySigner], out: Output) -> Result<()> {
     let damaged = |_| CliError::SuccessorUnreadable(file.to_owned());
     Section::parse(unsigned(&bytes).0).map_err(damaged)?;
     for key in keys {
+        bytes = key.without_forged(&bytes)?;
         bytes = key.sign_section(&bytes, unsigned(&bytes).1, SECTION_MAX)?;
     }
     write_file(file, &bytes)?;
@@ -99,4 +101,46 @@ pub fn told(out: Output, file: &Path, section: &Section<'_>, (es256, lms): (usiz
         section.ceiling,
         root.threshold,
     ));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use craton_trust::crypto::Signer as _;
+    use craton_trust::signed::{countersign, seal};
+    use craton_trust::soft::SoftKey;
+    use craton_trust::store::SectionBuilder;
+
+    /// Whoever keeps a proposal can name any key in it.
+    #[test]
+    fn a_signature_that_only_names_a_root_is_replaced_by_the_roots_own() {
+        let [root, other] = [1, 2].map(|seed| SoftKey::from_bytes(&[seed; 32]).unwrap());
+        let mut section = SectionBuilder::genesis(SectionKind::Owner, true, 10);
+        let mut roots = RoleKeysBuilder::of(root.public_key());
+        roots.push(other.public_key()).unwrap();
+        section.set_role(Role::Root, roots);
+        let (mut room, mut one, mut two) = ([0; 1024], [0; 1024], [0; 1024]);
+        let payload = section.encode(&mut room).unwrap();
+        let parsed = Section::parse(payload).unwrap();
+        let alone = seal(&Soft, Kind::TrustStore, payload, &[&root], &mut one).unwrap();
+        let both = countersign(&Soft, Kind::TrustStore, alone, &other, &mut two).unwrap();
+        // The last byte of the root's signature, which stands first.
+        let spoilt = |object: &[u8]| {
+            let mut object = object.to_vec();
+            object[alone.len() - 1] ^= 1;
+            object
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("owner-2.successor");
+        let (signer, out) = ([AnySigner::Es256(root)], Output::new(true));
+        for (forged, kept, signed) in [(spoilt(alone), 0, 1), (spoilt(both), 1, 2)] {
+            assert_eq!(own_signatures(&forged, &parsed).0, kept);
+            std::fs::write(&file, forged).unwrap();
+            sign(&file, &signer, out).unwrap();
+            let bytes = std::fs::read(&file).unwrap();
+            assert_eq!(own_signatures(&bytes, &parsed).0, signed);
+            assert_eq!(unsigned(&bytes), (payload, true), "the section is the same");
+            assert!(sign(&file, &signer, out).is_err(), "one key once");
+        }
+    }
 }
