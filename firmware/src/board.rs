@@ -107,6 +107,14 @@ pub(crate) fn read(from: usize, into: &mut [u8]) {
     }
 }
 
+/// A byte of the fuses, by its place in them.
+pub(crate) fn fuse(place: usize) -> u8 {
+    let mut byte = [0];
+    read(map::FUSES + place, &mut byte);
+    let [byte] = byte;
+    byte
+}
+
 /// Changes bytes of the PSRAM.
 pub(crate) fn change(
     places: Range<usize>,

@@ -7,14 +7,15 @@
 //! then forced into its region by more instructions than one that is missing can undo; lengths are
 //! constants, or do not matter. What reads it leaves it where it is.
 
-use crate::board::Chip;
+use crate::board::{self, Chip};
 use crate::map;
 use crate::register::write_register;
+use core::hint::black_box;
 use core::ptr;
-use craton_rot::Result;
 use craton_rot::mailbox::frame::FrameMemory;
 use craton_rot::platform::{Platform as _, Row, SECTOR_SIZE, Sector, Source};
 use craton_rot::slots::{Marks, Slot};
+use craton_rot::{Error, Result};
 
 core::arch::global_asm!(
     ".section .text.landing, \"ax\", %progbits", // of its own: the ROM has it alone
@@ -128,8 +129,13 @@ unsafe extern "C" {
 pub struct Landing<'c>(pub &'c Chip);
 
 impl Source for Landing<'_> {
+    /// Read twice, by different instructions: what one that is skipped reads in the place of the
+    /// device secret may be known to others (ROT-18).
     fn row(&self, row: Row, into: &mut [u8]) -> Result<()> {
-        self.0.fuses(row, into)
+        self.0.fuses(row, into)?;
+        let (from, _) = black_box(row).place();
+        let same = (from..).zip(into).all(|(place, byte)| board::fuse(black_box(place)) == *byte);
+        if same { Ok(()) } else { Err(Error::StorageFailed) }
     }
 
     fn look<const N: usize, T>(

@@ -103,6 +103,11 @@ pub(crate) fn read(from: usize, into: &mut [u8]) {
     }
 }
 
+/// A byte of the fuses, by its place in them.
+pub(crate) fn fuse(place: usize) -> u8 {
+    otp::byte(place)
+}
+
 /// Changes flash: an erase, of whole sectors, if `by` can make a one of a zero; otherwise a
 /// program, in pages whose other bytes are ones and stay what they are. What the boot ROM refuses
 /// is not done, and the engine reads back what must be there.

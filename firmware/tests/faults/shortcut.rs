@@ -20,7 +20,8 @@ use std::collections::HashSet;
 use std::io::{Error, Result};
 
 /// Of names of functions that compute and do nothing else.
-const COMPUTE: [&str; 2] = ["7compact5ecdsa1x17h", "8lms_root17h"];
+const COMPUTE: [&str; 4] =
+    ["7compact5ecdsa1x17h", "8lms_root17h", "Signer$GT$4sign17h", "KeyedCrypto$GT$3key17h"];
 /// Shorter ones are not worth the comparison, in instructions.
 const WORTH: usize = 200_000;
 /// So soon after its beginning there must be such a load, in instructions.
