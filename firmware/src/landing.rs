@@ -6,6 +6,9 @@
 //! register would put it onto them. So the address of every store is made of the place alone, and
 //! then forced into its region by more instructions than one that is missing can undo; lengths are
 //! constants, or do not matter. What reads it leaves it where it is.
+//!
+//! It does not promise what algorithms do: SHA-256 copies its block, and ES256 two numbers, to the
+//! stack. What a fault makes of that is open (`docs/src/drills.md`).
 
 use crate::board::{self, Chip};
 use crate::map;
