@@ -51,7 +51,7 @@ pub fn key_of(crypto: &impl Crypto, uds: &Secret) -> Secret {
     derive_from(crypto, uds, &[b"craton/1/state/key"])
 }
 
-/// A state of more than one block of either hash.
+/// A state of more than one block of SHA-256.
 const KNOWN: [u8; 200] = [0x6b; 200];
 /// Of this state, number 7, on a chip whose device secret is 32 times 0x5a.
 const KNOWN_SUM: [u8; 32] = [

@@ -34,7 +34,8 @@ use craton_trust::{ClassId, Digest, Verified};
 
 /// A word that this chip alone has, whatever lies in its flash: what starts a program mixes it into
 /// the token, and asks for it again at the end. So [`GO`] alone, which everybody knows, starts
-/// nothing where a fault leads there past the decision (ROT-25).
+/// nothing where a fault leads there past the decision (ROT-25). Who leads a ROM into the middle of
+/// its start needs neither: `docs/src/drills.md`.
 ///
 /// # Errors
 /// `UdsLocked`, `StorageFailed`.
@@ -292,4 +293,25 @@ fn admit(
         return Err(Error::RuntimeForeign);
     }
     Ok(rollback::admit(own.security_version, image.security_version, ceiling)?)
+}
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::*;
+    use crate::platform::memory::MemoryPlatform;
+    use craton_trust::soft::Soft;
+
+    #[test]
+    fn rot_25_the_own_word_is_another_on_another_chip_and_hidden_with_its_secret_uds_locked() {
+        let word = |secret: u8| {
+            let mut chip = MemoryPlatform::new();
+            chip.burn(Row::Uds, &[secret; 32]).unwrap();
+            (own_word(&chip, &Soft).unwrap(), chip)
+        };
+        let ((one, mut chip), (other, _)) = (word(1), word(3));
+        assert_eq!(own_word(&chip, &Soft), Ok(one));
+        assert!(one != other && one != 0);
+        chip.lock_uds();
+        assert_eq!(own_word(&chip, &Soft), Err(Error::UdsLocked));
+    }
 }
