@@ -103,7 +103,7 @@ fn behind_last<'p>(package: &'p mut [u8], head: &[u8], length: usize) -> &'p mut
 /// A program that starts, with everything planted that others may add to it: a signature by a key
 /// that nobody knows is passed over.
 #[test]
-fn rot_25_no_single_fault_leads_a_good_start_to_a_word_that_somebody_wrote() {
+fn rot_25_but_for_algorithms_no_single_fault_leads_a_good_start_to_a_word_that_somebody_wrote() {
     let rom = Rom::built();
     let package = with_envelope(&package(|_| ()), |envelope| {
         let mut room = [0; suit::ENVELOPE_MAX];
@@ -141,7 +141,7 @@ fn no_fault_leads_there(name: &'static str, psram: &Psram, good: &Psram, says: &
 }
 
 #[test]
-fn rot_25_no_single_fault_leads_to_a_word_of_a_state_that_nobody_believes() {
+fn rot_25_but_for_algorithms_no_single_fault_leads_to_a_word_of_a_state_that_nobody_believes() {
     for (name, lengths) in [
         ("planted: states too long", [0x8b0, 0x8b0]),
         ("planted: long states", [2048, 0x8b0]),
@@ -158,7 +158,7 @@ fn rot_25_no_single_fault_leads_to_a_word_of_a_state_that_nobody_believes() {
 }
 
 #[test]
-fn rot_25_no_single_fault_leads_to_a_word_of_a_program_or_of_what_nobody_needs() {
+fn rot_25_but_for_algorithms_no_single_fault_leads_to_a_word_of_what_nobody_needs() {
     let names = ["planted: all around, little", "planted: all around, big"];
     for (name, order) in names.into_iter().zip([Order::Little, Order::Big]) {
         let mut package = package(|_| ());
@@ -171,7 +171,7 @@ fn rot_25_no_single_fault_leads_to_a_word_of_a_program_or_of_what_nobody_needs()
 }
 
 #[test]
-fn rot_25_no_single_fault_leads_to_a_word_of_a_signature() {
+fn rot_25_but_for_algorithms_no_single_fault_leads_to_a_word_of_a_signature() {
     let names = ["planted: ES256, little", "planted: ES256, big"];
     for (name, order) in names.into_iter().zip([Order::Little, Order::Big]) {
         let scenario = scenarios::wrong_signature();
@@ -185,7 +185,7 @@ fn rot_25_no_single_fault_leads_to_a_word_of_a_signature() {
 }
 
 #[test]
-fn rot_25_no_single_fault_leads_to_a_word_of_an_lms_signature() {
+fn rot_25_but_for_algorithms_no_single_fault_leads_to_a_word_of_an_lms_signature() {
     const TREE: usize = 4;
     const PARTS: [(usize, usize); 2] = [(TREE + 8, 24 * 52), (TREE + 8 + 24 * 52 + 4, 24 * 10)];
     let names = ["planted: LMS, little", "planted: LMS, big"];
