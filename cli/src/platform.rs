@@ -229,7 +229,7 @@ mod tests {
         let (by_other, others) = signed(1, &other);
         let (_, forged) = signed(2, &ours);
         assert_eq!(
-            Sign1::parse(&forged).unwrap().key_id,
+            *Sign1::parse(&forged).unwrap().key_id,
             AnyKey::Es256(ours.public_key()).key_id()
         );
         let role = RoleKeysBuilder::of(ours.public_key());

@@ -155,7 +155,7 @@ fn countersign(package: &Package, by: By<'_>, key: AnyKey) -> Result<Package, Pa
         return Err(TrustError::SignerRepeated.into());
     }
     let (_, all) = suit::unchecked_signatures(package.envelope())?;
-    let other = |bytes: &&[u8]| Sign1::parse(bytes).is_ok_and(|it| it.key_id != key.key_id());
+    let other = |bytes: &&[u8]| Sign1::parse(bytes).is_ok_and(|it| *it.key_id != key.key_id());
     let others: Vec<&[u8]> = all.filter(other).collect();
     match by {
         By::Es256(signer) if others.is_empty() => {

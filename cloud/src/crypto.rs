@@ -50,11 +50,12 @@ impl Crypto for AwsLc {
         parts: &[&[u8]],
         signature: &lms::Signature,
     ) -> Result<lms::Root, Error> {
-        lms::root::<Running>(key, parts, signature)
+        lms::root(Running::new(), key, parts, signature).map(|root| lms::root_of(&root))
     }
 }
 
 /// SHA-256 in pieces.
+#[derive(Clone)]
 pub struct Running(digest::Context);
 
 impl RunningSha256 for Running {

@@ -3,6 +3,7 @@
 use crate::map;
 use crate::random::{Hmac, Random};
 use crate::register::{read_register, write_register};
+use crate::start::{BLANK, HIDDEN};
 use core::ops::Range;
 use core::ptr;
 use craton_rot::platform::{Platform, Row, SECTOR_SIZE, Sector, SlotFlash};
@@ -37,19 +38,20 @@ impl Chip {
         self.uds_locked = true;
     }
 
-    /// What speaks against this chip being blank: 0 is nothing. Without a branch, and by one word
-    /// of the fuses where the engine reads bytes (ROT-18).
+    /// [`BLANK`], mixed with what speaks against this chip being blank. Without a branch, and by
+    /// one word of the fuses where the engine reads bytes (ROT-18).
     #[must_use]
-    pub fn doubt_blank(&self) -> u32 {
+    pub fn blank_word(&self) -> u32 {
         let (offset, _) = Row::Lifecycle.place();
         let bytes = read_register(map::FUSES + offset).to_le_bytes();
-        bytes.iter().fold(0, |doubt, byte| doubt | 4u32.wrapping_sub(byte.count_ones()) >> 3)
+        let burned = |byte: &u8| 4u32.wrapping_sub(byte.count_ones()) >> 3;
+        BLANK ^ bytes.iter().fold(0, |all, byte| all | burned(byte))
     }
 
-    /// What speaks against the device secret being hidden: 0 is nothing (ROT-18).
+    /// [`HIDDEN`], mixed with what speaks against the device secret being hidden (ROT-18).
     #[must_use]
-    pub fn doubt_hidden(&self) -> u32 {
-        regions::doubt_hidden()
+    pub fn hidden_word(&self) -> u32 {
+        HIDDEN ^ regions::doubt_hidden()
     }
 
     /// Mixes somebody's random bytes into the random numbers.
@@ -84,11 +86,11 @@ pub fn confine() {
     regions::confine();
 }
 
-/// A program can be executed, unless there is a bit of doubt. A real chip has a lock for its MPU;
-/// what runs here can change it.
+/// A program can do what it needs, but for being executed. A real chip has a lock for its MPU; what
+/// runs here can change it.
 #[inline(always)] // in what never returns: whoever falls into it finds no return address (ROT-18)
-pub fn open(doubt: u32) {
-    regions::open(doubt);
+pub fn open() {
+    regions::open();
 }
 
 /// Lets this stage write one mark of a slot, by what is passed, and nothing else of the flash.
@@ -132,6 +134,7 @@ pub(crate) fn change(
 /// is a fault. The regions lie side by side, and none is moved while another is in use.
 mod regions {
     use super::{map, read_register, write_register};
+    use crate::start::{CODE_REGION as CODE, EXECUTABLE};
 
     const CONTROL: usize = 0xe000_ed94;
     const NUMBER: usize = CONTROL + 4;
@@ -140,13 +143,11 @@ mod regions {
     const ATTRIBUTES: usize = CONTROL + 0x2c;
     /// Also where a fault is handled: a vector table that a fault put elsewhere leads nowhere.
     const ENABLED: u32 = 0b11;
-    const EXECUTABLE: u32 = 0b01 << 1;
     const NEVER: u32 = EXECUTABLE | 1;
     const READ_ONLY: u32 = 0b11 << 1 | 1;
     /// What a mask of silicon would be: executed and read, and changed by nobody.
     const FIXED: u32 = 0b11 << 1;
     const ROM: u32 = 0;
-    const CODE: u32 = 1;
     const FLASH: u32 = 2;
     const OTHERS: u32 = 3;
     /// Where RAM and devices begin.
@@ -169,12 +170,10 @@ mod regions {
         settle();
     }
 
-    /// The program can be executed, the other side's code be read, and what can be read of the
-    /// flash be changed.
+    /// The other side's code can be read, and what can be read of the flash be changed.
     #[inline(always)]
-    pub fn open(doubt: u32) {
+    pub fn open() {
         change(ROM, 0, FIXED);
-        change(CODE, map::CODE, EXECUTABLE | doubt & NEVER);
         write_register(NUMBER, FLASH);
         let flash = read_register(BASE);
         write_register(BASE, flash & !READ_ONLY | NEVER);

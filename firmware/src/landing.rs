@@ -7,8 +7,7 @@
 //! then forced into its region by more instructions than one that is missing can undo; lengths are
 //! constants, or do not matter. What reads it leaves it where it is.
 //!
-//! It does not promise what algorithms do: SHA-256 copies its block, and ES256 two numbers, to the
-//! stack. What a fault makes of that is open (`docs/src/drills.md`).
+//! What algorithms make of it is in `craton_trust::compact::Blinded`'s hands.
 
 use crate::board::{self, Chip};
 use crate::map;
@@ -40,6 +39,7 @@ core::arch::global_asm!(
     "adds r2, #4",
     "b 0b",
     "1:",
+    "movs r3, #0", // it had what nobody believes
     "bx lr",
     "udf #0", // whoever missed the return
     ".size \\name, . - \\name",

@@ -17,7 +17,7 @@
 
 use core::hint::black_box;
 use core::panic::PanicInfo;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::Ordering;
 use cortex_m_rt::entry;
 use craton_firmware::board::{self, Chip};
 use craton_firmware::failure;
@@ -26,6 +26,7 @@ use craton_firmware::landing::{CodeMemory, Landing};
 use craton_firmware::leave::wipe_stack;
 use craton_firmware::map;
 use craton_firmware::stack;
+use craton_firmware::start::{self, BLANK, HIDDEN, OWN_WORD, TOKEN};
 use craton_firmware::table::Table;
 use craton_firmware::uart::{Line, Uart};
 use craton_firmware::watchdog;
@@ -35,7 +36,7 @@ use craton_rot::mailbox::recovery;
 use craton_rot::platform::SlotFlash as _;
 use craton_rot::slots::{Marks, Slot};
 use craton_rot::{Error, Result};
-use craton_trust::compact::Compact;
+use craton_trust::compact::{Blinded, Compact};
 use craton_trust::suit::ImageType;
 
 /// At a fixed address, by the linker script.
@@ -44,9 +45,6 @@ use craton_trust::suit::ImageType;
 #[used]
 static TABLE: Table = Table::of::<Compact>();
 
-/// What [`rom::own_word`] says, in no frame of the stack.
-static OWN_WORD: AtomicU32 = AtomicU32::new(0);
-
 #[entry]
 fn main() -> ! {
     cortex_m::interrupt::disable();
@@ -54,26 +52,34 @@ fn main() -> ! {
     board::confine();
     let Some(Board { mut uart, mut chip }) = Board::take() else { halt() };
     let (mut code, asked) = (CodeMemory::of_the_rom(), handover::requested());
-    let Ok(own) = rom::own_word(&Landing(&chip), &Compact) else { halt() };
-    OWN_WORD.store(own, Ordering::Relaxed);
+    let own = match rom::own(&Landing(&chip), &Compact) {
+        Ok(own) => own,
+        Err(error) => {
+            refuse(&mut uart, "", error);
+            halt()
+        }
+    };
+    OWN_WORD.store(own.start, Ordering::Relaxed);
+    let crypto = Blinded::by(own.mask, own.key);
     let marks = Slot::BOTH.map(|slot| chip.slot_marks(slot).unwrap_or(Marks::NONE));
     let good = rom::first_good(&marks, |slot, marks| {
         let package = code.package(slot, marks);
-        let token = prepare(&mut chip, package, Some((slot, marks)), asked);
+        let token = prepare(&mut chip, &crypto, package, Some((slot, marks)), asked);
         token.inspect_err(|error| refuse(&mut uart, of(slot), *error))
     });
     let decided = good.unwrap_or_else(|error| {
         if error == Error::SlotsEmpty {
             refuse(&mut uart, "", error);
         }
-        recover(&mut uart, &mut chip, &mut code)
+        recover(&mut uart, &mut chip, &crypto, &mut code)
     });
     match decided {
         Ok(decision) => {
             uart.line(&["rom: starts the runtime"]);
             // All of this may be executed: what is behind the program is signed by nobody.
             code.wipe_behind(decision.length, decision.complement);
-            start(decision.token ^ decision.doubt_length())
+            TOKEN.store(decision.token ^ decision.doubt_length(), Ordering::Relaxed);
+            start()
         }
         Err(error) => {
             refuse(&mut uart, "", error);
@@ -104,7 +110,12 @@ impl Decision {
 }
 
 /// Waits for a recovery program (ROT-22). No layer was derived: the RAM holds no key meanwhile.
-fn recover(uart: &mut Uart, chip: &mut Chip, code: &mut CodeMemory) -> Result<Decision> {
+fn recover(
+    uart: &mut Uart,
+    chip: &mut Chip,
+    crypto: &Blinded,
+    code: &mut CodeMemory,
+) -> Result<Decision> {
     uart.line(&["rom: waits for recovery"]);
     let line = Line::start(map::LINE + map::SECURE_ALIAS);
     recovery::wait(
@@ -117,7 +128,7 @@ fn recover(uart: &mut Uart, chip: &mut Chip, code: &mut CodeMemory) -> Result<De
         },
         |bytes| bytes.iter().for_each(|byte| line.send(*byte)),
         |package| {
-            let token = prepare(chip, package, None, Asked::RECOVERY);
+            let token = prepare(chip, crypto, package, None, Asked::RECOVERY);
             token.inspect_err(|error| refuse(uart, "wire ", *error))
         },
     )
@@ -145,6 +156,7 @@ const fn of(slot: Slot) -> &'static str {
 #[inline(never)] // so that it is there once
 fn prepare(
     chip: &mut Chip,
+    crypto: &Blinded,
     package: &[u8],
     from: Option<(Slot, &Marks)>,
     asked: Asked,
@@ -155,7 +167,7 @@ fn prepare(
     // next slot is looked at.
     from.map_or(Ok(()), |(slot, marks)| chip.count_start(slot, marks))?;
     let wanted = if from.is_some() { ImageType::RootOfTrust } else { ImageType::Recovery };
-    match rom::select(&Landing(chip), &Compact, wanted, package) {
+    match rom::select(&Landing(chip), crypto, wanted, package) {
         Ok(runtime) => {
             let token = enter(chip, &runtime, from.map(|(slot, _)| (slot, &before)), asked);
             Ok(token.map(|token| Decision::of(token, runtime.program())))
@@ -184,26 +196,23 @@ fn enter(
     let doubt = doubt | runtime.doubt_layer(&*chip, &layer, asked.unasked)?;
     Handover::Layer(layer).leave()?;
     let elsewhere = black_box(runtime.program()).as_ptr().addr() ^ map::CODE;
-    let token = runtime.token() ^ chip.doubt_hidden() ^ doubt ^ elsewhere as u32;
+    let token = runtime.token() ^ HIDDEN ^ chip.hidden_word() ^ doubt ^ elsewhere as u32;
     Ok(token ^ OWN_WORD.load(Ordering::Relaxed))
 }
 
 #[inline(never)] // as above
 fn enter_blank(chip: &Chip) -> Result<u32> {
     Handover::Blank.leave()?;
-    Ok(rom::GO ^ chip.doubt_blank() ^ OWN_WORD.load(Ordering::Relaxed))
+    Ok(rom::GO ^ BLANK ^ chip.blank_word() ^ OWN_WORD.load(Ordering::Relaxed))
 }
 
-/// Gives the chip to the program in code memory. Any doubt in the token leaves that closed, and
-/// makes the program's address one where nothing is: no branch decides (ROT-18).
+/// Gives the chip to the program in code memory, if the token is right.
 #[inline(never)]
-fn start(token: u32) -> ! {
-    let doubt = black_box(token) ^ rom::GO ^ OWN_WORD.load(Ordering::Relaxed);
-    let doubt = ((doubt | doubt.wrapping_neg()).cast_signed() >> 31).cast_unsigned();
+fn start() -> ! {
     watchdog::start();
-    board::open(doubt);
-    // SAFETY: the program was signed for this place, or the chip is blank, or its address is none.
-    unsafe { craton_firmware::start::start(black_box(doubt)) }
+    board::open();
+    // SAFETY: a token is right of a program that was signed for this place, or on a blank chip.
+    unsafe { start::start() }
 }
 
 /// A number in decimal digits.

@@ -7,9 +7,12 @@
 //! The time to read is linear: every head that is passed costs at least one byte of input, so a
 //! count of 2⁶⁴ items ends where the bytes do, and the stack is bounded by [`DEPTH_MAX`].
 
-use crate::copy::copy;
 use crate::error::{Error, Result};
 use crate::id::Digest;
+
+mod writer;
+
+pub use writer::Writer;
 
 /// The deepest nesting that is read.
 pub const DEPTH_MAX: usize = 8;
@@ -71,6 +74,13 @@ pub struct Reader<'b> {
 
 /// The head of an item: its major type, and its value, length or count.
 type Head = (u8, u64);
+
+/// A head of which the value was not read yet: its major type, its low bits, and what follows them.
+struct Begun<'b> {
+    major: u8,
+    short: u8,
+    raw: &'b [u8],
+}
 
 impl<'b> Reader<'b> {
     /// A reader over bytes that are exactly one canonical item.
@@ -276,9 +286,12 @@ impl<'b> Reader<'b> {
         if depth > DEPTH_MAX {
             return Err(Error::CborTooDeep); // CBOR-2
         }
-        let (major, value) = self.head()?;
+        let begun = self.begin()?;
+        if matches!(begun.major, UNSIGNED | NEGATIVE) {
+            return Ok(()); // nobody asks for the number
+        }
+        let (major, value) = self.value(begun)?;
         match major {
-            UNSIGNED | NEGATIVE => Ok(()),
             BYTES => self.span(value).map(|_| ()),
             TEXT => {
                 let text = self.span(value)?;
@@ -314,26 +327,47 @@ impl<'b> Reader<'b> {
     }
 
     fn head(&mut self) -> Result<Head> {
+        let begun = self.begin()?;
+        self.value(begun)
+    }
+
+    /// Passes a head over, which is the shortest one of its value.
+    fn begin(&mut self) -> Result<Begun<'b>> {
         let (first, rest) = self.rest.split_first().ok_or(Error::CborMalformed)?;
         let (major, short) = (first >> 5, first & 0x1f);
         self.rest = rest;
         let width = match short {
-            0..=23 => return Ok((major, u64::from(short))),
+            0..=23 => 0,
             24..=27 => 1 << (short - 24),
             28..=30 => return Err(Error::CborMalformed),
             _ => return Err(Error::CborNotCanonical), // CBOR-1: no indefinite length
         };
-        if major == SIMPLE {
+        if major == SIMPLE && width > 0 {
             return Err(Error::CborNotCanonical);
         }
         let raw = self.span(width)?;
-        let value = raw.iter().fold(0u64, |sum, byte| (sum << 8) | u64::from(*byte));
-        if short != short_of(value) {
-            return Err(Error::CborNotCanonical); // CBOR-1: shortest head
+        // CBOR-1: the first half of the bytes says something, and a single one more than 23.
+        let (half, _) = raw.split_at(raw.len() / 2);
+        let is_short = match raw {
+            [] => true,
+            [byte] => *byte > 23,
+            _ => half.iter().any(|byte| *byte != 0),
+        };
+        if is_short { Ok(Begun { major, short, raw }) } else { Err(Error::CborNotCanonical) }
+    }
+
+    /// The value of a head that was passed over. A count of more than what is left is none, and is
+    /// not even made: to a ROM it would be a word on the stack that somebody chose (ROT-25).
+    fn value(&self, Begun { major, short, raw }: Begun<'_>) -> Result<Head> {
+        let counts = matches!(major, BYTES..=MAP);
+        if counts && (raw.len() > 4 || raw.len() == 4 && raw.first() != Some(&0)) {
+            return Err(Error::CborMalformed);
         }
-        // A count of more than what is left is not kept: to a ROM it would be a word on the stack
-        // that somebody chose (ROT-25).
-        if matches!(major, BYTES..=MAP) && value > self.rest.len() as u64 {
+        let value = match raw {
+            [] => u64::from(short),
+            _ => raw.iter().fold(0u64, |sum, byte| (sum << 8) | u64::from(*byte)),
+        };
+        if counts && value > self.rest.len() as u64 {
             return Err(Error::CborMalformed);
         }
         Ok((major, value))
@@ -362,131 +396,6 @@ const fn short_of(value: u64) -> u8 {
 const fn integer(value: i64) -> Head {
     let magnitude = (value ^ (value >> 63)).cast_unsigned(); // −1 − value of a negative one
     (if value < 0 { NEGATIVE } else { UNSIGNED }, magnitude)
-}
-
-/// Writes canonical CBOR into a caller's buffer. Map keys are the caller's to sort; a test of every
-/// object reads back what it wrote.
-pub struct Writer<'a> {
-    out: &'a mut [u8],
-    length: usize,
-}
-
-impl<'a> Writer<'a> {
-    /// A writer that fills `buffer` from its start.
-    pub const fn new(buffer: &'a mut [u8]) -> Self {
-        Self { out: buffer, length: 0 }
-    }
-
-    /// How many bytes were written.
-    #[must_use]
-    pub const fn length(&self) -> usize {
-        self.length
-    }
-
-    /// What was written.
-    ///
-    /// # Errors
-    /// `BufferTooSmall`, which no writer is that wrote.
-    pub fn written(self) -> Result<&'a [u8]> {
-        let Self { out, length } = self;
-        out.get(..length).ok_or(Error::BufferTooSmall)
-    }
-
-    /// Begins an array of `length` items.
-    #[inline(always)]
-    pub fn array(&mut self, length: usize) -> Result<&mut Self> {
-        fits(self.head(ARRAY, length as u64))
-    }
-
-    /// Begins a map of `pairs` pairs.
-    #[inline(always)]
-    pub fn map(&mut self, pairs: usize) -> Result<&mut Self> {
-        fits(self.head(MAP, pairs as u64))
-    }
-
-    /// Writes an unsigned integer.
-    #[inline(always)]
-    pub fn u64(&mut self, value: u64) -> Result<&mut Self> {
-        fits(self.head(UNSIGNED, value))
-    }
-
-    /// Writes a signed integer, a map key for instance.
-    #[inline(always)]
-    pub fn i64(&mut self, value: i64) -> Result<&mut Self> {
-        let (major, value) = integer(value);
-        fits(self.head(major, value))
-    }
-
-    /// Writes a boolean.
-    #[inline(always)]
-    pub fn bool(&mut self, value: bool) -> Result<&mut Self> {
-        fits(self.head(SIMPLE, FALSE + u64::from(value)))
-    }
-
-    /// Writes a byte string.
-    #[inline(always)]
-    pub fn bytes(&mut self, value: &[u8]) -> Result<&mut Self> {
-        fits(self.string(BYTES, value))
-    }
-
-    /// Writes a text string.
-    #[inline(always)]
-    pub fn text(&mut self, value: &str) -> Result<&mut Self> {
-        fits(self.string(TEXT, value.as_bytes()))
-    }
-
-    /// Writes `null`.
-    #[inline(always)]
-    pub fn null(&mut self) -> Result<&mut Self> {
-        fits(self.head(SIMPLE, NULL))
-    }
-
-    /// Writes a byte string, or `null`.
-    pub fn bytes_or_null(&mut self, value: Option<&[u8]>) -> Result<&mut Self> {
-        match value {
-            Some(bytes) => self.bytes(bytes),
-            None => self.null(),
-        }
-    }
-
-    /// Writes an item that is encoded already.
-    #[inline(always)]
-    pub fn raw(&mut self, item: &[u8]) -> Result<&mut Self> {
-        fits(self.put(item))
-    }
-
-    /// Begins a byte string of `length` bytes that follow through [`Writer::raw`].
-    #[inline(always)]
-    pub fn bytes_head(&mut self, length: usize) -> Result<&mut Self> {
-        fits(self.head(BYTES, length as u64))
-    }
-
-    #[inline(never)]
-    fn put(&mut self, bytes: &[u8]) -> Option<&mut Self> {
-        let room = self.out.get_mut(self.length..)?;
-        copy(room.get_mut(..bytes.len())?, bytes);
-        self.length += bytes.len();
-        Some(self)
-    }
-
-    #[inline(never)]
-    fn string(&mut self, major: u8, bytes: &[u8]) -> Option<&mut Self> {
-        self.head(major, bytes.len() as u64)?.put(bytes)
-    }
-
-    #[inline(never)]
-    fn head(&mut self, major: u8, value: u64) -> Option<&mut Self> {
-        let short = short_of(value);
-        self.put(&[major << 5 | short])?;
-        let width = if short < 24 { 0 } else { 1 << (short - 24) };
-        self.put(value.to_be_bytes().get(8 - width..)?)
-    }
-}
-
-/// What a writer refuses for; inlined for the reason that [`Reader`] has.
-#[inline(always)]
-fn fits<T>(written: Option<T>) -> Result<T> {
-    written.ok_or(Error::BufferTooSmall)
 }
 
 #[cfg(test)]

@@ -78,6 +78,12 @@ pub const SIGN1_SIZE: usize = 83;
 /// Bytes of a detached [`Sign1`] by HSS/LMS.
 pub const LMS_SIGN1_SIZE: usize = 1525;
 
+/// The algorithms' numbers, as items.
+const ES256_ITEM: &[u8] = &[0x26];
+/// As above.
+const HSS_LMS_ITEM: &[u8] = &[0x38, 45];
+const _: () = assert!(ES256 == -1 - 6 && HSS_LMS == -1 - 45);
+
 /// Bytes of the protected header of ES256: `{1: -7, 4: h'8 bytes'}`.
 const PROTECTED_SIZE: usize = 13;
 /// Bytes of that of HSS/LMS: `{1: -46, 4: h'8 bytes'}`.
@@ -89,8 +95,9 @@ pub struct Sign1<'b> {
     protected: &'b [u8],
     payload: Option<&'b [u8]>,
     signature: Bytes<'b>,
-    /// The hint that names the signer's key.
-    pub key_id: [u8; KEY_ID_SIZE],
+    /// The hint that names the signer's key, where it came: a ROM copies nothing that it does not
+    /// believe yet (ROT-25).
+    pub key_id: &'b [u8; KEY_ID_SIZE],
 }
 
 /// A signature's bytes, by the algorithm that its header names.
@@ -203,14 +210,15 @@ fn read(mut reader: Reader<'_>) -> Result<Sign1<'_>> {
     let mut header = Reader::new(protected)?;
     header.map(2)?;
     header.key(1)?;
-    let signature = match header.i64()? {
-        ES256 => signature.try_into().map(Bytes::Es256),
-        HSS_LMS => signature.try_into().map(Bytes::Lms),
+    // By its bytes: a number that somebody chose is not made here (ROT-25).
+    let signature = match header.raw()? {
+        ES256_ITEM => signature.try_into().map(Bytes::Es256),
+        HSS_LMS_ITEM => signature.try_into().map(Bytes::Lms),
         _ => return Err(Error::AlgorithmMismatch),
     };
     let signature = signature.map_err(|_| Error::CoseShape)?;
     header.key(4)?;
-    let key_id = header.fixed::<KEY_ID_SIZE>()?;
+    let key_id = header.fixed_in_place()?;
     header.end()?;
     Ok(Sign1 { protected, payload, signature, key_id })
 }

@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::id::Digest;
 use crate::key::{KEY_ID_SIZE, LmsPublicKey, PublicKey};
 use crate::lms;
+use core::hint::black_box;
 
 /// A raw ECDSA signature, r ‖ s.
 pub type Signature = [u8; 64];
@@ -13,6 +14,12 @@ pub type Signature = [u8; 64];
 pub trait Crypto {
     /// SHA-256 over the parts, one after another.
     fn sha256(&self, parts: &[&[u8]]) -> Digest;
+
+    /// SHA-256 over parts that nobody believes yet, so that no word of it is in memory that
+    /// somebody chose (ROT-25): for who compares it.
+    fn sha256_mixed(&self, parts: &[&[u8]]) -> Mixed {
+        Mixed::open(&self.sha256(parts).0)
+    }
 
     /// SHA-512 over the parts (DICE inputs).
     fn sha512(&self, parts: &[&[u8]]) -> [u8; 64];
@@ -53,8 +60,65 @@ pub trait Crypto {
     }
 }
 
+/// 32 bytes that come of what nobody believes yet, big-endian in words, each mixed with a mask that
+/// who wrote it does not know (ROT-25). Under the mask 0 they are the bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Mixed {
+    words: [u32; 8],
+    mask: u32,
+}
+
+impl Mixed {
+    /// From words that are mixed with this mask.
+    #[must_use]
+    pub const fn of(words: [u32; 8], mask: u32) -> Self {
+        Self { words, mask }
+    }
+
+    /// From bytes, mixed with nothing.
+    #[must_use]
+    pub fn open(bytes: &[u8; 32]) -> Self {
+        let mut words = [0; 8];
+        for (word, four) in words.iter_mut().zip(bytes.as_chunks().0) {
+            *word = u32::from_be_bytes(*four);
+        }
+        Self::of(words, 0)
+    }
+
+    /// The words as they are, and the mask.
+    #[cfg(feature = "compact")]
+    pub(crate) const fn parts(&self) -> ([u32; 8], u32) {
+        (self.words, self.mask)
+    }
+
+    /// One of the bytes.
+    #[must_use]
+    pub fn byte(&self, at: usize) -> u8 {
+        let word = self.words.get(at / 4).map_or(0, |word| word ^ black_box(self.mask));
+        (word >> (24 - 8 * (at % 4))) as u8
+    }
+
+    /// The bytes, for who believes them.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        bytes.iter_mut().enumerate().for_each(|(at, place)| *place = self.byte(at));
+        bytes
+    }
+
+    /// The bits by which its first bytes differ from these, at most 32: 0 if they are the same.
+    #[inline(never)] // so that no compiler concludes from an earlier comparison
+    #[must_use]
+    pub fn difference(&self, right: &[u8]) -> u32 {
+        let differ = |(at, byte): (usize, &u8)| u32::from(self.byte(at) ^ byte);
+        let bits = black_box(right).iter().enumerate().map(differ).fold(0, |all, bits| all | bits);
+        // More than there are is no digest of ours.
+        bits | u32::from(right.len() > 32 || right.is_empty())
+    }
+}
+
 /// SHA-256 in pieces, for who never has all of it at once.
-pub trait RunningSha256 {
+pub trait RunningSha256: Clone {
     /// Of nothing yet.
     fn new() -> Self;
 
@@ -63,17 +127,41 @@ pub trait RunningSha256 {
 
     /// The digest of all that came.
     fn finish(self) -> [u8; 32];
+
+    /// As [`RunningSha256::finish`], for who does not believe yet what came.
+    fn finish_mixed(self) -> Mixed {
+        Mixed::open(&self.finish())
+    }
+
+    /// Takes the first bytes of what nobody believes yet, at most 32.
+    fn update_mixed(&mut self, mixed: &Mixed, count: usize) {
+        self.update(mixed.to_bytes().get(..count).unwrap_or(&[]));
+    }
 }
 
-/// What also tells the number that a signature is compared with, for who compares it twice.
-pub trait Es256Point: Crypto {
-    /// The x of the signature's point, modulo the order of the group: `r` of a right signature, and
-    /// any other number otherwise.
+/// What also tells where signatures lead, for who compares that twice.
+pub trait Leads: Crypto {
+    /// Where a right signature leads.
+    const ES256_RIGHT: [u8; 32];
+
+    /// [`Leads::ES256_RIGHT`] for a right signature over the parts, and anything else otherwise.
     ///
     /// # Errors
     /// `KeyInvalid` if the key is no point of the curve, `SignatureInvalid` for numbers that no
     /// signature has.
-    fn es256_x(&self, key: &PublicKey, digest: &Digest, signature: &Signature) -> Result<[u8; 32]>;
+    fn es256_leads(&self, key: &PublicKey, parts: &[&[u8]], signature: &Signature)
+    -> Result<Mixed>;
+
+    /// As [`Crypto::lms_root`]; the root is the first bytes.
+    ///
+    /// # Errors
+    /// As there.
+    fn lms_leads(
+        &self,
+        key: &LmsPublicKey,
+        parts: &[&[u8]],
+        signature: &lms::Signature,
+    ) -> Result<Mixed>;
 }
 
 /// What signs with one key that it keeps to itself.

@@ -23,6 +23,7 @@ pub(crate) fn hmac_sha512(key: &[u8], parts: &[&[u8]]) -> [u8; 64] {
 }
 
 /// A hash in pieces. Nothing of it is taken into who calls it: a ROM has it once.
+#[derive(Clone)]
 pub(crate) struct Running<H>(H);
 
 /// That of SHA-256.

@@ -20,7 +20,7 @@
 //! That is why LMS stands only beside ES256, never in its place (STORE-8).
 
 use crate::copy::join;
-use crate::crypto::RunningSha256;
+use crate::crypto::{Mixed, RunningSha256};
 use crate::error::{Error, Result};
 use crate::key::LmsPublicKey;
 
@@ -94,28 +94,38 @@ const fn tree_signature_size<S: Set>() -> usize {
     4 + 4 + S::HASH_SIZE * (1 + chains::<S>()) + 4 + S::HASH_SIZE * S::HEIGHT as usize
 }
 
-/// The root that a signature of the believed set leads to.
+/// The root, in the first bytes, that a signature of the believed set leads to, by a hash of
+/// nothing yet.
 ///
 /// # Errors
 /// `SignatureInvalid` for bytes that no signature of the set is.
 pub fn root<H: RunningSha256>(
+    empty: H,
     key: &LmsPublicKey,
     message: &[&[u8]],
     signature: &Signature,
-) -> Result<Root> {
+) -> Result<Mixed> {
     let (no_more_levels, signature) = take_number(signature).ok_or(Error::SignatureInvalid)?;
-    let root = tree_root::<M24H10W4, H>(&key.id, message, signature);
-    let root = root.filter(|_| no_more_levels == 0).ok_or(Error::SignatureInvalid)?;
-    root.first_chunk().copied().ok_or(Error::SignatureInvalid)
+    let tree = Hashes { id: &key.id, empty };
+    let root = tree_root::<M24H10W4, H>(&tree, message, signature);
+    root.filter(|_| no_more_levels == 0).ok_or(Error::SignatureInvalid)
+}
+
+/// The root alone.
+#[must_use]
+pub fn root_of(mixed: &Mixed) -> Root {
+    let mut root = [0; ROOT_SIZE];
+    join(&mut root, &[&mixed.to_bytes()]);
+    root
 }
 
 /// The root, at the beginning of 32 bytes, that a signature by one tree of a set leads to
 /// (§5.4.2a); `None` for bytes that no signature of the set is.
 pub fn tree_root<S: Set, H: RunningSha256>(
-    id: &[u8; ID_SIZE],
+    tree: &Hashes<'_, H>,
     message: &[&[u8]],
     signature: &[u8],
-) -> Option<[u8; WHOLE]> {
+) -> Option<Mixed> {
     let (leaf, rest) = take_number(signature)?;
     let (chain_type, rest) = take_number(rest)?;
     let (randomizer, rest) = rest.split_at_checked(S::HASH_SIZE)?;
@@ -125,21 +135,29 @@ pub fn tree_root<S: Set, H: RunningSha256>(
     if !whole || chain_type != S::CHAIN || tree_type != S::TREE {
         return None;
     }
-    let tree = Hashes { id };
-    let digits = Digits::of::<S, H>(&tree, leaf, randomizer, message);
-    let mut ends = tree.begin::<H>(leaf, PUBLIC);
+    let digits = Digits::of::<S, H>(tree, leaf, randomizer, message);
+    let mut ends = tree.ends(leaf);
     for ((i, digit), from) in (0..).zip(digits.all::<S>()).zip(chains.chunks_exact(S::HASH_SIZE)) {
-        let mut value = [0; WHOLE];
-        join(&mut value, &[from]);
-        ends.update(cut::<S>(&tree.chain::<S, H>(leaf, i, digit..highest::<S>(), value)));
+        // What the signature has is hashed where it is (ROT-25).
+        match tree.chain::<S>(leaf, i, digit..highest::<S>(), from) {
+            Some(end) => ends.update_mixed(&end, S::HASH_SIZE),
+            None => ends.update(from),
+        }
     }
     let mut node = leaf | 1 << S::HEIGHT;
-    let mut value = tree.leaf::<S, H>(node, &ends.finish());
+    let mut value = tree.leaf::<S>(node, &ends.finish_mixed());
     for sibling in path.chunks_exact(S::HASH_SIZE) {
-        let own = cut::<S>(&value);
-        let (left, right) = if node & 1 == 1 { (sibling, own) } else { (own, sibling) };
+        let is_right = node & 1 == 1;
         node /= 2;
-        value = tree.interior::<H>(node, left, right);
+        let mut above = tree.begin(node, INTERIOR);
+        if is_right {
+            above.update(sibling);
+        }
+        above.update_mixed(&value, S::HASH_SIZE);
+        if !is_right {
+            above.update(sibling);
+        }
+        value = above.finish_mixed();
     }
     Some(value)
 }
@@ -153,51 +171,56 @@ const INTERIOR: [u8; 2] = [0x83, 0x83];
 
 /// The hashes of one tree, for who verifies and for who signs.
 #[derive(Clone, Copy, Debug)]
-pub struct Hashes<'i> {
+pub struct Hashes<'i, H> {
     /// The tree's identifier.
     pub id: &'i [u8; ID_SIZE],
+    /// What each begins with: a hash of nothing yet.
+    pub empty: H,
 }
 
-impl Hashes<'_> {
+impl<H: RunningSha256> Hashes<'_, H> {
     /// A hash that begins with the tree, a leaf or node, and what it is of.
     #[must_use]
-    pub fn begin<H: RunningSha256>(&self, number: u32, of: [u8; 2]) -> H {
-        let mut hash = H::new();
+    pub fn begin(&self, number: u32, of: [u8; 2]) -> H {
+        let mut hash = self.empty.clone();
         hash.update(self.id);
         hash.update(&number.to_be_bytes());
         hash.update(&of);
         hash
     }
 
-    /// The value after the steps `places` of a chain (§4.5, §4.6).
+    /// The value after the steps `places` of a chain (§4.5, §4.6); `None` if there are none.
     #[must_use]
-    pub fn chain<S: Set, H: RunningSha256>(
+    pub fn chain<S: Set>(
         &self,
         leaf: u32,
         chain: u16,
         places: core::ops::Range<u8>,
-        from: [u8; WHOLE],
-    ) -> [u8; WHOLE] {
-        places.fold(from, |value, place| {
-            let mut hash = self.begin::<H>(leaf, chain.to_be_bytes());
+        from: &[u8],
+    ) -> Option<Mixed> {
+        places.fold(None, |value: Option<Mixed>, place| {
+            let mut hash = self.begin(leaf, chain.to_be_bytes());
             hash.update(&[place]);
-            hash.update(cut::<S>(&value));
-            hash.finish()
+            match value {
+                Some(value) => hash.update_mixed(&value, S::HASH_SIZE),
+                None => hash.update(from),
+            }
+            Some(hash.finish_mixed())
         })
     }
 
     /// A leaf's node, from the hash of its chains' ends (§5.3).
     #[must_use]
-    pub fn leaf<S: Set, H: RunningSha256>(&self, node: u32, key: &[u8; WHOLE]) -> [u8; WHOLE] {
-        let mut hash = self.begin::<H>(node, LEAF);
-        hash.update(cut::<S>(key));
-        hash.finish()
+    pub fn leaf<S: Set>(&self, node: u32, key: &Mixed) -> Mixed {
+        let mut hash = self.begin(node, LEAF);
+        hash.update_mixed(key, S::HASH_SIZE);
+        hash.finish_mixed()
     }
 
     /// A node above two others.
     #[must_use]
-    pub fn interior<H: RunningSha256>(&self, node: u32, left: &[u8], right: &[u8]) -> [u8; WHOLE] {
-        let mut hash = self.begin::<H>(node, INTERIOR);
+    pub fn interior(&self, node: u32, left: &[u8], right: &[u8]) -> [u8; WHOLE] {
+        let mut hash = self.begin(node, INTERIOR);
         hash.update(left);
         hash.update(right);
         hash.finish()
@@ -205,7 +228,7 @@ impl Hashes<'_> {
 
     /// What the ends of a leaf's chains go into, one after another.
     #[must_use]
-    pub fn ends<H: RunningSha256>(&self, leaf: u32) -> H {
+    pub fn ends(&self, leaf: u32) -> H {
         self.begin(leaf, PUBLIC)
     }
 }
@@ -218,38 +241,43 @@ pub fn cut<S: Set>(value: &[u8; WHOLE]) -> &[u8] {
 
 /// A message's hash and its checksum, digit by digit: one to a chain.
 #[derive(Clone, Copy, Debug)]
-pub struct Digits([u8; WHOLE + 2]);
+pub struct Digits {
+    hash: Mixed,
+    checksum: [u8; 2],
+}
 
 impl Digits {
     /// Those of a message (§4.4, §4.5).
     #[must_use]
     pub fn of<S: Set, H: RunningSha256>(
-        tree: &Hashes<'_>,
+        tree: &Hashes<'_, H>,
         leaf: u32,
         randomizer: &[u8],
         message: &[&[u8]],
     ) -> Self {
-        let mut hash = tree.begin::<H>(leaf, MESSAGE);
+        let mut hash = tree.begin(leaf, MESSAGE);
         hash.update(randomizer);
         message.iter().for_each(|part| hash.update(part));
-        let hash = hash.finish();
-        let mut digits = Self([0; WHOLE + 2]);
-        join(&mut digits.0, &[cut::<S>(&hash)]);
+        let mut digits = Self { hash: hash.finish_mixed(), checksum: [0; 2] };
         // What the digits lack to the highest, so that they cannot all rise.
         let count = chains::<S>() - checksum_digits::<S>() as usize;
         let lacking = digits.all::<S>().take(count);
         let lacking: u16 = lacking.map(|digit| u16::from(highest::<S>() - digit)).sum();
         let lacking = lacking << (16 - checksum_digits::<S>() * S::BITS);
-        let (_, checksum) = digits.0.split_at_mut(S::HASH_SIZE);
-        join(checksum, &[&lacking.to_be_bytes()]);
+        digits.checksum = lacking.to_be_bytes();
         digits
     }
 
     /// The digits, as many as there are chains.
     pub fn all<S: Set>(&self) -> impl Iterator<Item = u8> + use<'_, S> {
-        let digit = |i: usize| match S::BITS {
-            4 => self.0.get(i / 2).map_or(0, |byte| if i & 1 == 0 { byte >> 4 } else { byte & 15 }),
-            _ => self.0.get(i).copied().unwrap_or(0),
+        let byte = |i: usize| match i.checked_sub(S::HASH_SIZE) {
+            Some(behind) => self.checksum.get(behind).copied().unwrap_or(0),
+            None => self.hash.byte(i),
+        };
+        let digit = move |i: usize| match S::BITS {
+            4 if i & 1 == 0 => byte(i / 2) >> 4,
+            4 => byte(i / 2) & 15,
+            _ => byte(i),
         };
         (0..chains::<S>()).map(digit)
     }

@@ -108,7 +108,7 @@ impl<'b> Signatures<'b> {
 
     /// The signature that names a key.
     fn by(&self, id: &[u8; KEY_ID_SIZE]) -> Option<&Sign1<'b>> {
-        self.found.iter().flatten().find(|sign1| sign1.key_id == *id)
+        self.found.iter().flatten().find(|sign1| sign1.key_id == id)
     }
 
     /// Refuses a key that has signed already (SIG-2).

@@ -1,6 +1,6 @@
 //! The algorithms in portable Rust: p256 and sha2. What a device without an accelerator uses.
 
-use crate::crypto::{Crypto, Es256Point, KeyedCrypto, Signature, Signer};
+use crate::crypto::{Crypto, KeyedCrypto, Leads, Mixed, RunningSha256 as _, Signature, Signer};
 use crate::error::{Error, Result};
 use crate::hash;
 use crate::id::Digest;
@@ -48,18 +48,33 @@ impl Crypto for Soft {
         parts: &[&[u8]],
         signature: &lms::Signature,
     ) -> Result<lms::Root> {
-        lms::root::<hash::RunningSha2>(key, parts, signature)
+        self.lms_leads(key, parts, signature).map(|root| lms::root_of(&root))
     }
 }
 
-impl Es256Point for Soft {
-    /// Its library tells a verdict alone: the x is `r` of a right signature, and 0 otherwise.
-    fn es256_x(&self, key: &PublicKey, digest: &Digest, signature: &Signature) -> Result<[u8; 32]> {
-        let point = VerifyingKey::from_sec1_bytes(&key.to_sec1()).map_err(|_| Error::KeyInvalid)?;
-        let parsed = p256::ecdsa::Signature::from_slice(signature);
-        let parsed = parsed.map_err(|_| Error::SignatureInvalid)?;
-        let right = point.verify_prehash(&digest.0, &parsed).is_ok();
-        Ok(signature.first_chunk().filter(|_| right).copied().unwrap_or([0; 32]))
+impl Leads for Soft {
+    const ES256_RIGHT: [u8; 32] = [0x5a; 32];
+
+    fn es256_leads(
+        &self,
+        key: &PublicKey,
+        parts: &[&[u8]],
+        signature: &Signature,
+    ) -> Result<Mixed> {
+        match self.es256_verify(key, parts, signature) {
+            Ok(()) => Ok(Mixed::open(&Self::ES256_RIGHT)),
+            Err(Error::SignatureInvalid) => Ok(Mixed::open(&[0; 32])),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn lms_leads(
+        &self,
+        key: &LmsPublicKey,
+        parts: &[&[u8]],
+        signature: &lms::Signature,
+    ) -> Result<Mixed> {
+        lms::root(hash::RunningSha2::new(), key, parts, signature)
     }
 }
 

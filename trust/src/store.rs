@@ -24,6 +24,7 @@ use crate::rollback::SECURITY_VERSION_MAX;
 use crate::set::{ImageSet, Purpose};
 use crate::signed::{Signed, Verified};
 use crate::suit;
+use core::hint::black_box;
 
 mod builder;
 mod keys;
@@ -150,14 +151,8 @@ impl<'b> Section<'b> {
     /// The keys of a role; without keys it can never be satisfied.
     #[must_use]
     pub fn role(&self, role: Role) -> RoleKeys<'b> {
-        let Some((own, before)) =
-            self.roles.get(..=role as usize).and_then(|roles| roles.split_last())
-        else {
-            return RoleKeys::NONE;
-        };
-        let from = RoleSize::HEAD_SIZE * (before.len() + 1)
-            + before.iter().map(|size| size.keys_size()).sum::<usize>();
-        let keys = self.bytes.get(from..).and_then(|bytes| bytes.get(..own.keys_size()));
+        let Some((own, bytes)) = self.role_bytes(role) else { return RoleKeys::NONE };
+        let keys = bytes.get(RoleSize::HEAD_SIZE..).and_then(|keys| keys.get(..own.keys_size()));
         let keys = keys.and_then(|keys| keys.split_at_checked(own.es256_size()));
         // `Section::parse` has read these keys from these bytes.
         keys.map_or(RoleKeys::NONE, |(keys, lms)| RoleKeys {
@@ -166,6 +161,24 @@ impl<'b> Section<'b> {
             keys: keys.as_chunks().0,
             lms: lms.as_chunks().0,
         })
+    }
+
+    /// What is kept of a role, and the bytes from its head on.
+    fn role_bytes(&self, role: Role) -> Option<(RoleSize, &'b [u8])> {
+        let (own, before) = self.roles.get(..=role as usize)?.split_last()?;
+        let from = RoleSize::HEAD_SIZE * before.len()
+            + before.iter().map(|size| size.keys_size()).sum::<usize>();
+        Some((*own, self.bytes.get(from..)?))
+    }
+
+    /// The bits by which a role's head differs from what is kept of it: 0 if that is this role's
+    /// (ROT-18).
+    #[must_use]
+    pub fn doubt_role(&self, role: Role) -> u32 {
+        let Some((own, bytes)) = self.role_bytes(role) else { return !0 };
+        let Some(head) = bytes.first_chunk::<{ RoleSize::HEAD_SIZE }>() else { return !0 };
+        let pairs = head.iter().zip(black_box(own).head());
+        pairs.fold(0, |bits, (found, right)| bits | u32::from(found ^ right))
     }
 
     /// Reads a section.
@@ -228,13 +241,14 @@ impl<'b> Section<'b> {
             let wanted = witness || roles.contains(&role);
             let keys = if wanted { self.role(role) } else { RoleKeys::NONE };
             *size = keys.size();
-            let from = end + RoleSize::HEAD_SIZE;
-            end = from + size.keys_size();
+            let from = end;
+            end = from + RoleSize::HEAD_SIZE + size.keys_size();
             let place = room.get_mut(from..end).ok_or(Error::BufferTooSmall)?;
             // They are as long as each other, which the compiler cannot see: copying them as
             // slices would be a panic site.
+            let head = size.head();
             let all = keys.keys.as_flattened().iter().chain(keys.lms.as_flattened());
-            let bytes = place.iter_mut().zip(all);
+            let bytes = place.iter_mut().zip(head.iter().chain(all));
             bytes.for_each(|(place, byte)| *place = *byte);
         }
         Ok(self.with_roles(sizes, room.get(..end).ok_or(Error::BufferTooSmall)?))
@@ -385,4 +399,41 @@ pub fn keeps_images<'b>(
 #[must_use]
 pub const fn catalog_id(genesis: Digest) -> CatalogId {
     CatalogId(genesis.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two roles, of which the second one has a key of either algorithm.
+    #[test]
+    fn rot_18_a_role_that_is_kept_as_another_one_is_a_doubt() {
+        let one = RoleSize { threshold: 1, listed: 1, count: 1, lms: 0 };
+        let two = RoleSize { threshold: 1, listed: 2, count: 1, lms: 1 };
+        let sizes = [one, two];
+        let mut bytes = std::vec::Vec::new();
+        for size in sizes {
+            bytes.extend(size.head());
+            bytes.resize(bytes.len() + size.keys_size(), 0x5a);
+        }
+        let section = |roles: [RoleSize; 2]| {
+            let mut all = [RoleSize::default(); ROLES];
+            all[..2].copy_from_slice(&roles);
+            let (kind, freshness) = (SectionKind::Platform, Freshness::Exporter);
+            let (genesis, version, dev, ceiling) = (None, 1, false, 1);
+            Section { kind, genesis, version, dev, ceiling, freshness, roles: all, bytes: &bytes }
+        };
+        let [first, second] = [ALL_ROLES[0], ALL_ROLES[1]];
+        let right = section(sizes);
+        assert_eq!([right.doubt_role(first), right.doubt_role(second)], [0, 0]);
+        for other in [one, RoleSize::default(), RoleSize { threshold: 0, ..two }] {
+            assert_ne!(section([one, other]).doubt_role(second), 0, "{other:?}");
+        }
+        // Nor is it the second role's where the first one is kept as another.
+        assert_ne!(section([two, two]).doubt_role(second), 0);
+        let mut room = [0; Section::excerpt_size(2)];
+        let roles = [first, second];
+        let excerpt = right.excerpt(&roles, &mut room).unwrap();
+        assert_eq!([excerpt.doubt_role(first), excerpt.doubt_role(second)], [0, 0]);
+    }
 }

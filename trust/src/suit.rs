@@ -11,14 +11,16 @@
 use crate::cbor::{Reader, Writer, canonical};
 use crate::copy::copy;
 use crate::cose::Kind;
-use crate::crypto::Crypto;
+use crate::crypto::{Crypto, Mixed};
 use crate::error::{Error, Result};
 use crate::id::{ClassId, ComponentId, Digest, ImageId, TIME_MAX};
 use crate::signed::{SIGNATURES_MAX, Signatures, Verified};
 use crate::store::{Role, RoleKeys, Section, SectionKind};
 
+mod footer;
 mod sign;
 
+pub use footer::{FOOTER_SIZE, Footer};
 pub use sign::{countersign, sign, unchecked_signatures, with_signatures};
 
 /// The largest envelope, bytes.
@@ -271,7 +273,15 @@ impl<'b> Image<'b> {
     /// # Errors
     /// `PayloadMismatch`.
     pub fn check_payload(&self, digest: &Digest, size: u64) -> Result<()> {
-        let same = *digest == self.payload && size == self.payload_size;
+        self.check_found(&Mixed::open(&digest.0), size)
+    }
+
+    /// As [`Image::check_payload`], of a payload that nobody believes yet.
+    ///
+    /// # Errors
+    /// `PayloadMismatch`.
+    pub fn check_found(&self, digest: &Mixed, size: u64) -> Result<()> {
+        let same = digest.difference(&self.payload.0) == 0 && size == self.payload_size;
         if same { Ok(()) } else { Err(Error::PayloadMismatch) }
     }
 }
@@ -362,11 +372,11 @@ fn read_digest(bytes: &[u8]) -> Result<Digest> {
 }
 
 /// The digest that names and signs a manifest: over its byte-string wrapping (draft §6.3, IMG-2).
-fn wrapped_digest(crypto: &impl Crypto, manifest: &[u8]) -> Result<Digest> {
+fn wrapped_digest(crypto: &impl Crypto, manifest: &[u8]) -> Result<Mixed> {
     let mut head = [0u8; 9];
     let mut writer = Writer::new(&mut head);
     writer.bytes_head(manifest.len())?;
-    Ok(crypto.sha256(&[writer.written()?, manifest]))
+    Ok(crypto.sha256_mixed(&[writer.written()?, manifest]))
 }
 
 /// Verifies an envelope by the publisher of a section: the one that images of its type belong to
@@ -398,8 +408,9 @@ pub fn verify<'b>(
 ) -> Result<Verified<Image<'b>>> {
     let (signatures, wrapper_digest, manifest) = split(envelope)?;
     signatures.satisfy(crypto, Kind::Image, &[wrapper_digest], publisher)?;
-    let digest = wrapped_digest(crypto, manifest)?;
-    if read_digest(wrapper_digest)? != digest {
+    // Where it was signed: who wrote another manifest has no word of its digest here (ROT-25).
+    let digest = read_digest(wrapper_digest)?;
+    if wrapped_digest(crypto, manifest)?.difference(&digest.0) != 0 {
         return Err(Error::ManifestDigest); // IMG-2
     }
     Ok(Verified::new(Image::parse(manifest)?, digest))
@@ -413,12 +424,24 @@ pub fn unchecked_parse<'b>(
     crypto: &impl Crypto,
     envelope: &'b [u8],
 ) -> Result<(ImageId, Image<'b>)> {
-    let (_, wrapper_digest, manifest) = split(envelope)?;
-    let digest = wrapped_digest(crypto, manifest)?;
-    if read_digest(wrapper_digest)? != digest {
+    let digest = unchecked_digest(envelope)?;
+    let (found, manifest) = unchecked_manifest(crypto, envelope)?;
+    if found.difference(&digest.0) != 0 {
         return Err(Error::ManifestDigest);
     }
     Ok((ImageId(digest.0), Image::parse(manifest)?))
+}
+
+/// A manifest that nobody believes, with its digest: for who compares that.
+///
+/// # Errors
+/// Those of the encoding.
+pub fn unchecked_manifest<'b>(
+    crypto: &impl Crypto,
+    envelope: &'b [u8],
+) -> Result<(Mixed, &'b [u8])> {
+    let (_, _, manifest) = split(envelope)?;
+    Ok((wrapped_digest(crypto, manifest)?, manifest))
 }
 
 /// The digest that an envelope's signatures are over, believed by nobody yet.
@@ -446,51 +469,4 @@ fn split(envelope: &[u8]) -> Result<(Signatures<'_>, &[u8], &[u8])> {
     let signatures = Signatures::read(&mut wrapper, items.saturating_sub(1))?;
     wrapper.end()?;
     Ok((signatures, digest, manifest))
-}
-
-/// The footer at the end of a package file: it finds the envelope behind the payload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Footer {
-    /// Bytes of the payload, from the file's start.
-    pub payload_size: u64,
-    /// Bytes of the envelope behind it.
-    pub envelope_size: u64,
-}
-
-/// Bytes of a footer.
-pub const FOOTER_SIZE: usize = 24;
-const FOOTER_MAGIC: [u8; 8] = *b"CRATON\x001";
-
-impl Footer {
-    /// The footer's bytes: magic, payload size, envelope size; little-endian.
-    #[must_use]
-    pub fn encode(&self) -> [u8; FOOTER_SIZE] {
-        let mut bytes = [0u8; FOOTER_SIZE];
-        let (magic, sizes) = bytes.split_at_mut(8);
-        copy(magic, &FOOTER_MAGIC);
-        let (payload, envelope) = sizes.split_at_mut(8);
-        copy(payload, &self.payload_size.to_le_bytes());
-        copy(envelope, &self.envelope_size.to_le_bytes());
-        bytes
-    }
-
-    /// Reads the footer of a file of `file_size` bytes; the sizes must account for every byte of
-    /// it.
-    ///
-    /// # Errors
-    /// `FooterInvalid`.
-    pub fn parse(bytes: &[u8; FOOTER_SIZE], file_size: u64) -> Result<Self> {
-        let number = |from: usize| -> Option<u64> {
-            Some(u64::from_le_bytes(bytes.get(from..from + 8)?.try_into().ok()?))
-        };
-        let sizes = number(8).zip(number(16)).filter(|_| bytes.starts_with(&FOOTER_MAGIC));
-        let (payload_size, envelope_size) = sizes.ok_or(Error::FooterInvalid)?;
-        let sum = payload_size.checked_add(envelope_size);
-        let whole = sum.and_then(|sum| sum.checked_add(FOOTER_SIZE as u64)) == Some(file_size);
-        if whole && envelope_size <= ENVELOPE_MAX as u64 {
-            Ok(Self { payload_size, envelope_size })
-        } else {
-            Err(Error::FooterInvalid)
-        }
-    }
 }

@@ -61,7 +61,7 @@ impl<'b> Signatures<'b> {
 
     /// The signature that names a key.
     fn by(&self, key: [u8; KEY_ID_SIZE]) -> Option<&'b [u8]> {
-        let names = |sign1: &&[u8]| Sign1::parse(sign1).is_ok_and(|it| it.key_id == key);
+        let names = |sign1: &&[u8]| Sign1::parse(sign1).is_ok_and(|it| *it.key_id == key);
         self.all.iter().copied().find(names)
     }
 }

@@ -30,7 +30,7 @@ impl<S: Set> Tree<S> {
         for height in (0..S::HEIGHT).rev() {
             let pairs = (1u32 << height..).zip(below.as_chunks::<2>().0);
             let above = |(node, [left, right]): (u32, &[Node; 2])| {
-                tree.hashes().interior::<Running>(node, cut::<S>(left), cut::<S>(right))
+                tree.hashes().interior(node, cut::<S>(left), cut::<S>(right))
             };
             let above = pairs.map(above).collect();
             tree.levels.push(std::mem::replace(&mut below, above));
@@ -61,7 +61,7 @@ impl<S: Set> Tree<S> {
         }
         let mut signature = [leaf.to_be_bytes(), S::CHAIN.to_be_bytes()].concat();
         signature.extend_from_slice(randomizer);
-        let digits = Digits::of::<S, Running>(&self.hashes(), leaf, randomizer, message);
+        let digits = Digits::of::<S, _>(&self.hashes(), leaf, randomizer, message);
         for (chain, digit) in (0..).zip(digits.all::<S>()) {
             signature.extend_from_slice(cut::<S>(&self.chain(leaf, chain, digit)));
         }
@@ -70,27 +70,28 @@ impl<S: Set> Tree<S> {
         Some(signature)
     }
 
-    const fn hashes(&self) -> Hashes<'_> {
-        Hashes { id: &self.id }
+    fn hashes(&self) -> Hashes<'_, Running> {
+        Hashes { id: &self.id, empty: Running::new() }
     }
 
     /// A leaf's node: from the ends of its chains.
     fn leaf(&self, leaf: u32) -> Node {
-        let mut ends: Running = self.hashes().ends(leaf);
+        let mut ends = self.hashes().ends(leaf);
         let count = u16::try_from(chains::<S>()).unwrap_or(u16::MAX);
         for chain in 0..count {
             ends.update(cut::<S>(&self.chain(leaf, chain, highest::<S>())));
         }
-        self.hashes().leaf::<S, Running>(leaf | 1 << S::HEIGHT, &ends.finish())
+        self.hashes().leaf::<S>(leaf | 1 << S::HEIGHT, &ends.finish_mixed()).to_bytes()
     }
 
     /// A chain's value at a place; its beginning is a secret (Appendix A).
     fn chain(&self, leaf: u32, chain: u16, place: u8) -> Zeroizing<Node> {
-        let mut secret: Running = self.hashes().begin(leaf, chain.to_be_bytes());
+        let mut secret = self.hashes().begin(leaf, chain.to_be_bytes());
         secret.update(&[0xff]);
         secret.update(&self.seed);
-        let begin = secret.finish();
-        Zeroizing::new(self.hashes().chain::<S, Running>(leaf, chain, 0..place, begin))
+        let begin = Zeroizing::new(secret.finish());
+        let end = self.hashes().chain::<S>(leaf, chain, 0..place, cut::<S>(&begin));
+        end.map_or(begin, |end| Zeroizing::new(end.to_bytes()))
     }
 }
 
@@ -185,8 +186,12 @@ mod tests {
         let key = LmsPublicKey { id: tree.id(), root: tree.root().try_into().unwrap() };
         for leaf in 0..1024 {
             let signature = tree.sign(leaf, &[3; 24], &[b"mess", b"age"]).unwrap();
-            let root = tree_root::<M24H10W4, Running>(&key.id, &[b"message"], &signature);
-            assert_eq!(root.unwrap()[..24], key.root, "leaf {leaf}");
+            let root = tree_root::<M24H10W4, _>(
+                &Hashes { id: &key.id, empty: Running::new() },
+                &[b"message"],
+                &signature,
+            );
+            assert_eq!(root.unwrap().to_bytes()[..24], key.root, "leaf {leaf}");
         }
         assert!(tree.sign(1024, &[3; 24], &[b"message"]).is_none());
     }

@@ -89,7 +89,7 @@ fn judged<'e>(sections: &[Section<'_>], envelope: &'e [u8]) -> Result<Vec<One<'e
         let mut by = sections.iter().map(|section| verdict(section, &sign1, digest));
         let section = by.clone().position(|made| made == Some(true));
         if section.is_some() || by.all(|made| made.is_none()) {
-            ones.push(One { key_id: sign1.key_id, bytes, section });
+            ones.push(One { key_id: *sign1.key_id, bytes, section });
         }
     }
     Ok(ones)
@@ -98,7 +98,7 @@ fn judged<'e>(sections: &[Section<'_>], envelope: &'e [u8]) -> Result<Vec<One<'e
 /// Whether a publisher of the section made a signature; `None` if it names none of his keys.
 fn verdict(section: &Section<'_>, sign1: &Sign1<'_>, digest: &[u8]) -> Option<bool> {
     let (role, kind) = (section.role(Role::Publisher), Kind::Image);
-    let names = |id: [u8; KEY_ID_SIZE]| id == sign1.key_id;
+    let names = |id: [u8; KEY_ID_SIZE]| id == *sign1.key_id;
     let es256 = role.keys().find(|key| names(key.key_id(&AwsLc)));
     if let Some(key) = es256 {
         return Some(sign1.verify(&AwsLc, kind, &key, &[digest]).is_ok());

@@ -9,6 +9,7 @@
 use crate::map;
 use crate::random::{Hmac, Random};
 use crate::register::{read_register, write_register};
+use crate::start::{BLANK, HIDDEN};
 use core::ops::Range;
 use core::ptr;
 use craton_rot::platform::{Platform, Row, SECTOR_SIZE, Sector, SlotFlash};
@@ -46,18 +47,19 @@ impl Chip {
         self.uds_locked = true;
     }
 
-    /// What speaks against this chip being blank: 0 is nothing, without a branch (ROT-18).
+    /// [`BLANK`], mixed with what speaks against this chip being blank, without a branch (ROT-18).
     #[must_use]
-    pub fn doubt_blank(&self) -> u32 {
+    pub fn blank_word(&self) -> u32 {
         let (offset, length) = Row::Lifecycle.place();
         let bytes = (offset..offset + length).map(otp::byte);
-        bytes.fold(0, |doubt, byte| doubt | 4u32.wrapping_sub(byte.count_ones()) >> 3)
+        let burned = |byte: u8| 4u32.wrapping_sub(byte.count_ones()) >> 3;
+        BLANK ^ bytes.fold(0, |all, byte| all | burned(byte))
     }
 
-    /// What speaks against the device secret being hidden: 0 is nothing (ROT-18).
+    /// [`HIDDEN`], mixed with what speaks against the device secret being hidden (ROT-18).
     #[must_use]
-    pub fn doubt_hidden(&self) -> u32 {
-        otp::doubt_hidden()
+    pub fn hidden_word(&self) -> u32 {
+        HIDDEN ^ otp::doubt_hidden()
     }
 
     /// Mixes somebody's random bytes into the random numbers.
@@ -84,11 +86,8 @@ pub fn confine() {
     regions::confine();
 }
 
-/// A program can be executed, unless there is a bit of doubt.
-#[inline(always)] // in what never returns: whoever falls into it finds no return address (ROT-18)
-pub fn open(doubt: u32) {
-    regions::open(doubt);
-}
+/// A program can do what it needs, but for being executed: nothing is closed here.
+pub const fn open() {}
 
 /// Writes one mark of a slot. Here no store changes the flash, so that there is nothing to lock.
 pub fn marking<T>(mark: impl FnOnce() -> T) -> T {
@@ -271,6 +270,7 @@ mod trng {
 /// What the secure side may use of the address space, by its MPU.
 mod regions {
     use super::{map, write_register};
+    use crate::start::{CODE_REGION as CODE, EXECUTABLE};
 
     const CONTROL: usize = 0xe000_ed94;
     const NUMBER: usize = CONTROL + 4;
@@ -279,12 +279,10 @@ mod regions {
     const ATTRIBUTES: usize = CONTROL + 0x2c;
     /// Also where a fault is handled: a vector table that a fault put elsewhere leads nowhere.
     const ENABLED: u32 = 0b11;
-    const EXECUTABLE: u32 = 0b01 << 1;
     const NEVER: u32 = EXECUTABLE | 1;
     const READ_ONLY: u32 = 0b11 << 1 | 1;
     const FIXED: u32 = 0b11 << 1;
     const DEVICE: u32 = 1 << 1;
-    const CODE: u32 = 1;
 
     /// Only the ROM and the boot ROM can be executed.
     pub fn confine() {
@@ -304,14 +302,6 @@ mod regions {
             write_register(LIMIT, (end - 0x20) as u32 | kind | 1);
         }
         write_register(CONTROL, ENABLED);
-        settle();
-    }
-
-    /// The program can be executed, and the ROM be executed still: its table is in it.
-    #[inline(always)]
-    pub fn open(doubt: u32) {
-        write_register(NUMBER, CODE);
-        write_register(BASE, map::CODE as u32 | EXECUTABLE | doubt & NEVER);
         settle();
     }
 

@@ -127,7 +127,7 @@ pub fn listen(mut line: UnixStream, to: &std::sync::mpsc::Sender<Heard>) {
             let Some(frame) = decoder.push(*byte) else { continue };
             let reply = Reply::parse(frame.payload);
             let heard = Heard {
-                number: frame.number,
+                number: frame.number.get(),
                 code: reply.as_ref().map_or_else(|error| error.code(), |_| 0),
                 said: reply.ok().map(|r| (r.numbers.as_slice().to_vec(), r.bytes.to_vec())),
             };
@@ -322,7 +322,7 @@ fn mbx_2_a_host_that_reads_late_gets_the_whole_reply() {
         loop {
             (&line).read_exact(&mut byte).expect("a part of the reply was lost");
             let Some(frame) = decoder.push(byte[0]) else { continue };
-            if frame.number == number {
+            if frame.number.get() == number {
                 return Reply::parse(frame.payload).map(|reply| reply.bytes.len());
             }
         }

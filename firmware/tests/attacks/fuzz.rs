@@ -391,7 +391,7 @@ fn mbx_1_the_frames_that_are_sent_are_what_their_kind_says() {
                 continue;
             }
             requests += 1;
-            assert_eq!(frame.number, number, "{kind}");
+            assert_eq!(frame.number.get(), number, "{kind}");
             assert!(kind < 8 || Call::parse(frame.payload).is_ok(), "{kind}");
         }
         // A frame changed at its ends, or cut by its last zero alone, is whole.

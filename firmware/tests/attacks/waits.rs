@@ -152,7 +152,7 @@ impl Host {
         for byte in sent {
             let Some(frame) = decoder.push(byte) else { continue };
             let code = Reply::parse(frame.payload).err().map_or(0, |error| error.code());
-            replies.push((frame.number, code));
+            replies.push((frame.number.get(), code));
         }
         assert_eq!(replies.pop(), Some((0, 0)));
         (replies, said)

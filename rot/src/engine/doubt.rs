@@ -27,13 +27,13 @@ use crate::error::Result;
 use crate::platform::{Row, Source};
 use core::cell::Cell;
 use core::hint::black_box;
-use craton_trust::crypto::{Crypto, Es256Point, Signature};
+use craton_trust::crypto::{Crypto, Leads, Mixed, Signature};
 use craton_trust::dice::Mode;
 use craton_trust::error::Result as TrustResult;
 use craton_trust::evidence::Lifecycle;
 use craton_trust::key::LmsPublicKey;
 use craton_trust::store::{Role, RoleKeys};
-use craton_trust::suit::{self, ImageType};
+use craton_trust::suit::{self, Image, ImageType};
 use craton_trust::{Digest, PublicKey, cbor, lms};
 
 /// Algorithms that remember by how much the signatures failed that they verified, and how many of
@@ -45,23 +45,29 @@ pub struct Watched<'c, C> {
     lms_count: Cell<u32>,
 }
 
-impl<'c, C: Es256Point> Watched<'c, C> {
+impl<'c, C: Leads> Watched<'c, C> {
     pub const fn new(crypto: &'c C) -> Self {
         let [difference, count, lms_count] = [const { Cell::new(0) }; 3];
         Self { crypto, difference, count, lms_count }
     }
 
     /// Compares what a signature leads to with what it should, for both looks.
-    fn compare(&self, found: &[u8], right: &[u8], count: &Cell<u32>) -> TrustResult<()> {
-        self.difference.set(self.difference.get() | difference(found, right));
+    fn compare(&self, found: &Mixed, right: &[u8], count: &Cell<u32>) -> TrustResult<()> {
+        self.difference.set(self.difference.get() | found.difference(right));
         count.set(count.get().wrapping_add(1));
-        if found == right { Ok(()) } else { Err(craton_trust::Error::SignatureInvalid) }
+        // Not by what the other comparison said.
+        let same = right.iter().enumerate().all(|(at, byte)| found.byte(at) == *byte);
+        if same { Ok(()) } else { Err(craton_trust::Error::SignatureInvalid) }
     }
 }
 
-impl<C: Es256Point> Crypto for Watched<'_, C> {
+impl<C: Leads> Crypto for Watched<'_, C> {
     fn sha256(&self, parts: &[&[u8]]) -> Digest {
         self.crypto.sha256(parts)
+    }
+
+    fn sha256_mixed(&self, parts: &[&[u8]]) -> Mixed {
+        self.crypto.sha256_mixed(parts)
     }
 
     fn sha512(&self, parts: &[&[u8]]) -> [u8; 64] {
@@ -78,9 +84,8 @@ impl<C: Es256Point> Crypto for Watched<'_, C> {
         parts: &[&[u8]],
         signature: &Signature,
     ) -> TrustResult<()> {
-        let x = self.crypto.es256_x(key, &self.crypto.sha256(parts), signature)?;
-        let (r, _) = signature.split_at(x.len());
-        self.compare(&x, r, &self.count)
+        let found = self.crypto.es256_leads(key, parts, signature)?;
+        self.compare(&found, &C::ES256_RIGHT, &self.count)
     }
 
     fn lms_root(
@@ -98,7 +103,7 @@ impl<C: Es256Point> Crypto for Watched<'_, C> {
         parts: &[&[u8]],
         signature: &lms::Signature,
     ) -> TrustResult<()> {
-        let root = self.crypto.lms_root(key, parts, signature)?;
+        let root = self.crypto.lms_leads(key, parts, signature)?;
         self.compare(&root, &key.root, &self.lms_count)
     }
 }
@@ -108,7 +113,7 @@ impl<C: Es256Point> Crypto for Watched<'_, C> {
 /// # Errors
 /// Those of reading all of it once more.
 #[inline(never)] // its room leaves the stack before a layer is derived
-pub fn doubts<C: Es256Point>(
+pub fn doubts<C: Leads>(
     platform: &impl Source,
     crypto: &Watched<'_, C>,
     package: &[u8],
@@ -122,7 +127,8 @@ pub fn doubts<C: Es256Point>(
     let (authority, section) = rom::publisher(platform, crypto, &state, &mut room)?;
     let (program, envelope) = rom::split(package)?;
     let signed = suit::unchecked_digest(envelope)?;
-    let (manifest, image) = suit::unchecked_parse(crypto, envelope)?;
+    let (found, manifest) = suit::unchecked_manifest(crypto, envelope)?;
+    let image = Image::parse(manifest)?;
     let (mut genesis, mut class, mut lifecycle) = ([0xff; 32], [0xff; 16], [0xff; 4]);
     platform.row(Row::PlatformGenesis, &mut genesis)?;
     platform.row(Row::Class, &mut class)?;
@@ -132,15 +138,16 @@ pub fn doubts<C: Es256Point>(
     let lost = below(0, state.boot) | left_the_factory(lifecycle);
     let lost = Program { security_version: u64::from(lost), ..runtime.about() };
     let own = state.own.unwrap_or(lost);
-    let digest = runtime.digest();
     let publisher = authority.role(Role::Publisher);
     let [state_before, section_before] = runtime.believed();
     let against = [
         crypto.difference.get(),
         too_few(crypto.count.get(), crypto.lms_count.get(), publisher),
+        authority.doubt_role(Role::Publisher),
         difference(&signed.0, &runtime.manifest().0),
-        difference(&signed.0, &manifest.0),
-        difference(&digest.0, &image.payload.0),
+        found.difference(&signed.0),
+        runtime.found().difference(&image.payload.0),
+        difference(&runtime.digest().0, &image.payload.0),
         unequal(program.len() as u64, image.payload_size),
         unequal(program.as_ptr().addr() as u64, runtime.program().as_ptr().addr() as u64),
         unequal(program.len() as u64, runtime.program().len() as u64),
@@ -155,8 +162,8 @@ pub fn doubts<C: Es256Point>(
         journal.doubt(),
         key,
         difference(&journal.sum().0, &state_before.0),
-        difference(&section.0, &section_before.0),
-        difference(&section.0, &state.platform.digest.0),
+        section,
+        difference(&state.platform.digest.0, &section_before.0),
     ];
     runtime.set_debug_head(state.debug_head);
     Ok(against.iter().fold(0, |all, bits| all | bits))

@@ -19,7 +19,7 @@ use crate::platform::{Platform, Row, SECTOR_SIZE, Sector, Source};
 use crate::secret::Secret;
 use core::hint::black_box;
 use craton_trust::crypto::Crypto;
-use craton_trust::{Digest, copy, join};
+use craton_trust::{Digest, join};
 
 const MAGIC: &[u8; 8] = b"craton\x02s";
 /// Magic, generation, length, sum of those and the body.
@@ -55,8 +55,8 @@ pub fn key_of(crypto: &impl Crypto, uds: &Secret) -> Secret {
 const KNOWN: [u8; 200] = [0x6b; 200];
 /// Of this state, number 7, on a chip whose device secret is 32 times 0x5a.
 const KNOWN_SUM: [u8; 32] = [
-    0x93, 0xca, 0x32, 0x1c, 0xdd, 0x5c, 0x03, 0x52, 0xe2, 0xa4, 0xb3, 0x78, 0x45, 0xf5, 0x43, 0x8c,
-    0x87, 0x24, 0x57, 0x7a, 0xe2, 0xd7, 0x8c, 0x5f, 0x4a, 0x97, 0x12, 0x8a, 0x93, 0xdd, 0xb3, 0x28,
+    0xdb, 0xc8, 0x46, 0x6b, 0x0b, 0xe5, 0x81, 0xcd, 0x36, 0x92, 0x66, 0xfe, 0xdb, 0x1f, 0x69, 0x86,
+    0xf9, 0x82, 0xfb, 0x37, 0xd6, 0x90, 0x90, 0x8e, 0x8f, 0x28, 0xa7, 0x03, 0x20, 0xb0, 0x62, 0x1d,
 ];
 
 /// Which sector is in force.
@@ -134,14 +134,13 @@ impl Journal {
         platform.row(Row::Uds, &mut secret.0)?;
         let again = key_of(crypto, &secret);
         let known = Self::under(key_of(crypto, &Secret::new([0x5a; 32])));
-        let mut header = [0; HEADER_SIZE];
-        known.header(crypto, 7, &KNOWN, &mut header);
-        let (_, sum) = header.split_at(SUM);
+        let mut sum = [0; 32];
+        known.sum_of(crypto, &begins(7, KNOWN.len()), &KNOWN, &mut sum);
         secret.0.iter_mut().for_each(|byte| *byte = !*byte);
         let other = Self::under(key_of(crypto, &secret));
         let looked = |bytes: &_| other.judge(crypto, bytes).map_or(0, |copy| copy.doubt);
         let same = platform.look(self.newest, looked)?;
-        let unknown = difference(sum, &KNOWN_SUM) | below(same.into(), 1);
+        let unknown = difference(&sum, &KNOWN_SUM) | below(same.into(), 1);
         Ok(difference(&self.key.0, &again.0) | unknown)
     }
 
@@ -178,8 +177,10 @@ impl Journal {
         if body.len() > BODY_MAX {
             return Err(Error::StorageFull);
         }
+        let (begins, mut sum) = (begins(generation, body.len()), [0; 32]);
+        self.sum_of(crypto, &begins, body, &mut sum);
         let mut header = [0; HEADER_SIZE];
-        self.header(crypto, generation, body, &mut header);
+        join(&mut header, &[&begins, &sum]);
         platform.erase(free)?;
         platform.program(free, HEADER_SIZE, body)?;
         self.uncertain = true;
@@ -189,18 +190,13 @@ impl Journal {
         Ok(())
     }
 
+    /// The sum of a copy that begins so. The key goes into both hashes: who writes a copy knows no
+    /// word of the first one's digest either (ROT-25).
     #[inline(never)] // so that a known sum is made by the instructions of the others
-    fn header(
-        &self,
-        crypto: &impl Crypto,
-        generation: u64,
-        body: &[u8],
-        header: &mut [u8; HEADER_SIZE],
-    ) {
-        let (generation, length) = (generation.to_be_bytes(), (body.len() as u32).to_be_bytes());
-        let digest = crypto.sha256(&[MAGIC, &generation, &length, body]).0;
-        let sum = derive_from(crypto, &self.key, &[b"craton/1/state/sum", &digest]);
-        join(header, &[MAGIC, &generation, &length, &sum.0]);
+    fn sum_of(&self, crypto: &impl Crypto, begins: &[u8; SUM], body: &[u8], sum: &mut [u8; 32]) {
+        let digest = crypto.sha256(&[&self.key.0, begins, body]).0;
+        let made = derive_from(crypto, &self.key, &[b"craton/1/state/sum", &digest]);
+        join(sum, &[&made.0]);
     }
 
     /// The generation of a whole copy; `None` for anything else.
@@ -216,27 +212,46 @@ impl Journal {
         })
     }
 
-    /// What a copy is under this key; `None` for what is too long to be one.
+    /// What a copy is under this key; `None` for what is too long to be one. It is judged where it
+    /// lies: nothing of it is copied before its sum is right (ROT-25).
     #[inline(never)] // so that it is there once
     fn judge<'b>(&self, crypto: &impl Crypto, bytes: &'b [u8; COPY_MAX]) -> Option<Copy<'b>> {
         let (found, rest) = bytes.split_first_chunk::<HEADER_SIZE>()?;
-        // Never more than three bytes at once: a register that is not written over keeps no word
-        // that somebody chose.
-        let number = |bytes: &[u8]| bytes.iter().fold(0, |all, byte| all << 8 | u32::from(*byte));
-        let [high, low] = [number(found.get(9..12)?), number(found.get(13..16)?)];
-        let generation = u64::from(high) << 32 | u64::from(low);
-        let body = rest.get(..number(found.get(18..SUM)?) as usize)?;
-        // Zeros, which are no header, where the call is left out.
-        let mut right = black_box([0; HEADER_SIZE]);
-        self.header(crypto, generation, body, &mut right);
+        let (begins, found) = found.split_first_chunk::<SUM>()?;
+        let [.., high, low] = begins;
+        let body = rest.get(..usize::from(*high) << 8 | usize::from(*low))?;
+        // Where the call is left out: what nobody knows.
+        let mut right = black_box(self.key.0);
+        self.sum_of(crypto, begins, body, &mut right);
         // Whoever writes the flash times this comparison: it takes as long for every guess.
-        let bits = found.iter().zip(&right).fold(0, |bits, (a, b)| bits | (a ^ b));
-        let doubt = difference(found, &right);
-        let mut sum = Digest([0; 32]);
-        copy(&mut sum.0, &right[SUM..]); // and not what somebody wrote there (ROT-25)
-        let whole = u64::from(bits == 0);
-        Some(Copy { generation: generation & whole.wrapping_neg(), body, bits, doubt, sum })
+        let bits = found.iter().zip(&right).fold(misformed(begins), |bits, (a, b)| bits | (a ^ b));
+        let doubt = difference(found, &right) | u32::from(misformed(black_box(begins)));
+        let generation = if bits == 0 { generation(begins) } else { 0 };
+        Some(Copy { generation, body, bits, doubt, sum: Digest(right) })
     }
+}
+
+/// The bits by which a copy does not begin as one of ours: with the magic, a generation of twice
+/// three bytes, and a length of two.
+fn misformed(begins: &[u8; SUM]) -> u8 {
+    let (magic, rest) = begins.split_at(MAGIC.len());
+    let magic = magic.iter().zip(MAGIC).fold(0, |bits, (a, b)| bits | (a ^ b));
+    let zeros = rest.iter().step_by(4).chain(rest.get(9..10).unwrap_or(&[]));
+    zeros.fold(magic, |bits, byte| bits | byte)
+}
+
+/// The generation of a copy that is believed.
+fn generation(begins: &[u8; SUM]) -> u64 {
+    let number = begins.iter().skip(MAGIC.len()).take(8);
+    number.fold(0, |all, byte| all << 8 | u64::from(*byte))
+}
+
+/// What a copy of this generation and length begins with.
+fn begins(generation: u64, length: usize) -> [u8; SUM] {
+    let mut begins = [0; SUM];
+    let length = (length as u32).to_be_bytes();
+    join(&mut begins, &[MAGIC, &generation.to_be_bytes(), &length]);
+    begins
 }
 
 /// The generation after this one.

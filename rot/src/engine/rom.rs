@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 use crate::platform::{Platform, Row, Source};
 use crate::secret::Secret;
 use crate::slots::{self, Marks, Slot, Standing};
-use craton_trust::crypto::{Crypto, Es256Point, KeyedCrypto};
+use craton_trust::crypto::{Crypto, KeyedCrypto, Leads, Mixed};
 use craton_trust::dice::Mode;
 use craton_trust::evidence::Lifecycle;
 use craton_trust::rollback;
@@ -32,18 +32,27 @@ use craton_trust::store::{Role, Section, SectionKind};
 use craton_trust::suit::{self, FOOTER_SIZE, Footer, Image, ImageType};
 use craton_trust::{ClassId, Digest, Verified};
 
-/// A word that this chip alone has, whatever lies in its flash: what starts a program mixes it into
-/// the token, and asks for it again at the end. So [`GO`] alone, which everybody knows, starts
-/// nothing where a fault leads there past the decision (ROT-25). Who leads a ROM into the middle of
-/// its start needs neither: `docs/src/drills.md`.
+/// What this chip alone has, whatever lies in its flash, and whatever a fault leads to (ROT-25).
+pub struct Own {
+    /// What starts a program mixes it into the token, and asks for it again at the end. So [`GO`]
+    /// alone, which everybody knows, starts nothing.
+    pub start: u32,
+    /// The mask of what nobody believes yet.
+    pub mask: u32,
+    /// The key of what signatures are blinded by.
+    pub key: [u8; 32],
+}
+
+/// What a chip has of its own: of the device secret, which is hidden when a layer is derived.
 ///
 /// # Errors
 /// `UdsLocked`, `StorageFailed`.
-pub fn own_word(platform: &impl Source, crypto: &impl Crypto) -> Result<u32> {
+pub fn own(platform: &impl Source, crypto: &impl Crypto) -> Result<Own> {
     let mut uds = Secret::zero();
     platform.row(Row::Uds, &mut uds.0)?;
-    let [a, b, c, d, ..] = derive_from(crypto, &uds, &[b"craton/1/start"]).0;
-    Ok(u32::from_le_bytes([a, b, c, d]))
+    let [a, b, c, d, e, f, g, h, ..] = derive_from(crypto, &uds, &[b"craton/1/start"]).0;
+    let [start, mask] = [[a, b, c, d], [e, f, g, h]].map(u32::from_le_bytes);
+    Ok(Own { start, mask, key: derive_from(crypto, &uds, &[b"craton/1/blind"]).0 })
 }
 
 /// A program that may be started. Only [`select`] makes one.
@@ -52,6 +61,8 @@ pub struct Runtime<'p> {
     program: &'p [u8],
     about: Program,
     digest: Digest,
+    /// The digest as it was computed.
+    found: Mixed,
     manifest: Digest,
     genesis: Digest,
     /// Which state and which section the first look believed.
@@ -79,6 +90,11 @@ impl<'p> Runtime<'p> {
     #[must_use]
     pub const fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// The same, as it was computed.
+    pub(super) const fn found(&self) -> &Mixed {
+        &self.found
     }
 
     /// The type that it was to be of.
@@ -152,7 +168,7 @@ impl<'p> Runtime<'p> {
 #[inline(never)] // a step that is measured
 pub fn select<'p>(
     platform: &impl Source,
-    crypto: &impl Es256Point,
+    crypto: &impl Leads,
     wanted: ImageType,
     package: &'p [u8],
 ) -> Result<Runtime<'p>> {
@@ -177,18 +193,19 @@ fn verify<'p>(
     let journal = load_first(platform, crypto, &mut state)?;
     let (program, envelope) = split(package)?;
     let mut room = [0u8; PUBLISHER_SIZE];
-    let (authority, section) = publisher(platform, crypto, &state, &mut room)?;
+    let (authority, _) = publisher(platform, crypto, &state, &mut room)?;
     let image = judge(platform, crypto, (&state, &authority), wanted, envelope)?;
-    let digest = crypto.sha256(&[program]);
-    image.check_payload(&digest, program.len() as u64)?; // IMG-3
+    let found = crypto.sha256_mixed(&[program]);
+    image.check_found(&found, program.len() as u64)?; // IMG-3
     let about = Program { component: image.component, security_version: image.security_version };
     Ok(Runtime {
         program,
         about,
-        digest,
+        digest: image.payload,
+        found,
         manifest: image.digest(),
         genesis: state.platform.genesis,
-        believed: [journal.sum(), section],
+        believed: [journal.sum(), state.platform.digest],
         debug_next: state.debug_next,
         debug_head: 0,
         wanted,
@@ -200,13 +217,13 @@ fn verify<'p>(
 pub(super) const PUBLISHER_SIZE: usize = Section::excerpt_size(1);
 
 /// The section that a ROM of this state believes, with its publisher's keys, which are kept in
-/// `room`, and its digest.
+/// `room`, and what speaks against its being that one.
 pub(super) fn publisher<'r>(
     platform: &impl Source,
     crypto: &impl Crypto,
     state: &State,
     room: &'r mut [u8; PUBLISHER_SIZE],
-) -> Result<(Section<'r>, Digest)> {
+) -> Result<(Section<'r>, u32)> {
     let (kind, roles) = (SectionKind::Platform, [Role::Publisher]);
     sections::load(platform, crypto, kind, &state.platform, &roles, room)
 }
@@ -260,6 +277,12 @@ pub fn unverified(package: &[u8]) -> Result<&[u8]> {
 pub(super) fn split(package: &[u8]) -> Result<(&[u8], &[u8])> {
     let invalid = Error::Trust(craton_trust::Error::FooterInvalid);
     let footer = package.last_chunk::<FOOTER_SIZE>().ok_or(invalid)?;
+    // Of each size three bytes at most: more would be a word that somebody chose (ROT-25).
+    let (sizes, _) = footer.as_chunks::<8>();
+    let beyond = sizes.iter().skip(1).flat_map(|[_, _, _, beyond @ ..]| beyond);
+    if beyond.fold(0, |all, byte| all | byte) != 0 {
+        return Err(invalid);
+    }
     let footer = Footer::parse(footer, package.len() as u64)?;
     let payload_size = usize::try_from(footer.payload_size).map_err(|_| invalid)?;
     let (program, rest) = package.split_at_checked(payload_size).ok_or(invalid)?;
@@ -302,16 +325,19 @@ mod tests {
     use craton_trust::soft::Soft;
 
     #[test]
-    fn rot_25_the_own_word_is_another_on_another_chip_and_hidden_with_its_secret_uds_locked() {
-        let word = |secret: u8| {
+    fn rot_25_what_is_a_chips_own_is_another_on_another_chip_and_hidden_with_its_secret_uds_locked()
+    {
+        let own_of = |secret: u8| {
             let mut chip = MemoryPlatform::new();
             chip.burn(Row::Uds, &[secret; 32]).unwrap();
-            (own_word(&chip, &Soft).unwrap(), chip)
+            (own(&chip, &Soft).unwrap(), chip)
         };
-        let ((one, mut chip), (other, _)) = (word(1), word(3));
-        assert_eq!(own_word(&chip, &Soft), Ok(one));
-        assert!(one != other && one != 0);
+        let ((one, mut chip), (other, _)) = (own_of(1), own_of(3));
+        let again = own(&chip, &Soft).unwrap();
+        assert_eq!((again.start, again.mask, again.key), (one.start, one.mask, one.key));
+        assert!(one.start != other.start && one.mask != other.mask && one.key != other.key);
+        assert_ne!(one.start, one.mask);
         chip.lock_uds();
-        assert_eq!(own_word(&chip, &Soft), Err(Error::UdsLocked));
+        assert_eq!(own(&chip, &Soft).err(), Some(Error::UdsLocked));
     }
 }

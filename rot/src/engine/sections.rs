@@ -6,7 +6,7 @@ use super::state::{Installed, State};
 use crate::SECTION_MAX;
 use crate::error::{Error, Result};
 use crate::platform::{Platform, SECTOR_SIZE, Sector, Source};
-use craton_trust::crypto::{Crypto, KeyedCrypto};
+use craton_trust::crypto::{Crypto, KeyedCrypto, Mixed};
 use craton_trust::signed::unchecked_payload;
 use craton_trust::store::{Role, Section, SectionKind, catalog_id};
 use craton_trust::{CatalogId, Digest, Verified};
@@ -69,7 +69,8 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
 }
 
 /// Reads a section, and keeps the keys of `roles` in `room`. Its bytes are those that were
-/// believed: their digest stands in the state, and is returned as it was computed.
+/// believed: their digest stands in the state. What speaks against that is returned, too: 0 is
+/// nothing (ROT-18).
 #[inline(never)] // the whole section is gone from the stack before a signature is verified
 pub fn load<'r>(
     platform: &impl Source,
@@ -78,12 +79,12 @@ pub fn load<'r>(
     installed: &Installed,
     roles: &[Role],
     room: &'r mut [u8],
-) -> Result<(Section<'r>, Digest)> {
+) -> Result<(Section<'r>, u32)> {
     platform.look(sector(kind, installed.second), |whole: &[u8; SECTION_MAX]| {
         let bytes = whole.get(..installed.length).ok_or(Error::StorageDamaged)?;
-        let digest = believed(crypto, installed, bytes)?;
+        let found = believed(crypto, installed, bytes)?;
         let section = Section::parse(unchecked_payload(bytes)?)?;
-        Ok((section.excerpt(roles, room)?, digest))
+        Ok((section.excerpt(roles, room)?, found.difference(&installed.digest.0)))
     })?
 }
 
@@ -102,9 +103,12 @@ pub fn read<'o>(
 }
 
 /// The digest of a section's bytes, if it is that of those that were believed.
-fn believed(crypto: &impl Crypto, installed: &Installed, bytes: &[u8]) -> Result<Digest> {
-    let digest = crypto.sha256(&[bytes]);
-    if digest == installed.digest { Ok(digest) } else { Err(Error::StorageDamaged) }
+fn believed(crypto: &impl Crypto, installed: &Installed, bytes: &[u8]) -> Result<Mixed> {
+    let found = crypto.sha256_mixed(&[bytes]);
+    match found.difference(&installed.digest.0) {
+        0 => Ok(found),
+        _ => Err(Error::StorageDamaged),
+    }
 }
 
 /// Writes a section and says where it lies.

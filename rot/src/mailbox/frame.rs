@@ -40,28 +40,48 @@ impl Direction {
     }
 }
 
+/// A word that somebody sent, as its halves: in the memory of a ROM neither is an address of code
+/// (ROT-25).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Halves {
+    high: u32,
+    low: u32,
+}
+
+impl Halves {
+    pub(super) const fn of([a, b, c, d]: [u8; 4]) -> Self {
+        Self { high: (a as u32) << 8 | b as u32, low: (c as u32) << 8 | d as u32 }
+    }
+
+    /// The word.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.high << 16 | self.low
+    }
+}
+
 /// A whole frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'b> {
     /// Which way.
     pub direction: Direction,
     /// The request's number, which its reply bears too.
-    pub number: u32,
+    pub number: Halves,
     /// The message.
     pub payload: &'b [u8],
     /// The checksum of it all: what tells a repeated request from another one of its number.
-    pub check: u32,
+    pub check: Halves,
 }
 
 impl<'b> Frame<'b> {
     /// Reads a frame that is no longer stuffed; `None` for anything that is none.
     fn read(bytes: &'b [u8]) -> Option<Self> {
         let (covered, check) = bytes.split_last_chunk::<CHECK_SIZE>()?;
-        let check = u32::from_be_bytes(*check);
+        let check = Halves::of(*check);
         let (head, payload) = covered.split_first_chunk::<HEAD_SIZE>()?;
         let [format, direction, number @ ..] = head;
-        let number = u32::from_be_bytes(*number);
-        let right = *format == FORMAT && checksum(covered) == check;
+        let number = Halves::of(*number);
+        let right = *format == FORMAT && checksum(covered) == check.get();
         let direction = Direction::from_number(*direction).filter(|_| right)?;
         Some(Self { direction, number, payload, check })
     }
@@ -322,7 +342,7 @@ mod tests {
         let mut found = Vec::new();
         for byte in line {
             if let Some(frame) = decoder.push(*byte) {
-                found.push((frame.number, frame.payload.to_vec()));
+                found.push((frame.number.get(), frame.payload.to_vec()));
             }
         }
         found

@@ -62,7 +62,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Post<B> {
         if frame.direction != Direction::Request {
             return true;
         }
-        let number = frame.number;
+        let number = frame.number.get();
         let seen = match seen(self.last.as_ref(), &frame) {
             Seen::Foreign if greets(frame.payload) => Seen::New,
             seen => seen,
@@ -70,7 +70,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Post<B> {
         let answer = match seen {
             Seen::New => {
                 let answer = answer(&frame, room, serve);
-                self.last = Some(Last { number, check: frame.check, answer: Some(answer) });
+                self.last = Some(Last { number, check: frame.check.get(), answer: Some(answer) });
                 self.decoder.keep(answer.length);
                 answer
             }
@@ -95,10 +95,10 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Post<B> {
 
 fn seen(last: Option<&Last>, frame: &Frame<'_>) -> Seen {
     let Some(last) = last else { return Seen::Foreign };
-    let ahead = frame.number.wrapping_sub(last.number);
-    let behind = last.number.wrapping_sub(frame.number);
+    let number = frame.number.get();
+    let (ahead, behind) = (number.wrapping_sub(last.number), last.number.wrapping_sub(number));
     match (ahead, behind, last.answer) {
-        (0, _, Some(answer)) if frame.check == last.check => Seen::Again(answer),
+        (0, _, Some(answer)) if frame.check.get() == last.check => Seen::Again(answer),
         (1..=WINDOW, ..) => Seen::New,
         (_, 0..=WINDOW, _) => Seen::Late,
         _ => Seen::Foreign,

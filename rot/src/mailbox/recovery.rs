@@ -11,7 +11,7 @@
 //! The package is the payload of one frame (MBX-1: found after any garbage, and no longer than the
 //! memory that it goes to); its reply is that of a mailbox.
 
-use super::frame::{Decoder, Direction, FrameMemory, FrameWriter};
+use super::frame::{Decoder, Direction, FrameMemory, FrameWriter, Halves};
 use crate::error::{Error, Result};
 
 /// No package is as small; a frame below it asks something of a mailbox.
@@ -44,9 +44,9 @@ pub fn wait<T>(
 
 /// `[1, code, [], b""]`, as [`super::Answer`] encodes it.
 #[inline(never)]
-fn reply(number: u32, code: u16, send: &mut impl FnMut(&[u8])) {
+fn reply(number: Halves, code: u16, send: &mut impl FnMut(&[u8])) {
     let [high, low] = code.to_be_bytes();
-    let mut writer = FrameWriter::new(Direction::Reply, number, send);
+    let mut writer = FrameWriter::new(Direction::Reply, number.get(), send);
     match code {
         0 => writer.put(&[0x84, 1, 0, 0x80, 0x40]),
         _ => writer.put(&[0x84, 1, 0x19, high, low, 0x80, 0x40]),
@@ -87,7 +87,7 @@ mod tests {
         for byte in sent {
             let Some(frame) = decoder.push(byte) else { continue };
             assert_eq!(frame.direction, Direction::Reply);
-            replies.push((frame.number, Reply::parse(frame.payload).map(|_| ())));
+            replies.push((frame.number.get(), Reply::parse(frame.payload).map(|_| ())));
         }
         replies
     }
@@ -115,7 +115,9 @@ mod tests {
     fn rot_22_its_replies_are_those_of_a_mailbox() {
         for error in [Error::RecoveryAwaited, Error::Trust(craton_trust::Error::FooterInvalid)] {
             let mut ours = Vec::new();
-            reply(5, error.code(), &mut |bytes: &[u8]| ours.extend_from_slice(bytes));
+            reply(Halves::of([0, 0, 0, 5]), error.code(), &mut |bytes: &[u8]| {
+                ours.extend_from_slice(bytes)
+            });
             let mut theirs = Vec::new();
             Answer::refusal(error).encode(&[], |bytes| theirs.extend_from_slice(bytes)).unwrap();
             assert_eq!(ours, framed(Direction::Reply, 5, &theirs));

@@ -139,15 +139,14 @@ fn renumber(
     last: [u8; 8],
     sum_at: usize,
     body: std::ops::Range<usize>,
-    sum: impl Fn([u8; 32]) -> [u8; 32],
+    sum: impl Fn(&[&[u8]]) -> [u8; 32],
 ) {
     let file = OpenOptions::new().read(true).write(true).open(path).unwrap();
     for place in places {
         let mut copy = vec![0; 4096];
         file.read_exact_at(&mut copy, place).unwrap();
         copy[8..16].copy_from_slice(&last);
-        let parts = [&copy[..sum_at], &copy[body.clone()]];
-        let right = sum(Soft.sha256(&parts).0);
+        let right = sum(&[&copy[..sum_at], &copy[body.clone()]]);
         copy[sum_at..sum_at + 32].copy_from_slice(&right);
         file.write_all_at(&copy, place).unwrap();
     }
@@ -165,14 +164,15 @@ fn after_the_last_generation_of_state_or_fuses_nothing_wraps_storage_damaged() {
     let key: [u8; 32] = half(&bytes[16..48], &[b"craton/1/state/key"]);
     let copies = [flash(Sector::StateA), flash(Sector::StateB)];
     let last = [0, 0xff, 0xff, 0xff, 0, 0xff, 0xff, 0xff]; // ROT-25
-    renumber(&bench.path(), copies, last, 20, 52..52 + length, |digest| {
+    renumber(&bench.path(), copies, last, 20, 52..52 + length, |parts| {
+        let digest = Soft.sha256(&[&[&key[..]], parts].concat()).0;
         half(&key, &[b"craton/1/state/sum", &digest])
     });
     let mut rot = open(&bench.path()).ok().unwrap();
     assert_eq!(boot_bare(&mut rot), Err(Error::StorageDamaged));
     drop(rot);
     // The fuses: magic, generation, bits, digest.
-    renumber(&bench.path(), [0, 4096], [0xff; 8], 16 + 128, 0..0, |digest| digest);
+    renumber(&bench.path(), [0, 4096], [0xff; 8], 16 + 128, 0..0, |parts| Soft.sha256(parts).0);
     let mut rot = open(&bench.path()).ok().unwrap();
     let step = advance(&mut rot, Lifecycle::Module1Complete);
     assert_eq!(step, Err(Error::StorageDamaged));

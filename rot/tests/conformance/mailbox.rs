@@ -51,7 +51,7 @@ fn said(line: &[u8]) -> Vec<(u32, Result<Vec<u8>, Error>)> {
     for byte in line {
         let Some(frame) = decoder.push(*byte) else { continue };
         assert_eq!(frame.direction, Direction::Reply);
-        replies.push((frame.number, Reply::parse(frame.payload).map(|r| r.bytes.to_vec())));
+        replies.push((frame.number.get(), Reply::parse(frame.payload).map(|r| r.bytes.to_vec())));
     }
     replies
 }

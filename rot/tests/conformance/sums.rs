@@ -13,7 +13,7 @@ fn derived(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
 }
 
 fn under(key: &[u8], summed: &[u8], body: &[u8]) -> Vec<u8> {
-    derived(key, &[b"craton/1/state/sum", &Soft.sha256(&[summed, body]).0])
+    derived(key, &[b"craton/1/state/sum", &Soft.sha256(&[key, summed, body]).0])
 }
 
 /// The sum on a chip of this device secret.

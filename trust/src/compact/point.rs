@@ -67,6 +67,11 @@ impl Point {
         x
     }
 
+    /// x times z, and z: both zero of the point at infinity.
+    pub(super) const fn x_and_z(&self) -> (Field, Field) {
+        (self.x, self.z)
+    }
+
     /// Algorithm 4.
     pub(super) fn plus(&self, other: &Self) -> Self {
         let (p, q) = (self, other);
@@ -116,6 +121,16 @@ impl Point {
             let mut tooth = comb(scalar, i);
             sum = sum.plus(&tooth);
             tooth.zeroize();
+        }
+        sum
+    }
+
+    /// This point, `factor` times, which is not zero. The steps tell how long it is.
+    pub(super) fn times(&self, factor: u32) -> Self {
+        let mut sum = *self;
+        for bit in (0..factor.checked_ilog2().unwrap_or(0)).rev() {
+            sum = sum.doubled();
+            sum = [sum, sum.plus(self)][(factor >> bit & 1) as usize];
         }
         sum
     }

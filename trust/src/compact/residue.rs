@@ -8,6 +8,8 @@
 //! the word it counts, and carries stay in the flags.
 
 use crate::copy::copy;
+use crate::crypto::Mixed;
+use core::hint::black_box;
 use core::marker::PhantomData;
 use subtle::Choice;
 use zeroize::Zeroize;
@@ -134,31 +136,34 @@ impl<M: Modulus> Residue<M> {
         &self.0
     }
 
-    /// A number, if it is below the modulus. Whether it is, is no secret.
-    pub(super) fn from_words(words: &Words) -> Option<Self> {
-        let (_, borrow) = difference(words, &M::WORDS);
-        // Only the answer is looked at: left to itself the compiler compares word by word, and
-        // stops at the first that decides.
-        (mask(u32::from(borrow)) != 0).then(|| Self::modulo(words))
-    }
-
-    /// As [`Residue::from_words`], from bytes, big-endian.
+    /// A number, from bytes, big-endian, if it is below the modulus. Whether it is, is no secret.
     pub(super) fn from_bytes(bytes: &[u8; 32]) -> Option<Self> {
-        Self::from_words(&words_of(bytes))
+        let number = Number::of(bytes, 0);
+        number.is_below(&M::WORDS).then(|| Self::modulo(&number))
     }
 
     /// Any 256 bits, big-endian, modulo `M`.
     pub(super) fn from_bytes_modulo(bytes: &[u8; 32]) -> Self {
-        Self::modulo(&words_of(bytes))
+        Self::modulo(&Number::of(bytes, 0))
     }
 
-    fn modulo(words: &Words) -> Self {
-        Self::from_montgomery(product::<M>(words, &M::SQUARE))
+    fn modulo(number: &Number) -> Self {
+        number.times(&Self::from_montgomery(M::SQUARE))
+    }
+
+    /// A small number.
+    pub(super) fn of_word(word: u32) -> Self {
+        Self::modulo(&Number::open([word, 0, 0, 0, 0, 0, 0, 0]))
+    }
+
+    /// What a [`Number`] is multiplied by for the Montgomery form of its product with this.
+    pub(super) fn for_montgomery(&self) -> Self {
+        self.times(&Self::from_montgomery(M::SQUARE))
     }
 
     /// The number.
     pub(super) fn to_words(self) -> Words {
-        product::<M>(&self.0, &[1, 0, 0, 0, 0, 0, 0, 0])
+        product::<M>(&self.0, 0, &[1, 0, 0, 0, 0, 0, 0, 0])
     }
 
     /// The number's bytes, big-endian.
@@ -184,7 +189,7 @@ impl<M: Modulus> Residue<M> {
     }
 
     pub(super) fn times(&self, other: &Self) -> Self {
-        Self::from_montgomery(product::<M>(&self.0, &other.0))
+        Self::from_montgomery(product::<M>(&self.0, 0, &other.0))
     }
 
     /// The inverse, and zero of zero: the power modulus - 2 (Fermat). The exponent is no secret.
@@ -231,22 +236,63 @@ pub(super) fn mask(bit: u32) -> u32 {
     u32::from(Choice::from(bit as u8 & 1).unwrap_u8()).wrapping_neg()
 }
 
-/// The words of a number's bytes, big-endian.
-fn words_of(bytes: &[u8; 32]) -> Words {
-    let mut words = [0; 8];
-    for (word, four) in words.iter_mut().zip(bytes.rchunks_exact(4)) {
-        *word = four.iter().fold(0, |word, byte| word << 8 | u32::from(*byte));
-    }
-    words
+/// 256 bits that somebody chose, each word of it mixed with a mask that he does not know (ROT-25).
+pub(super) struct Number {
+    mixed: Words,
+    mask: u32,
 }
 
-/// a · b / 2²⁵⁶ modulo the prime. `b` is below the prime, `a` any 256 bits: then the sum stays
-/// below twice the prime after every word of `a`.
+impl Number {
+    /// From bytes, big-endian.
+    pub(super) fn of(bytes: &[u8; 32], mask: u32) -> Self {
+        let mut mixed = [mask; 8];
+        for (at, byte) in bytes.iter().enumerate() {
+            // Byte by byte, into what is mixed: the word is in no register either.
+            mixed[7 - at / 4] ^= u32::from(*byte) << (24 - 8 * (at % 4));
+        }
+        Self { mixed, mask }
+    }
+
+    /// From what is mixed already.
+    pub(super) fn of_mixed(mixed: &Mixed) -> Self {
+        let (mut mixed, mask) = mixed.parts();
+        mixed.reverse();
+        Self { mixed, mask }
+    }
+
+    /// What is not mixed: no number of somebody's.
+    pub(super) const fn open(words: Words) -> Self {
+        Self { mixed: words, mask: 0 }
+    }
+
+    /// Whether it is below another one.
+    pub(super) fn is_below(&self, other: &Words) -> bool {
+        let carry = self.mixed.iter().zip(other).fold(true, |carry, (word, of)| {
+            (word ^ black_box(self.mask)).carrying_add(!of, carry).1
+        });
+        // Only the answer is looked at: left to itself the compiler compares word by word, and
+        // stops at the first that decides.
+        mask(u32::from(carry)) == 0
+    }
+
+    pub(super) fn is_zero(&self) -> bool {
+        self.mixed.iter().all(|word| *word == self.mask)
+    }
+
+    /// This number times another one, divided by 2²⁵⁶: whose Montgomery form the other has, if
+    /// that is meant to be the result's.
+    pub(super) fn times<M: Modulus>(&self, other: &Residue<M>) -> Residue<M> {
+        Residue::from_montgomery(product::<M>(&self.mixed, self.mask, &other.0))
+    }
+}
+
+/// a · b / 2²⁵⁶ modulo the prime. `b` is below the prime, `a` any 256 bits, its words mixed with
+/// `mask`: then the sum stays below twice the prime after every word of `a`.
 #[inline(never)]
-fn product<M: Modulus>(a: &Words, b: &Words) -> Words {
+fn product<M: Modulus>(a: &Words, mask: u32, b: &Words) -> Words {
     let (mut words, mut top) = ([0; 8], 0u32);
     for a in a {
-        let (added, carry) = multiple_added(&words, *a, b);
+        let (added, carry) = multiple_added(&words, a ^ mask, b);
         let (above, over) = top.overflowing_add(carry);
         (words, top) = M::reduced(added, above, over);
     }
@@ -296,4 +342,18 @@ fn settled(words: &Words, over: u32, modulus: &Words) -> Words {
     let (less, borrow) = difference(words, modulus);
     let keep = mask(u32::from(borrow) & !over);
     each!(i => less[i] ^ (less[i] ^ words[i]) & keep)
+}
+
+#[cfg(test)]
+pub(super) fn of_words(words: &Words) -> Scalar {
+    Scalar::modulo(&Number::open(*words))
+}
+
+/// Whether a number is below a modulus, however it is mixed.
+#[cfg(test)]
+pub(super) fn below<M: Modulus>(words: &Words) -> bool {
+    let by = |mask| Number { mixed: words.map(|word| word ^ mask), mask }.is_below(&M::WORDS);
+    let all = [0, 1, 0x5ac3_96e1, !0].map(by);
+    assert_eq!(all, [all[0]; 4]);
+    all[0]
 }

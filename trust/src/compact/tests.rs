@@ -123,7 +123,7 @@ fn bytes_are_right<M: Modulus>() {
         let is_below = number.iter().rev().lt(M::WORDS.iter().rev());
         let read = Residue::<M>::from_bytes(&bytes);
         assert_eq!(read.map(Residue::to_bytes), is_below.then_some(bytes), "{number:x?}");
-        assert_eq!(Residue::<M>::from_words(&number).is_some(), is_below);
+        assert_eq!(residue::below::<M>(&number), is_below);
         let modulo = slow_product(&number, &[1, 0, 0, 0, 0, 0, 0, 0], &M::WORDS);
         assert_eq!(Residue::<M>::from_bytes_modulo(&bytes).to_words(), modulo);
     }
@@ -172,16 +172,16 @@ fn special() -> Vec<Scalar> {
     let minus = |a: &Scalar| Scalar::ZERO.minus(a);
     let power = |bit: usize| {
         let words = core::array::from_fn(|i| u32::from(bit / 32 == i) << (bit % 32));
-        Scalar::from_words(&words).unwrap()
+        residue::of_words(&words)
     };
     let mut all = Vec::from([Scalar::ZERO, one, one.plus(&one)]);
-    all.extend((1..6u32).map(|i| Scalar::from_words(&[i, 0, 0, 0, 0, 0, 0, 0]).unwrap()));
+    all.extend((1..6u32).map(|i| Scalar::of_word(i)));
     all.extend([63, 64, 127, 128, 191, 192, 255].map(power));
     all.extend([64, 128, 192].map(|bit| power(bit).minus(&one)));
-    all.push(Scalar::from_words(&[1, 0, 1, 0, 1, 0, 1, 0]).unwrap());
+    all.push(residue::of_words(&[1, 0, 1, 0, 1, 0, 1, 0]));
     all.push(one.plus(&one).inverse());
-    all.push(Scalar::from_words(&[0x7777_7777; 8]).unwrap());
-    all.push(Scalar::from_words(&[0x8888_8888; 8]).unwrap());
+    all.push(residue::of_words(&[0x7777_7777; 8]));
+    all.push(residue::of_words(&[0x8888_8888; 8]));
     all.push(Scalar::from_bytes_modulo(&Compact.sha256(&[b"any"]).0));
     let negated: Vec<Scalar> = all.iter().map(minus).collect();
     all.extend(negated);
@@ -196,7 +196,7 @@ fn times_generator(scalar: &Scalar) -> Point {
 fn the_table_and_the_multiples_of_the_generator_are_those_of_p256() {
     for i in 1..16u32 {
         let words = core::array::from_fn(|word| i >> (word / 2) & u32::from(word % 2 == 0));
-        let scalar = Scalar::from_words(&words).unwrap();
+        let scalar = residue::of_words(&words);
         let [x, y] =
             table::COMB[i as usize - 1].map(|words| Field::from_montgomery(words).to_bytes());
         let other = SoftKey::from_bytes(&scalar.to_bytes()).unwrap().public_key();
@@ -249,8 +249,7 @@ fn signed_digits_are_the_number_and_every_other_is_zero_or_odd() {
         let mut sum = Scalar::ZERO;
         for digit in digits.iter().rev() {
             sum = sum.plus(&sum);
-            let size =
-                Scalar::from_words(&[digit.unsigned_abs().into(), 0, 0, 0, 0, 0, 0, 0]).unwrap();
+            let size = Scalar::of_word(digit.unsigned_abs().into());
             sum = if *digit < 0 { sum.minus(&size) } else { sum.plus(&size) };
             assert!(*digit == 0 || digit % 2 != 0 && (-7..=7).contains(digit));
         }

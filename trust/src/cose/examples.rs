@@ -44,7 +44,7 @@ fn key() -> PublicKey {
 fn said(protected: &str, key: &PublicKey, payload: &[u8], signature: &str) -> Result<()> {
     let (protected, signature) = (bytes(protected), from_hex(signature).unwrap());
     let signature = Bytes::Es256(&signature);
-    let sign1 = Sign1 { protected: &protected, payload: None, signature, key_id: [0; 8] };
+    let sign1 = Sign1 { protected: &protected, payload: None, signature, key_id: &[0; 8] };
     let said = sign1.verify(&Soft, Kind::DiceCertificate, key, &[payload]);
     assert_eq!(said, sign1.verify(&Compact, Kind::DiceCertificate, key, &[payload]));
     said
@@ -157,7 +157,11 @@ fn the_working_groups_ways_of_failing_are_refused_in_our_form_too() {
         ("tag 998", [&[0xd9, 0x03, 0xe6], &ours()[..]].concat(), tagged),
         ("the content", with(b"content.", b"content/"), wrong),
         ("ES384", protected(&[0x4e, 0xa2, 0x01, 0x38, 0x22], &signer), mismatch),
-        ("an unknown algorithm", protected(&[0x4e, 0xa2, 0x01, 0x61, b'u'], &signer), shape),
+        (
+            "an unknown algorithm",
+            protected(&[0x4e, 0xa2, 0x01, 0x61, b'u'], &signer),
+            Error::AlgorithmMismatch,
+        ),
         ("a header added", protected(&[0x4f, 0xa3, 0x01, 0x26, 0x03, 0x00], &signer), shape),
         ("the algorithm removed", protected(&[0x4b, 0xa1], &signer), shape),
         ("the signer removed", protected(&[0x43, 0xa1, 0x01, 0x26], &[]), shape),

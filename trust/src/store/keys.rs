@@ -96,6 +96,11 @@ impl RoleSize {
     /// of them is above [`KEYS_MAX`], so that each is one byte.
     pub(super) const HEAD_SIZE: usize = 3;
 
+    /// Those bytes.
+    pub(super) const fn head(self) -> [u8; Self::HEAD_SIZE] {
+        [0x82, self.threshold, 0x80 | self.listed]
+    }
+
     pub(super) const fn keys_size(self) -> usize {
         self.es256_size() + self.lms as usize * LMS_COSE_KEY_SIZE
     }

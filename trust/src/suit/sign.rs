@@ -5,6 +5,7 @@ use crate::cbor::{Reader, Writer};
 use crate::cose::{self, Kind, LMS_SIGN1_SIZE, SIGN1_SIZE};
 use crate::crypto::{By, Crypto, Signer};
 use crate::error::{Error, Result};
+use crate::id::Digest;
 use crate::signed::SIGNATURES_MAX;
 
 /// Wraps and signs a manifest, into `out`; returns the bytes written.
@@ -18,7 +19,7 @@ pub fn sign<'o>(
     out: &'o mut [u8],
 ) -> Result<&'o [u8]> {
     let (mut digest, mut wrapper) = ([0u8; 40], [0u8; 1024]);
-    let digest = suit_digest(&wrapped_digest(crypto, manifest)?, &mut digest)?;
+    let digest = suit_digest(&Digest(wrapped_digest(crypto, manifest)?.to_bytes()), &mut digest)?;
     let mut writer = Writer::new(&mut wrapper);
     writer.array(1 + signers.len())?.bytes(digest)?;
     for signer in signers {

@@ -5,10 +5,8 @@ mod nonces;
 mod points;
 mod wycheproof;
 
-use craton_trust::compact::{Compact, CompactKey};
-use craton_trust::crypto::{
-    Crypto as _, Es256Point as _, KeyedCrypto as _, Signature, Signer as _,
-};
+use craton_trust::compact::{Blinded, Compact, CompactKey};
+use craton_trust::crypto::{Crypto as _, KeyedCrypto as _, Leads, Mixed, Signature, Signer as _};
 use craton_trust::error::Result;
 use craton_trust::soft::{Soft, SoftKey};
 use craton_trust::{Error, PublicKey};
@@ -17,11 +15,19 @@ use craton_trust::{Error, PublicKey};
 fn verify(key: &PublicKey, message: &[u8], signature: &Signature) -> Result<()> {
     let said = Compact.es256_verify(key, &[message], signature);
     assert_eq!(said, Soft.es256_verify(key, &[message], signature), "{key:?} {signature:02x?}");
-    let digest = Soft.sha256(&[message]);
-    for x in [Compact.es256_x(key, &digest, signature), Soft.es256_x(key, &digest, signature)] {
-        let same =
-            x.map(|x| if x == signature[..32] { Ok(()) } else { Err(Error::SignatureInvalid) });
-        assert_eq!(same.flatten(), said, "by the point: {key:?} {signature:02x?}");
+    // By where it leads, and that is one thing for all that is right.
+    let led = |found: Result<Mixed>, right: &[u8; 32]| match found?.difference(right) {
+        0 => Ok(()),
+        _ => Err(Error::SignatureInvalid),
+    };
+    let found = Compact.es256_leads(key, &[message], signature);
+    assert_eq!(led(found, &<Compact as Leads>::ES256_RIGHT), said, "{key:?} {signature:02x?}");
+    let found = Soft.es256_leads(key, &[message], signature);
+    assert_eq!(led(found, &<Soft as Leads>::ES256_RIGHT), said, "{key:?} {signature:02x?}");
+    // However it is blinded (ROT-25).
+    for (mask, seed) in [(0, 1), (1, 2), (0x5ac3_96e1, 3), (!0, 4)] {
+        let blinded = Blinded::by(mask, [seed; 32]);
+        assert_eq!(blinded.es256_verify(key, &[message], signature), said, "under {mask:#x}");
     }
     said
 }

@@ -4,7 +4,7 @@
 mod signer;
 
 use craton_trust::Error;
-use craton_trust::compact::Compact;
+use craton_trust::compact::{Blinded, Compact};
 use craton_trust::crypto::{Crypto, RunningSha256};
 use craton_trust::error::Result;
 use craton_trust::key::LmsPublicKey;
@@ -66,10 +66,10 @@ macro_rules! sets {
             let id = tree[8..24].try_into().unwrap();
             let (kinds, size) = (tree[..8].to_vec(), tree.len() - 24);
             let whole = match (kinds[3], kinds[7]) {
-                $(($tree, $chain) => lms::tree_root::<$name, Running>(&id, message, signature),)*
+                $(($tree, $chain) => lms::tree_root::<$name, _>(&hashes(&id), message, signature),)*
                 other => panic!("{other:?} is no set of these tests"),
             };
-            whole.map(|whole| whole[..size].to_vec())
+            whole.map(|whole| whole.to_bytes()[..size].to_vec())
         }
     };
 }
@@ -82,7 +82,12 @@ sets! {
     M24H5W4: 10 7 24 5 4;
 }
 
+#[derive(Clone)]
 struct Running(sha2::Sha256);
+
+fn hashes(id: &[u8; lms::ID_SIZE]) -> lms::Hashes<'_, Running> {
+    lms::Hashes { id, empty: Running::new() }
+}
 
 impl RunningSha256 for Running {
     fn new() -> Self {
@@ -151,6 +156,7 @@ fn signed(leaf: u32, message: &[u8]) -> lms::Signature {
 fn verify(key: &LmsPublicKey, message: &[&[u8]], signature: &lms::Signature) -> Result<()> {
     let said = Compact.lms_verify(key, message, signature);
     assert_eq!(said, Soft.lms_verify(key, message, signature));
+    assert_eq!(said, Blinded::by(0x5ac3_96e1, [7; 32]).lms_verify(key, message, signature));
     said
 }
 
@@ -225,7 +231,9 @@ fn other_types_and_more_levels_are_refused() {
 fn a_cut_signature_is_none_of_any_tree() {
     let (tree, signature) = (TREE.public(), TREE.sign(9, &[b"message"]));
     let root = |signature: &[u8]| {
-        lms::tree_root::<lms::M24H10W4, Running>(&TREE.id, &[b"message"], signature)
+        let tree = hashes(&TREE.id);
+        let root = lms::tree_root::<lms::M24H10W4, _>(&tree, &[b"message"], signature);
+        root.map(|root| root.to_bytes())
     };
     assert_eq!(root(&signature).unwrap()[..24], tree[24..]);
     for length in 0..signature.len() {

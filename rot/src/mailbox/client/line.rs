@@ -202,7 +202,9 @@ impl<T: Transport> Line<T> {
             for byte in chunk.get(..length).unwrap_or(&[]) {
                 let frame = self.decoder.push(*byte);
                 let own = frame.filter(|frame| frame.direction == Direction::Reply);
-                let Some(own) = own.filter(|frame| frame.number == self.number) else { continue };
+                let Some(own) = own.filter(|frame| frame.number.get() == self.number) else {
+                    continue;
+                };
                 let reply = Reply::parse(own.payload);
                 return Some(reply.map(|reply| (reply.numbers, reply.bytes.to_vec())));
             }

@@ -42,7 +42,7 @@ pub fn recover(transport: &mut impl Transport, package: &[u8]) -> Result<()> {
         let length = length.map_err(|_| Error::MailboxUnreachable)?;
         for byte in chunk.get(..length).unwrap_or(&[]) {
             let Some(frame) = decoder.push(*byte) else { continue };
-            if frame.direction == Direction::Reply && frame.number == number {
+            if frame.direction == Direction::Reply && frame.number.get() == number {
                 return Reply::parse(frame.payload).map(|_| ());
             }
         }
