@@ -3,6 +3,7 @@
 use super::gdb::Debugger;
 use super::lab::{Fault, LISTENS, RAM, RAM_SIZE};
 use super::pulse::{Lost, Pulse};
+use super::registers::Registers;
 use super::rom::{ROM, Rom};
 use super::trace::Way;
 use super::walk::State;
@@ -40,9 +41,12 @@ pub struct Bench<'a> {
     qemu: Child,
     pub rom: &'a Rom,
     said: File,
+    replies: Option<File>,
     pub debugger: Debugger,
     /// The first instruction of a boot is watched.
     watched: bool,
+    /// A chip that resets itself is not let go on.
+    pub ends_at_reset: bool,
     /// It stands at a watched address, which it must step over to go on.
     pub stands: bool,
     /// The instruction that is not in the ROM, until the next reset.
@@ -74,7 +78,13 @@ impl<'a> Bench<'a> {
         let (socket, line) = (folder.path().join("gdb"), folder.path().join("uart"));
         let chardev = format!("socket,path={},server=on,wait=off,id=gdb", socket.display());
         qemu.args(["-S", "-chardev", &chardev, "-gdb", "chardev:gdb"]);
-        qemu.args(["-serial", &format!("file:{}", line.display())]).args(more);
+        qemu.args(["-serial", &format!("file:{}", line.display())]);
+        // What it would reply to who asks nothing.
+        let second = folder.path().join("replies");
+        if more.is_empty() {
+            qemu.args(["-serial", &format!("file:{}", second.display())]);
+        }
+        qemu.args(more);
         let qemu = qemu.stderr(Stdio::null()).stdout(Stdio::null()).spawn()?;
         let mut debugger = Debugger::attach(&socket)?;
         debugger.write(ROM, rom.bytes())?;
@@ -83,7 +93,20 @@ impl<'a> Bench<'a> {
         }
         let watched = ends.contains(&rom.first);
         let said = File::open(line)?;
-        Ok(Self { qemu, rom, said, debugger, watched, stands: false, gone: None, _folder: folder })
+        let replies = more.is_empty().then(|| File::open(second)).transpose()?;
+        let (ends_at_reset, stands, gone) = (false, false, None);
+        Ok(Self {
+            qemu,
+            rom,
+            said,
+            replies,
+            debugger,
+            watched,
+            ends_at_reset,
+            stands,
+            gone,
+            _folder: folder,
+        })
     }
 
     /// The reset line, after which the ROM is whole.
@@ -98,11 +121,18 @@ impl<'a> Bench<'a> {
         self.debugger.write(at, self.rom.instruction(at))
     }
 
-    /// What the chip said since the last time.
+    /// What the chip said since the last time, a character for each byte.
     pub fn heard(&mut self) -> String {
-        let mut room = [0; 4096];
-        let length = self.said.read(&mut room).unwrap_or(0);
-        String::from_utf8_lossy(&room[..length]).into_owned()
+        let mut said = Vec::new();
+        let _ = self.said.read_to_end(&mut said);
+        said.into_iter().map(char::from).collect()
+    }
+
+    /// The same for what it replied over its second line.
+    pub fn replied(&mut self) -> String {
+        let mut replied = Vec::new();
+        let _ = self.replies.as_mut().map(|replies| replies.read_to_end(&mut replied));
+        replied.into_iter().map(char::from).collect()
     }
 
     /// Whether nothing follows: an access that was watched may be made from elsewhere, too.
@@ -173,10 +203,14 @@ impl<'a> Bench<'a> {
         self.debugger.read(RAM, RAM_SIZE)
     }
 
+    pub fn registers(&mut self) -> Result<Registers> {
+        self.debugger.registers().map(Registers)
+    }
+
     /// Goes on with these registers.
-    pub fn jump(&mut self, registers: &str) -> Result<()> {
+    pub fn jump(&mut self, registers: &Registers) -> Result<()> {
         self.stands = false;
-        self.debugger.set_registers(registers)
+        self.debugger.set_registers(&registers.0)
     }
 
     /// Lets the chip run. If it resets itself it goes on with the whole ROM: what had changed an
@@ -205,6 +239,9 @@ impl<'a> Bench<'a> {
                 return Ok(Stop::At(at));
             }
             self.mend()?;
+            if self.ends_at_reset {
+                return Ok(Stop::At(at));
+            }
         }
     }
 
@@ -233,8 +270,8 @@ impl<'a> Bench<'a> {
     }
 
     /// All that a program computes with, but for devices.
-    fn state(&mut self) -> Result<(String, Vec<u8>)> {
-        Ok((self.debugger.registers()?, self.ram()?))
+    fn state(&mut self) -> Result<(Registers, Vec<u8>)> {
+        Ok((self.registers()?, self.ram()?))
     }
 
     /// Makes a fault happen that is the next thing to happen, on this way.
@@ -254,6 +291,11 @@ impl<'a> Bench<'a> {
                 self.step()?;
                 let value = self.debugger.register(register)?;
                 self.debugger.set_register(register, value ^ 1 << bit)
+            }
+            Fault::Jumped { to, cleared, .. } => {
+                let mut registers = self.registers()?;
+                registers.jump(to, cleared);
+                self.jump(&registers)
             }
         }
     }

@@ -9,11 +9,11 @@ use super::trace::Trace;
 use std::collections::BTreeMap;
 use std::sync::Once;
 
-/// Told by `cargo xtask soak`: one instruction in so many is skipped. Without it each boot gets a
-/// sample.
+/// Told by `cargo xtask soak`: one instruction in so many is skipped, and jumps lead to one place
+/// in so many. Without it each boot gets a sample.
 const SOAK: &str = "CRATON_SOAK";
 /// Parts of the names of functions, with commas between them: of these all instructions are
-/// skipped, and no other.
+/// skipped, and no other; and jumps lead to all of their places.
 const OF: &str = "CRATON_SOAK_OF";
 const SEED: u64 = 0x5eed_0001;
 /// How many instructions of a boot are skipped in a sample: so many of the code that decides, and
@@ -21,6 +21,10 @@ const SEED: u64 = 0x5eed_0001;
 const SAMPLE: [usize; 2] = [24, 8];
 /// How many bits are flipped: in a soak, and in a sample.
 const FLIPS: [usize; 2] = [2000, 12];
+/// How many jumps from one place there are in a sample, beside those to all of the start.
+const LANDS: usize = 24;
+/// Parts of the names of its functions. Who comes there with zeros has most of what it asks for.
+const START: [&str; 2] = ["3rom5start17h", "rom_start"];
 /// After so many boots it is looked whether they changed what they cannot.
 const TOGETHER: usize = 32;
 /// What became of a boot whose debugger failed each time.
@@ -37,6 +41,8 @@ pub struct Line {
     skipped: usize,
     skips: usize,
     flips: usize,
+    /// Of a line of jumps: places from which and to which they lead, and how many there were.
+    jumps: Option<[usize; 3]>,
     outcomes: BTreeMap<String, usize>,
     /// What became of those that must not be.
     kinds: BTreeMap<String, usize>,
@@ -49,10 +55,16 @@ impl Line {
         | flipped bits | bad | what became of the others |\n\
         |---|---|---|---|---|---|---|---|";
 
+    const HEAD_OF_JUMPS: &'static str = "| boot | from | places | jumps \
+        | bad | what became of the others |\n\
+        |---|---|---|---|---|---|";
+
     /// Says the table's line, and before the first one its head, and what must not be.
     pub fn tell(&self) {
-        static HEAD: Once = Once::new();
-        HEAD.call_once(|| println!("{}", Self::HEAD));
+        static HEADS: [Once; 2] = [const { Once::new() }; 2];
+        let of_jumps = self.jumps.is_some();
+        let head = if of_jumps { Self::HEAD_OF_JUMPS } else { Self::HEAD };
+        HEADS[usize::from(of_jumps)].call_once(|| println!("{head}"));
         println!("{}", self.told());
         self.bad.iter().for_each(|fault| println!("{fault}"));
     }
@@ -62,7 +74,7 @@ impl Line {
             Ok(what) => *self.outcomes.entry(what.clone()).or_default() += 1,
             Err(what) => {
                 *self.kinds.entry(what.clone()).or_default() += 1;
-                let (name, function) = (self.name, rom.function(fault.at()));
+                let (name, function) = (self.name, rom.function(fault.named()));
                 self.bad.push(format!("{name}: {what}: {fault:x?} in {function}"));
             }
         }
@@ -79,6 +91,9 @@ impl Line {
             [] => "0".to_owned(),
             _ => counted(&self.kinds),
         };
+        if let Some([from, places, jumps]) = self.jumps {
+            return format!("| {name} | {from} | {places} | {jumps} | {bad} | {others} |");
+        }
         format!(
             "| {name} | {executed} | {instructions} | {skipped} | {skips} | {flips} \
             | {bad} | {others} |"
@@ -90,10 +105,39 @@ impl Line {
 pub fn run(
     name: &'static str,
     lab: &mut Lab<'_>,
-    mut judge: impl FnMut(&mut Lab<'_>, &Outcome) -> Verdict,
+    judge: impl FnMut(&mut Lab<'_>, &Outcome) -> Verdict,
 ) -> Line {
     let mut line = Line { name, ..Line::default() };
-    let mut faults = faults(lab, &mut line);
+    let faults = faults(lab, &mut line);
+    tried(line, faults, lab, judge)
+}
+
+/// The same for jumps from these places of the boot, of which each says whether the registers of
+/// the caller are zeros then.
+pub fn jumps(
+    name: &'static str,
+    lab: &mut Lab<'_>,
+    from: &[(usize, bool)],
+    judge: impl FnMut(&mut Lab<'_>, &Outcome) -> Verdict,
+) -> Line {
+    let mut dice = Dice(SEED);
+    let mut faults = Vec::new();
+    for (place, cleared) in from.iter().copied() {
+        let at = lab.trace.at(place);
+        let lands = lands(lab.rom, cleared, &mut dice).into_iter();
+        faults.extend(lands.map(|to| Fault::Jumped { at, place, to, cleared }));
+    }
+    let jumps = Some([from.len(), lab.rom.places().len(), faults.len()]);
+    tried(Line { name, jumps, ..Line::default() }, faults, lab, judge)
+}
+
+fn tried(
+    mut line: Line,
+    mut faults: Vec<Fault>,
+    lab: &mut Lab<'_>,
+    mut judge: impl FnMut(&mut Lab<'_>, &Outcome) -> Verdict,
+) -> Line {
+    let name = line.name;
     faults.sort_by_key(|fault| fault.place(&lab.trace)); // the way from one to the next is short
     let mut journal = Journal::of(&lab.digest(name), &lab.rom.digest()).unwrap();
     let (known, mut rest): (Vec<_>, Vec<_>) =
@@ -172,7 +216,8 @@ fn faults(lab: &Lab<'_>, line: &mut Line) -> Vec<Fault> {
     faults
 }
 
-fn soak() -> Option<usize> {
+/// One in how many, if it is a soak.
+pub fn soak() -> Option<usize> {
     let one_in = std::env::var(SOAK).ok()?.parse().expect("CRATON_SOAK is a number");
     Some(one_in).filter(|one_in| *one_in > 0)
 }
@@ -193,6 +238,27 @@ fn chosen(trace: &Trace, rom: &Rom, dice: &mut Dice) -> Vec<u32> {
         chosen.extend((0..count).map(|_| from[dice.below(from.len())]));
     }
     chosen
+}
+
+/// The places of the ROM to which somebody jumps, as above.
+fn lands(rom: &Rom, cleared: bool, dice: &mut Dice) -> Vec<u32> {
+    let all = rom.places();
+    let of = |names: &[&str]| -> Vec<u32> {
+        let is_of = |at: &u32| names.iter().any(|name| rom.function(*at).contains(name));
+        all.iter().copied().filter(is_of).collect()
+    };
+    if let Ok(names) = std::env::var(OF) {
+        return of(&names.split(',').collect::<Vec<_>>());
+    }
+    if let Some(one_in) = soak() {
+        return all.into_iter().filter(|_| dice.below(one_in) == 0).collect();
+    }
+    for name in START {
+        assert!(rom.entries(name).next().is_some(), "the start has no {name}");
+    }
+    let mut lands = if cleared { of(&START) } else { Vec::new() };
+    lands.extend((0..LANDS).map(|_| all[dice.below(all.len())]));
+    lands
 }
 
 /// The instructions of a boot that are skipped.

@@ -1,13 +1,13 @@
 //! One chip in an emulator with a debugger at it, to be broken again and again.
 
 use super::bench::{Bench, Stop};
-use super::board::{Psram, programs};
+use super::board::{Psram, WAITS, programs};
 use super::power::{Line, Power, RECEIVED, framed};
 use super::pulse::Lost;
 use super::rom::{ROM, Rom};
 use super::shortcut::Shortcut;
 use super::trace::Trace;
-use super::walk::{Gates, Walker};
+use super::walk::{Gates, State, Walker};
 use craton_firmware::map;
 use craton_rot::slots::{MARKS_SIZE, Slot};
 use craton_trust::Digest;
@@ -43,20 +43,33 @@ pub enum Fault {
     Skipped(u32, usize),
     /// One bit of what its execution at this place loads is another.
     Flipped { at: u32, place: usize, register: usize, bit: u32 },
+    /// Instead of its execution at this place there is a jump. `cleared` says that the registers
+    /// that a function gives back to its caller are zeros then.
+    Jumped { at: u32, place: usize, to: u32, cleared: bool },
 }
 
 impl Fault {
     /// The instruction that it hits.
     pub fn at(&self) -> u32 {
-        let (Self::Gone(at) | Self::Skipped(at, _) | Self::Flipped { at, .. }) = self;
+        let (Self::Gone(at)
+        | Self::Skipped(at, _)
+        | Self::Flipped { at, .. }
+        | Self::Jumped { at, .. }) = self;
         *at
+    }
+
+    /// The instruction that the table names: where it leads, if it is a jump.
+    pub fn named(&self) -> u32 {
+        if let Self::Jumped { to, .. } = self { *to } else { self.at() }
     }
 
     /// Where in the trace it makes the first difference; of a trace that has it.
     pub fn place(&self, trace: &Trace) -> Option<usize> {
         match self {
             Self::Gone(at) => trace.ends(*at).map(|(first, _)| first),
-            Self::Skipped(_, place) | Self::Flipped { place, .. } => Some(*place),
+            Self::Skipped(_, place) | Self::Flipped { place, .. } | Self::Jumped { place, .. } => {
+                Some(*place)
+            }
         }
     }
 
@@ -77,6 +90,8 @@ impl Fault {
 pub enum Outcome {
     /// The ROM halted, and said this.
     Halted(String),
+    /// The chip reset itself, where that ends a boot.
+    Reset,
     /// An instruction of the program in the slot was executed.
     Started,
     /// An instruction outside the ROM and the memory of programs was executed.
@@ -149,6 +164,11 @@ pub struct Lab<'a> {
     pub sees_all: bool,
     /// A boot that comes here has strayed, too, though it is a place of the ROM.
     pub never: Option<u32>,
+    /// Its faults may lead anywhere in the ROM, and a boot in which the chip resets itself is over
+    /// then: what it does next is another one.
+    pub leads_anywhere: bool,
+    /// What the last boot said over either line, a character for each byte.
+    pub told: String,
     /// One that runs from the beginning, and one that is brought to a place.
     benches: [Option<Bench<'a>>; 2],
     /// Which of them booted last.
@@ -174,6 +194,8 @@ impl<'a> Lab<'a> {
             end,
             sees_all: false,
             never: None,
+            leads_anywhere: false,
+            told: String::new(),
             benches: [None, None],
             last: 0,
             stub,
@@ -187,6 +209,15 @@ impl<'a> Lab<'a> {
         assert_eq!(other.boot(None)?, Outcome::Started, "the good program does not start");
         self.power.memory[0].1 = other.memory(RAM, RAM_SIZE)?;
         Ok(self)
+    }
+
+    /// One that says this, with its shortcuts and without, and then waits for recovery.
+    pub fn that_refuses(mut self, says: &str) -> Self {
+        let says = Outcome::Halted(format!("{says}\n{WAITS}"));
+        assert_eq!(self.boot(None).unwrap(), says);
+        self.learn().unwrap();
+        assert_eq!(self.boot(None).unwrap(), says, "by its shortcuts");
+        self
     }
 
     /// Each boot of it waits for recovery and gets this package over the line, as `power` has it.
@@ -222,6 +253,15 @@ impl<'a> Lab<'a> {
         let gates = Gates::of(&self.trace, &mut walker)?;
         let shortcuts = Shortcut::all(&self.trace, self.rom, &mut walker)?;
         self.known = Some(Known { walker, gates, shortcuts });
+        Ok(())
+    }
+
+    /// Shows what a chip has before the instructions of some places of the boot without a fault.
+    pub fn show(&mut self, places: &[usize], mut see: impl FnMut(usize, &State)) -> Result<()> {
+        let known = self.known.as_mut().ok_or_else(|| Error::other("nothing learnt"))?;
+        for place in places {
+            see(*place, &known.walker.state(&self.trace, *place)?);
+        }
         Ok(())
     }
 
@@ -279,14 +319,18 @@ impl<'a> Lab<'a> {
                 Bench::start(self.emulator(), self.rom, &ends)?
             }
             None => {
-                let fails = self.rom.halts.iter().copied().filter(|at| !self.rom.listens(*at));
-                let ends: Vec<u32> = fails.chain(self.end).chain(self.never).collect();
+                // Who jumps may come to the wait without what it begins with.
+                let is_seen = |at: &u32| self.leads_anywhere || !self.rom.listens(*at);
+                let ends = self.rom.halts.iter().copied().filter(is_seen);
+                let ends: Vec<u32> = ends.chain(self.end).chain(self.never).collect();
                 let mut bench = Bench::start(self.emulator(), self.rom, &ends)?;
                 bench.debugger.watch_stores(LISTENS)?;
                 bench
             }
         };
-        Ok(self.benches[which].insert(bench))
+        let bench = self.benches[which].insert(bench);
+        bench.ends_at_reset = self.leads_anywhere;
+        Ok(bench)
     }
 
     /// One boot with one fault. What fails on this side of the debugger's line is no outcome: it
@@ -342,10 +386,11 @@ impl<'a> Lab<'a> {
         self.power.on(bench)?;
         match fault {
             None | Some(Fault::Gone(_)) => {}
-            Some(Fault::Skipped(at, _)) => state.skip(self.rom.length(at) as u32),
+            Some(Fault::Skipped(at, _)) => state.registers.skip(self.rom.length(at) as u32),
             Some(Fault::Flipped { register, bit, .. }) => {
-                state.set_register(register, state.register(register) ^ 1 << bit);
+                state.registers.set(register, state.registers.get(register) ^ 1 << bit);
             }
+            Some(Fault::Jumped { to, cleared, .. }) => state.registers.jump(to, cleared),
         }
         known.gates.bring(bench, place, &state)?;
         let gone = fault.and_then(|fault| fault.gone());
@@ -360,11 +405,15 @@ impl<'a> Lab<'a> {
     fn outcome(&mut self, stop: Stop, said: &str) -> Result<Outcome> {
         let (rom, end, never) = (self.rom, self.end, self.never);
         let bench = self.bench(self.last)?;
+        let said = [said, &bench.heard()].concat();
+        self.told = [said.as_str(), &bench.replied()].concat();
+        let bench = self.bench(self.last)?;
         let outcome = match stop {
             Stop::At(at) if Some(at) == end => return Ok(Outcome::Started),
             Stop::At(at) if Some(at) == never => Outcome::Strayed,
+            Stop::At(at) if at == rom.first => return Ok(Outcome::Reset),
             Stop::At(at) | Stop::Access(at) if rom.halts.contains(&at) || rom.listens(at) => {
-                return Ok(Outcome::Halted(lines(&[said, &bench.heard()])));
+                return Ok(Outcome::Halted(said.trim().replace("\r\n", "; ")));
             }
             Stop::At(at) | Stop::Access(at) => {
                 return Err(Error::other(format!("it stopped at {at:x}")));
@@ -405,8 +454,4 @@ fn run<'s>(bench: &mut Bench<'_>, ahead: impl Iterator<Item = &'s Shortcut>) -> 
         }
         bench.stands = true;
     }
-}
-
-fn lines(said: &[&str]) -> String {
-    said.concat().trim().replace("\r\n", "; ")
 }

@@ -13,6 +13,7 @@ mod dice;
 mod forged;
 mod gdb;
 mod journal;
+mod jumps;
 mod lab;
 mod layers;
 #[allow(dead_code)] // the suite's, of which the faults use some
@@ -22,6 +23,7 @@ mod marks;
 mod planted;
 mod power;
 mod pulse;
+mod registers;
 mod rom;
 mod scenarios;
 mod shortcut;
@@ -34,7 +36,7 @@ mod wire;
 #[path = "../../../rot/tests/conformance/world.rs"]
 mod world;
 
-use board::{Psram, WAITS, chip, hello, package};
+use board::{Psram, chip, hello, package};
 use craton_firmware::map;
 use craton_rot::slots::{MARKS_SIZE, Marks, STARTS, Slot, Standing};
 use journal::Verdict;
@@ -53,6 +55,7 @@ fn refusal(outcome: &Outcome) -> String {
     let what = match outcome {
         Outcome::Halted(said) if said.contains("refused E") => "refused",
         Outcome::Halted(_) => "halted",
+        Outcome::Reset => "reset",
         Outcome::Endless => "endless",
         Outcome::Unfinished => "unfinished",
         Outcome::Asleep => "asleep",
@@ -76,11 +79,8 @@ fn starts_under_no_fault(scenario: &Scenario) {
     let rom = Rom::built();
     let (chip, good) = scenario.chip();
     let (good, psram) = (Psram::of(&chip, &good), scenario.psram(&chip));
-    let mut lab = Lab::new(&psram, &rom, None).after_boot_of(&good, entry()).unwrap();
-    let says = Outcome::Halted(format!("{}\n{WAITS}", scenario.says));
-    assert_eq!(lab.boot(None).unwrap(), says);
-    lab.learn().unwrap();
-    assert_eq!(lab.boot(None).unwrap(), says, "by its shortcuts");
+    let lab = Lab::new(&psram, &rom, None).after_boot_of(&good, entry()).unwrap();
+    let mut lab = lab.that_refuses(scenario.says);
     let line = campaign::run(scenario.name, &mut lab, |_, outcome| not_started(outcome));
     line.tell();
     assert!(line.bad.is_empty(), "{} faults started a bad program", line.bad.len());

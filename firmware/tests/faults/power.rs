@@ -57,6 +57,7 @@ impl Power {
             bench.come_to_wait()?;
         }
         bench.heard();
+        bench.replied();
         Ok(())
     }
 

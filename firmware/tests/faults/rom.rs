@@ -22,6 +22,8 @@ pub struct Rom {
     /// How much of the RAM its statics take.
     pub statics: usize,
     symbols: Vec<(u32, String)>,
+    /// Where its sections lie, of code and of constants: from and to.
+    sections: Vec<(u32, u32)>,
 }
 
 impl Rom {
@@ -32,12 +34,13 @@ impl Rom {
     pub fn of(file: &Path) -> Self {
         let elf = std::fs::read(file).unwrap();
         let elf = object::File::parse(&*elf).unwrap();
-        let mut bytes = vec![0; 48 * 1024];
+        let (mut bytes, mut sections) = (vec![0; 48 * 1024], Vec::new());
         for section in elf.sections() {
             let at = (section.address() as u32).wrapping_sub(ROM) as usize;
             if at < bytes.len() && section.file_range().is_some() {
                 let data = section.data().unwrap();
                 bytes[at..at + data.len()].copy_from_slice(data);
+                sections.push((ROM + at as u32, ROM + (at + data.len()) as u32));
             }
         }
         let halts = (0..bytes.len()).step_by(2).filter(|at| bytes[*at..*at + 2] == [0x30, 0xbf]);
@@ -51,7 +54,7 @@ impl Rom {
         let end = elf.symbols().find(|symbol| symbol.name() == Ok("__sheap")).unwrap();
         let statics = end.address() as usize - map::RAM;
         let first = u32::from_le_bytes(bytes[4..8].try_into().unwrap()) & !1;
-        Self { file: file.to_path_buf(), bytes, first, halts, statics, symbols }
+        Self { file: file.to_path_buf(), bytes, first, halts, statics, symbols, sections }
     }
 
     /// Of all of its memory.
@@ -99,10 +102,47 @@ impl Rom {
         &self.bytes[(address - ROM) as usize..][..self.length(address)]
     }
 
+    /// Whether it is a call: BL, or BLX to a register.
+    pub fn calls(&self, address: u32) -> bool {
+        let first = self.half(address);
+        if self.length(address) == 2 {
+            return first & 0xff87 == 0x4780;
+        }
+        first >> 11 == 0b11110 && self.half(address + 2) & 0xd000 == 0xd000
+    }
+
+    /// Whether it may return: it goes to where a register or the stack says.
+    pub fn returns(&self, address: u32) -> bool {
+        const PC: u16 = 15;
+        let first = self.half(address);
+        if self.length(address) == 2 {
+            return first & 0xff87 == 0x4700 || first >> 8 == 0xbd; // BX, POP
+        }
+        let second = self.half(address + 2);
+        first == 0xe8bd && second >> PC == 1 || first == 0xf85d && second >> 12 == PC // POP.W
+    }
+
+    /// Whether it gives a frame of the stack back: it adds a number to the stack's pointer.
+    pub fn frees(&self, address: u32) -> bool {
+        const SP: u16 = 13;
+        let first = self.half(address);
+        if self.length(address) == 2 {
+            return first & 0xff80 == 0xb000;
+        }
+        let adds = [0xf10d, 0xf20d].contains(&(first & 0xfbef));
+        adds && self.half(address + 2) >> 8 & 0xf == SP
+    }
+
     /// The function that an instruction is of.
     pub fn function(&self, address: u32) -> &str {
         let after = self.symbols.partition_point(|(at, _)| *at <= address);
         after.checked_sub(1).map_or("", |place| &self.symbols[place].1)
+    }
+
+    /// Whatever the core would take for an instruction's beginning: each half word of code, of the
+    /// constants in it, and of those behind it, for all of the ROM may be executed.
+    pub fn places(&self) -> Vec<u32> {
+        self.sections.iter().flat_map(|(from, to)| (*from..*to).step_by(2)).collect()
     }
 
     /// Whether it is of the function in which the ROM waits for recovery.

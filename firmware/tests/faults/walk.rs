@@ -10,6 +10,7 @@
 use super::bench::Bench;
 use super::lab::{RAM, RAM_SIZE};
 use super::power::{Power, RECEIVED};
+use super::registers::Registers;
 use super::trace::Trace;
 use craton_firmware::map;
 use std::io::{Error, Result};
@@ -22,7 +23,7 @@ const GAP: usize = 20_000;
 /// What a chip has at one place of a boot.
 #[derive(Clone, PartialEq, Eq)]
 pub struct State {
-    pub registers: String,
+    pub registers: Registers,
     pub ram: Vec<u8>,
     pub package: Vec<u8>,
     /// What it said so far.
@@ -32,33 +33,10 @@ pub struct State {
 impl State {
     /// That of a chip, with so many bytes of its code memory, which said this.
     pub fn of(bench: &mut Bench<'_>, package: usize, said: String) -> Result<Self> {
-        let registers = bench.debugger.registers()?;
+        let registers = bench.registers()?;
         let ram = bench.debugger.read(RAM, RAM_SIZE)?;
         let package = bench.debugger.read(map::CODE as u32, package)?;
         Ok(Self { registers, ram, package, said })
-    }
-
-    pub fn register(&self, number: usize) -> u32 {
-        let digits = self.registers.get(number * 8..number * 8 + 8);
-        digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()).unwrap_or(0).swap_bytes()
-    }
-
-    /// Before the next instruction, which is left out, of so many bytes.
-    pub fn skip(&mut self, length: u32) {
-        const PC: usize = 15;
-        const STATUS: usize = 16;
-        self.set_register(PC, self.register(PC) + length);
-        // One of an IT block takes its condition with it (ITAdvance of the Armv8-M manual).
-        let status = self.register(STATUS);
-        let block = (status >> 25 & 3) | (status >> 8 & 0xfc);
-        let next = if block & 7 == 0 { 0 } else { (block & 0xe0) | (block << 1 & 0x1f) };
-        let cleared = status & !(3 << 25 | 0xfc << 8);
-        self.set_register(STATUS, cleared | (next & 3) << 25 | (next & 0xfc) << 8);
-    }
-
-    pub fn set_register(&mut self, number: usize, value: u32) {
-        let digits = format!("{:08x}", value.swap_bytes());
-        self.registers.replace_range(number * 8..number * 8 + 8, &digits);
     }
 }
 
@@ -189,7 +167,7 @@ impl Gates {
             bench.debugger.watch_loads(stores.word)?;
             bench.pause()?;
             bench.debugger.forget_loads(stores.word)?;
-            if bench.debugger.registers()? != after.registers {
+            if bench.registers()? != after.registers {
                 return Err(Error::other(format!("it does not come to place {}", stores.behind)));
             }
             has = Some(after);

@@ -23,6 +23,7 @@ fn is_not_started(name: &'static str, sent: &[u8], says: &str) {
     let mut lab = recovered(&psram, &rom, None, sent);
     let says = Outcome::Halted(says.to_owned());
     assert_eq!(lab.boot(None).unwrap(), says);
+    assert!(lab.told.ends_with('\0'), "the end of its reply is heard, too");
     lab.learn().unwrap();
     assert_eq!(lab.boot(None).unwrap(), says, "by its shortcuts");
     let line = campaign::run(name, &mut lab, |_, outcome| not_started(outcome));
