@@ -3,7 +3,7 @@
 //! What is true of it: a fault, a panic or a watchdog that runs out ends in [`resets_on_failure`]'s
 //! code, which needs no stack and wipes all RAM of both sides but the record (FAIL-3). The record
 //! says who failed, of which program, and where in it, never what was in memory: an address outside
-//! the program is left out. What RAM holds after power came is no record.
+//! the program is left out, and of the ROM any. What RAM holds after power came is no record.
 
 use crate::map;
 use core::ops::Range;
@@ -34,7 +34,7 @@ pub const RESETS_MAX: u32 = 16;
 /// The failure that a record is, if it is one.
 #[must_use]
 pub fn of_record(words: &[u32; WORDS]) -> Option<ChipFailure> {
-    let [magic, what, pc, lr, status, secure_status, resets, _] = *words;
+    let [magic, what, where_ @ .., resets, _] = *words;
     if magic != MAGIC || words.iter().fold(0, |sum, word| sum ^ word) != 0 {
         return None;
     }
@@ -43,6 +43,9 @@ pub fn of_record(words: &[u32; WORDS]) -> Option<ChipFailure> {
         RUNTIME => (Stage::Runtime, map::CODE..map::CODE + map::NON_SECURE_OFFSET),
         _ => (Stage::Mailbox, OTHER_CODE),
     };
+    // Where a fault led a ROM, and how it ended there, tells what its memory is mixed with
+    // (ROT-25).
+    let [pc, lr, status, secure_status] = if stage == Stage::Rom { [0; 4] } else { where_ };
     let kind = match what & 0xf {
         PANIC => ChipFailureKind::Panic,
         WATCHDOG => ChipFailureKind::Watchdog,
@@ -309,6 +312,14 @@ mod tests {
         let other = of_record(&words((RUNTIME + OTHER_SIDE) | FAULT, 0x000a_0010, 8)).unwrap();
         assert_eq!((other.stage, other.kind), (Stage::Mailbox, ChipFailureKind::SecureFault));
         assert_eq!((other.pc, other.lr), (Some(0x10), None));
+    }
+
+    #[test]
+    fn fail_3_a_record_of_a_rom_says_that_it_failed_and_nothing_else() {
+        let failure = of_record(&words(ROM | FAULT, 0x1000_1234, 8)).unwrap();
+        assert_eq!((failure.stage, failure.kind), (Stage::Rom, ChipFailureKind::Fault));
+        assert_eq!((failure.pc, failure.lr, failure.resets), (None, None, 4));
+        assert_eq!((failure.status, failure.secure_status), (0, 0));
     }
 
     #[test]

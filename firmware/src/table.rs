@@ -130,8 +130,8 @@ unsafe extern "C" fn es256_verify<C: KeyedCrypto + Default>(
 ) -> u32 {
     // SAFETY: the table's contract.
     let verdict = unsafe {
-        let key = PublicKey(*key);
-        with_parts(parts, |parts| C::default().es256_verify(&key, parts, &*signature))
+        let key = &*key.cast::<PublicKey>();
+        with_parts(parts, |parts| C::default().es256_verify(key, parts, &*signature))
     };
     code(verdict)
 }

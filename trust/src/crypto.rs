@@ -106,14 +106,25 @@ impl Mixed {
         bytes
     }
 
-    /// The bits by which its first bytes differ from these, at most 32: 0 if they are the same.
+    /// Whether its first bytes are these, at most 32: for a first look, which branches on it.
+    #[inline(never)]
+    #[must_use]
+    pub fn is(&self, right: &[u8]) -> bool {
+        let same = |(at, byte): (usize, &u8)| self.byte(at) == *byte;
+        (1..=32).contains(&right.len()) && right.iter().enumerate().all(same)
+    }
+
+    /// The bits by which its first words differ from these bytes, at most 32: 0 if they are the
+    /// same. For a second look: by other instructions than [`Mixed::is`] (ROT-18).
     #[inline(never)] // so that no compiler concludes from an earlier comparison
     #[must_use]
     pub fn difference(&self, right: &[u8]) -> u32 {
-        let differ = |(at, byte): (usize, &u8)| u32::from(self.byte(at) ^ byte);
-        let bits = black_box(right).iter().enumerate().map(differ).fold(0, |all, bits| all | bits);
-        // More than there are is no digest of ours.
-        bits | u32::from(right.len() > 32 || right.is_empty())
+        let (right, rest) = black_box(right).as_chunks();
+        let none = u32::from(right.is_empty() || !rest.is_empty() || right.len() > 8);
+        let pairs = self.words.iter().zip(right);
+        pairs.fold(none, |bits, (word, four)| {
+            bits | (word ^ black_box(self.mask) ^ u32::from_be_bytes(*four))
+        })
     }
 }
 
@@ -133,7 +144,7 @@ pub trait RunningSha256: Clone {
         Mixed::open(&self.finish())
     }
 
-    /// Takes the first bytes of what nobody believes yet, at most 32.
+    /// Takes the first bytes of what nobody believes yet: a multiple of 4, at most 32.
     fn update_mixed(&mut self, mixed: &Mixed, count: usize) {
         self.update(mixed.to_bytes().get(..count).unwrap_or(&[]));
     }
@@ -141,16 +152,17 @@ pub trait RunningSha256: Clone {
 
 /// What also tells where signatures lead, for who compares that twice.
 pub trait Leads: Crypto {
-    /// Where a right signature leads.
-    const ES256_RIGHT: [u8; 32];
-
-    /// [`Leads::ES256_RIGHT`] for a right signature over the parts, and anything else otherwise.
+    /// Where a signature over the parts leads, and where it should: the same if it is right.
     ///
     /// # Errors
     /// `KeyInvalid` if the key is no point of the curve, `SignatureInvalid` for numbers that no
     /// signature has.
-    fn es256_leads(&self, key: &PublicKey, parts: &[&[u8]], signature: &Signature)
-    -> Result<Mixed>;
+    fn es256_leads(
+        &self,
+        key: &PublicKey,
+        parts: &[&[u8]],
+        signature: &Signature,
+    ) -> Result<[Mixed; 2]>;
 
     /// As [`Crypto::lms_root`]; the root is the first bytes.
     ///

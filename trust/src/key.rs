@@ -30,6 +30,7 @@ const FORM_TO_Y: [u8; 3] = [0x22, 0x58, 0x20];
 
 /// A P-256 key for ES256: the affine coordinates, x ‖ y.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(transparent)] // a ROM's table takes its bytes
 pub struct PublicKey(pub [u8; 64]);
 
 impl PublicKey {

@@ -281,7 +281,7 @@ impl<'b> Image<'b> {
     /// # Errors
     /// `PayloadMismatch`.
     pub fn check_found(&self, digest: &Mixed, size: u64) -> Result<()> {
-        let same = digest.difference(&self.payload.0) == 0 && size == self.payload_size;
+        let same = digest.is(&self.payload.0) && size == self.payload_size;
         if same { Ok(()) } else { Err(Error::PayloadMismatch) }
     }
 }
@@ -410,7 +410,7 @@ pub fn verify<'b>(
     signatures.satisfy(crypto, Kind::Image, &[wrapper_digest], publisher)?;
     // Where it was signed: who wrote another manifest has no word of its digest here (ROT-25).
     let digest = read_digest(wrapper_digest)?;
-    if wrapped_digest(crypto, manifest)?.difference(&digest.0) != 0 {
+    if !wrapped_digest(crypto, manifest)?.is(&digest.0) {
         return Err(Error::ManifestDigest); // IMG-2
     }
     Ok(Verified::new(Image::parse(manifest)?, digest))
@@ -426,7 +426,7 @@ pub fn unchecked_parse<'b>(
 ) -> Result<(ImageId, Image<'b>)> {
     let digest = unchecked_digest(envelope)?;
     let (found, manifest) = unchecked_manifest(crypto, envelope)?;
-    if found.difference(&digest.0) != 0 {
+    if !found.is(&digest.0) {
         return Err(Error::ManifestDigest);
     }
     Ok((ImageId(digest.0), Image::parse(manifest)?))

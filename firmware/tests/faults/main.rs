@@ -97,6 +97,11 @@ fn rot_18_no_single_fault_starts_what_was_armed_on_a_blank_chip() {
 }
 
 #[test]
+fn rot_18_no_single_fault_starts_a_program_that_was_signed_without_a_key() {
+    scenarios::signed_without_a_key().iter().for_each(starts_under_no_fault);
+}
+
+#[test]
 fn rot_18_no_single_fault_starts_a_program_with_a_wrong_signature() {
     starts_under_no_fault(&scenarios::wrong_signature());
 }

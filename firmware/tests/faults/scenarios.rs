@@ -3,11 +3,12 @@
 use super::board::{self, Psram, chip_of, hello, package, package_of, package_with, with_envelope};
 use super::lms::{envelope_by_lms, hybrid_section, publisher};
 use super::world::platform_section;
-use super::world::{CLASS, CODE, MANUFACTURER, PLATFORM_PUBLISHER, PLATFORM_ROOT, STRANGER};
+use super::world::{CLASS, CODE, MANUFACTURER, PLATFORM_PUBLISHER, PLATFORM_ROOT, STRANGER, key};
 use craton_rot::platform::memory::MemoryPlatform;
 use craton_rot::slots::Slot;
 use craton_rot::{Engine, Manufacture};
-use craton_trust::crypto::Crypto as _;
+use craton_trust::crypto::{Crypto as _, Signer as _};
+use craton_trust::id::from_hex;
 use craton_trust::lms::SIGNATURE_SIZE;
 use craton_trust::soft::Soft;
 use craton_trust::suit::{FOOTER_SIZE, Footer, Image, ImageType};
@@ -97,12 +98,41 @@ pub fn manufacturer_signed() -> Scenario {
 
 pub fn wrong_signature() -> Scenario {
     let mut package = package(|_| ());
-    // The signature is the last byte string of 64 bytes.
-    let two = |two: &[u8]| two == [0x58, 0x40];
-    let signature = package.windows(2).rposition(two).unwrap() + 2;
-    assert!(signature > hello().len() && signature < package.len() - FOOTER_SIZE);
-    package[signature + 63] ^= 1;
+    let at = signature(&package);
+    package[at + 63] ^= 1;
     Scenario::of("wrong signature", package, "rom: slot A refused E1104")
+}
+
+/// Where the signature is: the last byte string of 64 bytes.
+fn signature(package: &[u8]) -> usize {
+    let at = package.windows(2).rposition(|two| two == [0x58, 0x40]).unwrap() + 2;
+    assert!(at > hello().len() && at < package.len() - FOOTER_SIZE);
+    at
+}
+
+/// Signatures that need no key where a fault loses the key's part of the point, or the digest's:
+/// of the generator's x and the digest, and of the key's x twice.
+pub fn signed_without_a_key() -> [Scenario; 2] {
+    const GENERATOR_X: &str = "6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296";
+    let package = package(|_| ());
+    let at = signature(&package);
+    let protected = &package[at - 4 - 13..at - 4];
+    let digest = [0x82, 0x2f, 0x58, 0x20];
+    let payload = package[..at].windows(4).rposition(|head| head == digest).unwrap();
+    let payload = &package[payload..payload + 36];
+    let signed = [b"\x84\x6aSignature1\x4d", protected, b"\x4ecraton/1/image\x58\x24", payload];
+    let digest = Soft.sha256(&signed).0;
+    let generator: [u8; 32] = from_hex(GENERATOR_X).unwrap();
+    let publisher = key(PLATFORM_PUBLISHER).public_key();
+    let [own, _] = publisher.0.as_chunks::<32>().0 else { unreachable!("two coordinates") };
+    let good = package[at..at + 64].try_into().unwrap();
+    assert_eq!(Soft.es256_verify(&publisher, &signed, &good), Ok(()), "what is signed is this");
+    [("signed without the key's part", generator, digest), ("without the digest's", *own, *own)]
+        .map(|(name, r, s)| {
+            let mut package = package.clone();
+            package[at..at + 64].copy_from_slice(&[r, s].concat());
+            Scenario::of(name, package, "rom: slot A refused E1104")
+        })
 }
 
 /// A good signature over another manifest than the one that is there, which is of what is there.

@@ -55,9 +55,7 @@ impl<'c, C: Leads> Watched<'c, C> {
     fn compare(&self, found: &Mixed, right: &[u8], count: &Cell<u32>) -> TrustResult<()> {
         self.difference.set(self.difference.get() | found.difference(right));
         count.set(count.get().wrapping_add(1));
-        // Not by what the other comparison said.
-        let same = right.iter().enumerate().all(|(at, byte)| found.byte(at) == *byte);
-        if same { Ok(()) } else { Err(craton_trust::Error::SignatureInvalid) }
+        if found.is(right) { Ok(()) } else { Err(craton_trust::Error::SignatureInvalid) }
     }
 }
 
@@ -84,8 +82,8 @@ impl<C: Leads> Crypto for Watched<'_, C> {
         parts: &[&[u8]],
         signature: &Signature,
     ) -> TrustResult<()> {
-        let found = self.crypto.es256_leads(key, parts, signature)?;
-        self.compare(&found, &C::ES256_RIGHT, &self.count)
+        let [found, right] = self.crypto.es256_leads(key, parts, signature)?;
+        self.compare(&found, &right.to_bytes(), &self.count)
     }
 
     fn lms_root(

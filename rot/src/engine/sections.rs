@@ -105,10 +105,7 @@ pub fn read<'o>(
 /// The digest of a section's bytes, if it is that of those that were believed.
 fn believed(crypto: &impl Crypto, installed: &Installed, bytes: &[u8]) -> Result<Mixed> {
     let found = crypto.sha256_mixed(&[bytes]);
-    match found.difference(&installed.digest.0) {
-        0 => Ok(found),
-        _ => Err(Error::StorageDamaged),
-    }
+    if found.is(&installed.digest.0) { Ok(found) } else { Err(Error::StorageDamaged) }
 }
 
 /// Writes a section and says where it lies.

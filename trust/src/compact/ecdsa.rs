@@ -1,13 +1,14 @@
 //! ECDSA over P-256 with SHA-256 (FIPS 186-5), with the nonces of RFC 6979.
 
-use super::point::{B, Point};
-use super::residue::{Modulus as _, Number, Order, Scalar, Words};
+use super::point::Point;
+use super::residue::{Field, Modulus as _, Number, Order, Scalar, Words};
 use super::sha256::hmac_sha256;
 use crate::copy::copy;
 use crate::crypto::{Mixed, Signature};
 use crate::error::{Error, Result};
 use crate::id::Digest;
 use crate::key::PublicKey;
+use core::hint::black_box;
 use zeroize::{Zeroize as _, Zeroizing};
 
 /// Each is refused once in 2³².
@@ -39,68 +40,104 @@ pub(super) fn sign(key: &Scalar, digest: &Digest) -> Result<Signature> {
     Err(Error::KeyInvalid)
 }
 
-/// Where a right signature leads: a number that nothing else leads to.
-pub(super) const RIGHT: [u8; 32] = bytes_of(B.montgomery());
-
-const fn bytes_of(words: &Words) -> [u8; 32] {
-    let (mut bytes, mut at) = ([0; 32], 0);
-    while at < bytes.len() {
-        bytes[at] = words[at / 4].to_be_bytes()[at % 4];
-        at += 1;
-    }
-    bytes
-}
-
-/// What divides all that is computed of a signature: a number that nobody knows beforehand.
-pub(super) type Factor = u32;
-
-/// [`RIGHT`] for a right signature of the key over a digest, and anything else otherwise.
-pub(super) fn leads(
-    key: &PublicKey,
-    digest: &Mixed,
-    signature: &Signature,
-    (mask, factor): (u32, Factor),
-) -> Result<Mixed> {
-    let point = Point::from_bytes(&key.0).ok_or(Error::KeyInvalid)?;
-    lead(&point, digest, signature, (mask, factor)).ok_or(Error::SignatureInvalid)
-}
+/// What all that is computed of a signature is divided and multiplied by: numbers that nobody knows
+/// beforehand, of the point and of its x.
+pub(super) type Factors = [u32; 2];
 
 /// p - n: below it r may be the x of a point less n (SEC 1, §4.1.4).
 const SPARE: Words = [0x039c_daae, 0x0c46_353d, 0x58e8_617b, 0x4319_0553, 0, 0, 0, 0];
 
+/// Where a signature of the key over a digest leads, and where it should: the same if it is right.
+///
 /// Who wrote the signature chose r and s, and so every number that the standard computes with.
 /// ROT-25: none of them is in memory here. r, s and the digest are mixed with the mask, and s is
-/// multiplied by the factor before anything is computed: with s·factor, what r and the digest are
-/// divided by gives a point of which the right one is a multiple. Its x is not computed, but
-/// whether r is that: x·z is compared with r·z, of which nobody knows z.
-fn lead(
-    key: &Point,
+/// multiplied by a factor before anything is computed: with s·factor, what r and the digest are
+/// divided by gives a point of which the right one is a multiple. Its x and r are compared as
+/// multiples of another factor. That of r comes first: what a skipped instruction leaves where the
+/// other one should be is not this one (ROT-18).
+pub(super) fn leads(
+    key: &PublicKey,
     digest: &Mixed,
     signature: &Signature,
-    (mask, factor): (u32, Factor),
-) -> Option<Mixed> {
-    let (r, s) = signature.split_first_chunk::<32>()?;
-    let (r, s) = (Number::of(r, mask), Number::of(s.try_into().ok()?, mask));
-    let below = r.is_below(&Order::WORDS) && s.is_below(&Order::WORDS);
-    if !below || r.is_zero() || s.is_zero() {
-        return None;
+    (mask, blind): (u32, Factors),
+) -> Result<[Mixed; 2]> {
+    let [factor, scale] = blind;
+    let mut numbers = Numbers::NONE;
+    if !numbers.fill(digest, signature, (mask, blind)) {
+        return Err(Error::SignatureInvalid);
     }
-    let inverse = s.times(&Scalar::of_word(factor).for_montgomery()).inverse();
-    // Not in Montgomery form: the inverse was.
-    let u = Number::of_mixed(digest).times(&inverse);
-    let v = r.times(&inverse);
-    let part = key.combination(u.montgomery(), v.montgomery());
-    let (x, z) = part.times(factor).x_and_z();
-    if z.is_zero() {
-        return None; // the point at infinity has no x
+    let key = Point::from_bytes(&key.0).ok_or(Error::KeyInvalid)?;
+    if !Point::combines() {
+        return Err(Error::SignatureInvalid);
     }
-    let z = z.for_montgomery();
-    let mut difference = x.minus(&r.times(&z));
-    if r.is_below(&SPARE) {
-        let above = difference.minus(&Number::open(Order::WORDS).times(&z));
-        difference = difference.times(&above);
+    let part = key.combination(numbers.u.montgomery(), numbers.v.montgomery());
+    let scale = Field::of_word(scale);
+    let found = part.x_of_multiple(factor, &scale);
+    if found.is_zero() {
+        return Err(Error::SignatureInvalid); // the point at infinity
     }
-    Some(Mixed::of(*difference.plus(&B).montgomery(), 0))
+    let right = numbers.right(&found, &scale);
+    Ok([Mixed::of(*found.montgomery(), 0), Mixed::of(*right.montgomery(), 0)])
+}
+
+/// What a signature is verified with.
+struct Numbers {
+    /// How many times the generator and the key are added.
+    u: Scalar,
+    v: Scalar,
+    /// The multiple of x that is right.
+    right: Field,
+    /// Whether r is so small that there is another one.
+    is_small: bool,
+}
+
+impl Numbers {
+    /// Those to which no point leads, where [`Numbers::fill`] is left out.
+    const NONE: Self =
+        Self { u: Scalar::ZERO, v: Scalar::ZERO, right: Field::ONE, is_small: false };
+
+    /// Whether the signature has them. Those of factors that a skipped instruction lost are none
+    /// (ROT-18).
+    #[inline(never)] // its room leaves the stack before points are added
+    fn fill(
+        &mut self,
+        digest: &Mixed,
+        signature: &Signature,
+        (mask, [factor, scale]): (u32, Factors),
+    ) -> bool {
+        let Some((r, s)) = signature.split_first_chunk::<32>() else { return false };
+        let Some(s) = s.first_chunk() else { return false };
+        let (r, s) = (Number::of(r, mask), Number::of(s, mask));
+        let below = r.is_below(&Order::WORDS) && s.is_below(&Order::WORDS);
+        if !below || r.is_zero() || s.is_zero() {
+            return false;
+        }
+        self.right = r.times(&Field::of_word(scale).for_montgomery());
+        self.is_small = r.is_below(&SPARE);
+        !self.right.is_zero() && self.divide(&r, &s, &Number::of_mixed(digest), [factor, scale])
+    }
+
+    /// The digest and r divided by s and the factor, as numbers: not in Montgomery form. One that a
+    /// skipped instruction lost would leave a signature to who knows no key (ROT-18): so they are
+    /// looked at where they stay.
+    #[inline(never)] // as above
+    fn divide(&mut self, r: &Number, s: &Number, z: &Number, factors: Factors) -> bool {
+        let [a, b] = factors.map(Scalar::of_word);
+        let divisor = s.times(&a.for_montgomery());
+        let inverse = divisor.inverse();
+        (self.u, self.v) = (z.times(&inverse), r.times(&inverse));
+        let Self { u, v, .. } = black_box(&*self);
+        let sum = u.times(&a).plus(&v.times(&b)).times(&divisor);
+        let right = z.times(&a).plus(&r.times(&b));
+        !divisor.is_zero() && !b.is_zero() && sum.equals(&right)
+    }
+
+    /// The multiple of x that is right, of two the one that was found.
+    #[inline(never)] // as above
+    fn right(&self, found: &Field, scale: &Field) -> Field {
+        let above = self.right.plus(&Number::open(Order::WORDS).times(&scale.for_montgomery()));
+        if self.is_small && found.equals(&above) { above } else { self.right }
+    }
 }
 
 /// The nonces of one key and digest (RFC 6979 §3.2), wiped when they are no longer needed.

@@ -45,7 +45,7 @@ use crate::hash;
 use crate::id::Digest;
 use crate::key::{LmsPublicKey, PublicKey};
 use crate::lms;
-use ecdsa::Factor;
+use ecdsa::Factors;
 use point::Point;
 use residue::Scalar;
 use sha256::Sha256;
@@ -83,14 +83,12 @@ impl Crypto for Compact {
 }
 
 impl Leads for Compact {
-    const ES256_RIGHT: [u8; 32] = ecdsa::RIGHT;
-
     fn es256_leads(
         &self,
         key: &PublicKey,
         parts: &[&[u8]],
         signature: &Signature,
-    ) -> Result<Mixed> {
+    ) -> Result<[Mixed; 2]> {
         Blinded::NOT.es256_leads(key, parts, signature)
     }
 
@@ -121,12 +119,13 @@ impl Blinded {
         Self { mask, key: Some(key) }
     }
 
-    /// Of each signature another one: who learns it, by a fault in each of many boots, knows that
-    /// of no signature that he makes then.
-    fn factor(&self, signature: &Signature) -> Factor {
-        let Some(key) = &self.key else { return 1 };
-        let [a, b, c, d, ..] = sha256::hmac_sha256(self.mask, key, &[signature]);
-        u32::from_be_bytes([a, b, c, d]) | 0x8000_0001 // all of one length, and none is 0
+    /// Of each signature others: who learns them, by a fault in each of many boots, knows those of
+    /// no signature that he makes then.
+    fn factors(&self, signature: &Signature) -> Factors {
+        let Some(key) = &self.key else { return [1; 2] };
+        let [a, b, c, d, e, f, g, h, ..] = sha256::hmac_sha256(self.mask, key, &[signature]);
+        // All of one length, and none is 0.
+        [[a, b, c, d], [e, f, g, h]].map(|four| u32::from_be_bytes(four) | 0x8000_0001)
     }
 }
 
@@ -148,10 +147,8 @@ impl Crypto for Blinded {
     }
 
     fn es256_verify(&self, key: &PublicKey, parts: &[&[u8]], signature: &Signature) -> Result<()> {
-        match self.es256_leads(key, parts, signature)?.difference(&ecdsa::RIGHT) {
-            0 => Ok(()),
-            _ => Err(Error::SignatureInvalid),
-        }
+        let [found, right] = self.es256_leads(key, parts, signature)?;
+        if found.is(&right.to_bytes()) { Ok(()) } else { Err(Error::SignatureInvalid) }
     }
 
     fn lms_root(
@@ -165,15 +162,13 @@ impl Crypto for Blinded {
 }
 
 impl Leads for Blinded {
-    const ES256_RIGHT: [u8; 32] = ecdsa::RIGHT;
-
     fn es256_leads(
         &self,
         key: &PublicKey,
         parts: &[&[u8]],
         signature: &Signature,
-    ) -> Result<Mixed> {
-        let blind = (self.mask, self.factor(signature));
+    ) -> Result<[Mixed; 2]> {
+        let blind = (self.mask, self.factors(signature));
         ecdsa::leads(key, &self.sha256_mixed(parts), signature, blind)
     }
 

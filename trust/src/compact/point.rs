@@ -3,7 +3,7 @@
 //! The formulas are those of Renes, Costello and Batina, "Complete addition formulas for prime
 //! order elliptic curves" (2016), algorithms 4 and 6, for a = -3.
 
-use super::residue::{Field, Words, mask};
+use super::residue::{Field, Words, mask, sum};
 use super::table::COMB;
 use crate::copy::copy;
 use zeroize::Zeroize;
@@ -18,6 +18,18 @@ pub(super) const B: Field = Field::from_montgomery([
     0xe5a2_20ab,
     0x0487_4834,
     0xdc30_061d,
+]);
+
+/// The x, in Montgomery form, of the generator 2 + 2^129 + 15 times.
+const FEW: Field = Field::from_montgomery([
+    0xbf95_5e21,
+    0x7cd3_673b,
+    0xf3ab_ec5e,
+    0x2ff5_ac78,
+    0x5c49_3648,
+    0xd27a_9177,
+    0x66dc_c488,
+    0x88e2_1231,
 ]);
 
 /// x and y times an unknown factor, and that factor; zero for the point at infinity.
@@ -40,6 +52,7 @@ impl Point {
     const INFINITY: Self = Self { x: Field::ZERO, y: Field::ONE, z: Field::ZERO };
 
     /// From x ‖ y, if that is a point of the curve.
+    #[inline(never)] // as below
     pub(super) fn from_bytes(bytes: &[u8; 64]) -> Option<Self> {
         let (x, y) = bytes.split_first_chunk::<32>()?;
         let (x, y) = (Field::from_bytes(x)?, Field::from_bytes(y.try_into().ok()?)?);
@@ -67,9 +80,12 @@ impl Point {
         x
     }
 
-    /// x times z, and z: both zero of the point at infinity.
-    pub(super) const fn x_and_z(&self) -> (Field, Field) {
-        (self.x, self.z)
+    /// A multiple of the x of this point taken `factor` times, which itself is not computed; zero
+    /// of the point at infinity.
+    #[inline(never)] // as below
+    pub(super) fn x_of_multiple(&self, factor: u32, scale: &Field) -> Field {
+        let point = self.times(factor);
+        point.x.times(&point.z.inverse().times(scale))
     }
 
     /// Algorithm 4.
@@ -125,25 +141,51 @@ impl Point {
         sum
     }
 
-    /// This point, `factor` times, which is not zero. The steps tell how long it is.
-    pub(super) fn times(&self, factor: u32) -> Self {
+    /// This point, `factor` times, which is not zero. The steps tell the factor.
+    fn times(&self, factor: u32) -> Self {
         let mut sum = *self;
         for bit in (0..factor.checked_ilog2().unwrap_or(0)).rev() {
             sum = sum.doubled();
-            sum = [sum, sum.plus(self)][(factor >> bit & 1) as usize];
+            if factor >> bit & 1 == 1 {
+                sum = sum.plus(self);
+            }
         }
         sum
     }
 
-    /// The generator `u` times and this point `v` times. The steps tell `u` and `v`.
+    /// The generator `u` times and this point `v` times; infinity where the steps of `v` were lost.
+    /// The steps tell `u` and `v`.
     pub(super) fn combination(&self, u: &Words, v: &Words) -> Self {
-        // This point once, 3, 5 and 7 times.
-        let twice = self.doubled();
-        let mut odd = [*self; 4];
+        let digits = signed_digits(v);
+        let lost = difference(&recomposed(&digits), v) != 0;
+        if lost { Self::INFINITY } else { self.by_digits(u, &digits) }
+    }
+
+    /// Whether [`Point::by_digits`] finds what it should of a few digits, where both points are
+    /// added, and this one taken away. A skipped instruction that leaves one of them out for good
+    /// would leave a signature to who knows no key (ROT-18).
+    #[inline(never)]
+    pub(super) fn combines() -> bool {
+        let generator = comb(&[1, 0, 0, 0, 0, 0, 0, 0], 0);
+        let found = generator.by_digits(&[2, 0, 0, 0, 2, 0, 0, 0], &[-1, 0, 0, 0, 1]);
+        found.x.equals(&FEW.times(&found.z))
+    }
+
+    /// Of the first of these points makes it once, 3, 5 and 7 times.
+    #[inline(never)] // its room leaves the stack
+    fn make_odd(odd: &mut [Self; 4]) {
+        let twice = odd[0].doubled();
         for i in 1..4 {
             odd[i] = odd[i - 1].plus(&twice);
         }
-        let digits = signed_digits(v);
+    }
+
+    /// As [`Point::combination`], of digits of `v`, and of the bits of `u` that stand where they
+    /// do.
+    #[inline(never)]
+    fn by_digits(&self, u: &Words, digits: &[i8]) -> Self {
+        let mut odd = [*self; 4];
+        Self::make_odd(&mut odd);
         let mut sum = Self::INFINITY;
         for (i, digit) in digits.iter().enumerate().rev() {
             sum = sum.doubled();
@@ -160,6 +202,25 @@ impl Point {
         }
         sum
     }
+}
+
+/// The number of which these are the digits.
+#[inline(never)]
+pub(super) fn recomposed(digits: &[i8]) -> Words {
+    let mut number = [0; 8];
+    for digit in digits.iter().rev() {
+        number = sum(&number, &number).0;
+        // A negative digit as 2²⁵⁶ and it.
+        let high = (i32::from(*digit) >> 8).cast_unsigned();
+        let low = i32::from(*digit).cast_unsigned();
+        number = sum(&number, &[low, high, high, high, high, high, high, high]).0;
+    }
+    number
+}
+
+/// The bits by which two numbers differ.
+fn difference(a: &Words, b: &Words) -> u32 {
+    a.iter().zip(b).fold(0, |bits, (a, b)| bits | (a ^ b))
 }
 
 fn twice(a: &Field) -> Field {

@@ -181,17 +181,25 @@ impl RunningSha256 for Sha256 {
     fn finish_mixed(mut self) -> Mixed {
         let bits = self.count.wrapping_mul(8);
         self.update(&[0x80]);
-        while self.count & (BLOCK - 1) != BLOCK - 8 {
-            self.update(&[0]);
+        if self.count & (BLOCK - 1) > BLOCK - 8 {
+            self.compress(); // zeros are there already
         }
-        self.update(&bits.to_be_bytes());
+        self.block[14] ^= (bits >> 32) as u32;
+        self.block[15] ^= bits as u32;
+        self.compress();
         Mixed::of(self.state, self.mask)
     }
 
     #[inline(never)]
     fn update_mixed(&mut self, mixed: &Mixed, count: usize) {
-        for at in 0..count {
-            self.mix(u32::from(mixed.byte(at)) << (24 - 8 * (self.count % 4)), 1);
+        let (words, mask) = mixed.parts();
+        let behind = 8 * (self.count as u32 % 4);
+        for word in words.iter().take(count / 4) {
+            let word = word ^ black_box(mask);
+            self.mix(word >> behind, u64::from(4 - behind / 8));
+            if behind > 0 {
+                self.mix(word << (32 - behind), u64::from(behind / 8));
+            }
         }
     }
 }
@@ -303,5 +311,20 @@ mod tests {
         other.update(b"b");
         assert_eq!(one.finish(), hash::sha256(&[&message(70), b"a"]));
         assert_eq!(other.finish(), hash::sha256(&[&message(70), b"b"]));
+    }
+
+    #[test]
+    fn what_is_mixed_goes_on_as_its_bytes() {
+        let bytes = hash::sha256(&[b"mixed"]);
+        for begun in 0..70 {
+            for (mask, count) in MASKS.into_iter().zip([32, 24, 4, 32]) {
+                let mixed = sha256(mask ^ 0x55, &[b"mixed"]);
+                let mut hash = Sha256::under(mask);
+                hash.update(&message(begun));
+                hash.update_mixed(&mixed, count);
+                let right = hash::sha256(&[&message(begun), &bytes[..count]]);
+                assert_eq!(hash.finish(), right, "{count} bytes behind {begun}");
+            }
+        }
     }
 }

@@ -175,7 +175,7 @@ fn special() -> Vec<Scalar> {
         residue::of_words(&words)
     };
     let mut all = Vec::from([Scalar::ZERO, one, one.plus(&one)]);
-    all.extend((1..6u32).map(|i| Scalar::of_word(i)));
+    all.extend((1..6u32).map(Scalar::of_word));
     all.extend([63, 64, 127, 128, 191, 192, 255].map(power));
     all.extend([64, 128, 192].map(|bit| power(bit).minus(&one)));
     all.push(residue::of_words(&[1, 0, 1, 0, 1, 0, 1, 0]));
@@ -265,4 +265,16 @@ fn a_number_of_the_table_is_chosen_by_equality_alone() {
     for (a, b) in (0..16).flat_map(|a| (0..16).map(move |b| (a, b))) {
         assert_eq!(point::mask_if_equal(a, b), if a == b { !0 } else { 0 });
     }
+}
+
+#[test]
+fn rot_18_digits_lead_back_to_their_number_and_a_few_to_the_known_point() {
+    for seed in 0..200 {
+        let words = random(seed);
+        assert_eq!(point::recomposed(&point::signed_digits(&words)), words);
+    }
+    for words in edges(&Order::WORDS, false) {
+        assert_eq!(point::recomposed(&point::signed_digits(&words)), words);
+    }
+    assert!(Point::combines());
 }

@@ -15,15 +15,18 @@ use craton_trust::{Error, PublicKey};
 fn verify(key: &PublicKey, message: &[u8], signature: &Signature) -> Result<()> {
     let said = Compact.es256_verify(key, &[message], signature);
     assert_eq!(said, Soft.es256_verify(key, &[message], signature), "{key:?} {signature:02x?}");
-    // By where it leads, and that is one thing for all that is right.
-    let led = |found: Result<Mixed>, right: &[u8; 32]| match found?.difference(right) {
-        0 => Ok(()),
-        _ => Err(Error::SignatureInvalid),
+    // By where it leads.
+    let led = |leads: Result<[Mixed; 2]>| {
+        let [found, right] = leads?;
+        assert_eq!(found.is(&right.to_bytes()), found.difference(&right.to_bytes()) == 0);
+        if found.is(&right.to_bytes()) { Ok(()) } else { Err(Error::SignatureInvalid) }
     };
-    let found = Compact.es256_leads(key, &[message], signature);
-    assert_eq!(led(found, &<Compact as Leads>::ES256_RIGHT), said, "{key:?} {signature:02x?}");
-    let found = Soft.es256_leads(key, &[message], signature);
-    assert_eq!(led(found, &<Soft as Leads>::ES256_RIGHT), said, "{key:?} {signature:02x?}");
+    for leads in [
+        Compact.es256_leads(key, &[message], signature),
+        Soft.es256_leads(key, &[message], signature),
+    ] {
+        assert_eq!(led(leads), said, "{key:?} {signature:02x?}");
+    }
     // However it is blinded (ROT-25).
     for (mask, seed) in [(0, 1), (1, 2), (0x5ac3_96e1, 3), (!0, 4)] {
         let blinded = Blinded::by(mask, [seed; 32]);
