@@ -118,7 +118,7 @@ pub fn doubts<C: Leads>(
     runtime: &mut Runtime<'_>,
 ) -> Result<u32> {
     let mut state = State::blank();
-    let journal = load_first(platform, crypto, &mut state)?;
+    let journal = load_first(platform, crypto, (&mut state, State::read_of_rom))?;
     let outdated = journal.is_outdated(platform, crypto)?;
     let key = journal.doubt_key(platform, crypto)?;
     let mut room = [0u8; rom::PUBLISHER_SIZE];

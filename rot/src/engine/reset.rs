@@ -47,6 +47,9 @@ impl Start {
     }
 }
 
+/// What reads a state: [`State::read`], or [`State::read_of_rom`].
+type Read = fn(&mut State, &[u8]) -> Result<()>;
+
 /// Reads the state in force, of this chip and no other, into `state`; `journal` tells then where it
 /// lies.
 #[inline(never)] // its rooms leave the stack before anything is verified or derived
@@ -54,9 +57,9 @@ pub(super) fn load_state(
     platform: &impl Source,
     crypto: &impl Crypto,
     journal: &mut Journal,
-    state: &mut State,
+    (state, read): (&mut State, Read),
 ) -> Result<()> {
-    journal.load(platform, crypto, |body| state.read(body))?;
+    journal.load(platform, crypto, |body| read(state, body))?;
     let mut genesis = [0u8; 32];
     platform.row(Row::PlatformGenesis, &mut genesis)?;
     if state.platform.genesis.0 == genesis { Ok(()) } else { Err(Error::StorageDamaged) }
@@ -66,7 +69,7 @@ pub(super) fn load_state(
 pub(super) fn load_first(
     platform: &impl Source,
     crypto: &impl Crypto,
-    state: &mut State,
+    state: (&mut State, Read),
 ) -> Result<Journal> {
     let mut journal = Journal::under(journal::key(platform, crypto)?);
     load_state(platform, crypto, &mut journal, state)?;
@@ -84,7 +87,7 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
             return Err(Error::NotManufactured);
         }
         let mut state = State::blank();
-        let journal = load_first(&platform, &crypto, &mut state)?;
+        let journal = load_first(&platform, &crypto, (&mut state, State::read))?;
         let (mode, genesis) = (start.mode(state.debug_next), state.platform.genesis);
         let own = implementation(&crypto);
         let mut layer = Layer0::derive(&mut platform, &crypto, &genesis, (None, own), mode)?;
@@ -159,7 +162,7 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
 
     fn go_on(&mut self, root: Secret) -> Result<()> {
         let Self { platform, crypto, journal, state, .. } = self;
-        load_state(platform, crypto, journal, state)?;
+        load_state(platform, crypto, journal, (state, State::read))?;
         let normal = Start::Normal.mode(self.state.debug_next);
         // The state by which the ROM let this program start, and no other that came meanwhile.
         let other = self.journal.sum() != self.layer.found;

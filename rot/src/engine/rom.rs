@@ -190,7 +190,7 @@ fn verify<'p>(
         return Err(Error::NotManufactured);
     }
     let mut state = State::blank();
-    let journal = load_first(platform, crypto, &mut state)?;
+    let journal = load_first(platform, crypto, (&mut state, State::read_of_rom))?;
     let (program, envelope) = split(package)?;
     let mut room = [0u8; PUBLISHER_SIZE];
     let (authority, _) = publisher(platform, crypto, &state, &mut room)?;

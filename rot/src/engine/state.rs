@@ -139,15 +139,36 @@ impl State {
         self.fill(bytes).map_err(|_| Error::StorageDamaged)
     }
 
+    /// As [`State::read`], of what a ROM decides by alone: an owner chooses ids, times and counts,
+    /// and a ROM has no word in its memory that somebody chose (ROT-25).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn read_of_rom(&mut self, bytes: &[u8]) -> Result<()> {
+        self.fill_of_rom(bytes).map_err(|_| Error::StorageDamaged)
+    }
+
+    #[inline(never)] // as below
+    fn fill_of_rom(&mut self, bytes: &[u8]) -> craton_trust::error::Result<()> {
+        /// From the check-ins to the challenge.
+        const OWNERS: usize = 10;
+        let (mut reader, with_own) = begin(bytes)?;
+        self.boot = reader.u64()?;
+        (0..OWNERS).try_for_each(|_| reader.raw().map(|_| ()))?;
+        self.debug_head = reader.rest().first().copied().unwrap_or(0);
+        self.debug_next = reader.bool()?;
+        reader.raw()?;
+        self.platform = read_installed(&mut reader)?;
+        reader.raw()?;
+        if with_own {
+            self.own = reader.optional(Program::read)?;
+        }
+        reader.end()
+    }
+
     #[inline(never)] // each field comes to its place at once: moving them would be most of the code
     fn fill(&mut self, bytes: &[u8]) -> craton_trust::error::Result<()> {
-        let mut reader = Reader::new(bytes)?;
-        let fields = reader.list(FIELDS)?;
-        let with_own = match (reader.u64()?, fields) {
-            (FORMAT, FIELDS) => true,
-            (FORMAT_WITHOUT_OWN, n) if n + 1 == FIELDS => false,
-            _ => return Err(craton_trust::Error::VersionUnknown),
-        };
+        let (mut reader, with_own) = begin(bytes)?;
         self.boot = reader.u64()?;
         self.check_in = reader.u64()?;
         self.epoch = reader.u64()?;
@@ -207,6 +228,17 @@ impl State {
     }
 }
 
+/// Behind the format, and whether a ROM's program is in it.
+fn begin(bytes: &[u8]) -> craton_trust::error::Result<(Reader<'_>, bool)> {
+    let mut reader = Reader::new(bytes)?;
+    let fields = reader.list(FIELDS)?;
+    match (reader.u64()?, fields) {
+        (FORMAT, FIELDS) => Ok((reader, true)),
+        (FORMAT_WITHOUT_OWN, n) if n + 1 == FIELDS => Ok((reader, false)),
+        _ => Err(craton_trust::Error::VersionUnknown),
+    }
+}
+
 fn read_installed(reader: &mut Reader<'_>) -> craton_trust::error::Result<Installed> {
     reader.array(5)?;
     Ok(Installed {
@@ -231,12 +263,40 @@ fn write_installed(
 mod tests {
     use super::*;
 
-    #[test]
-    fn rot_15_a_state_that_lost_the_floor_of_its_runtime_is_damaged() {
+    fn first() -> State {
         let digest = Digest([1; 32]);
         let platform =
             Installed { second: false, length: 9, digest, section: digest, genesis: digest };
-        let mut state = State::first(Secret::zero(), platform);
+        State::first(Secret::new([7; 32]), platform)
+    }
+
+    #[test]
+    fn rot_25_a_rom_reads_what_it_decides_by_and_nothing_that_an_owner_chose() {
+        let mut state = first();
+        let chosen = [0x5a; 16];
+        (state.boot, state.debug_next, state.time_floor) = (3, true, 0x5a5a_5a5a);
+        (state.confirmed, state.challenge) = (Some(SetId([0x5a; 32])), Some(Digest([0x5a; 32])));
+        state.runtime = Some(ComponentId(chosen));
+        state.floors.raise(ComponentId(chosen), 4).unwrap();
+        state.owner = Some(state.platform);
+        state.own = Some(Program { component: ComponentId([2; 16]), security_version: 9 });
+        let mut body = [0; BODY_MAX];
+        let length = state.encode(&mut body).unwrap();
+        let mut read = State::blank();
+        read.read_of_rom(&body[..length]).unwrap();
+        assert_eq!((read.boot, read.debug_next, read.debug_head), (3, true, 0xf5));
+        assert!(read.platform == state.platform && read.own == state.own);
+        assert!(read.owner.is_none() && read.floors == Floors::NONE && read.runtime.is_none());
+        assert_eq!((read.confirmed, read.challenge, read.time_floor), (None, None, 0));
+        assert_eq!(read.epoch_secret.0, [0; 32]);
+        for cut in 0..length {
+            assert!(State::blank().read_of_rom(&body[..cut]).is_err(), "{cut}");
+        }
+    }
+
+    #[test]
+    fn rot_15_a_state_that_lost_the_floor_of_its_runtime_is_damaged() {
+        let mut state = first();
         let (mut body, runtime) = ([0; BODY_MAX], ComponentId([3; 16]));
         state.runtime = Some(runtime);
         let length = state.encode(&mut body).unwrap();
