@@ -10,8 +10,8 @@
 //! (ROT-17). Which slot it tries first, its marks say (ROT-19); they are believed for nothing else.
 //!
 //! Against a single instruction that is skipped (ROT-18): nothing but the ROM can be executed until
-//! the end, and the address that it jumps to is computed from what was compared. Which faults were
-//! tried, and which not yet, is in `docs/src/drills.md`.
+//! the end, and what opens code memory, and the address in it, is computed from what was compared.
+//! Which faults were tried, and which not yet, is in `docs/src/drills.md`.
 #![no_std]
 #![no_main]
 
@@ -109,7 +109,8 @@ impl Decision {
     }
 }
 
-/// Waits for a recovery program (ROT-22). No layer was derived: the RAM holds no key meanwhile.
+/// Waits for a recovery program (ROT-22). No layer was derived: the RAM holds no key meanwhile but
+/// what `crypto` mixes and blinds by.
 fn recover(
     uart: &mut Uart,
     chip: &mut Chip,

@@ -82,26 +82,6 @@ impl Crypto for Compact {
     }
 }
 
-impl Leads for Compact {
-    fn es256_leads(
-        &self,
-        key: &PublicKey,
-        parts: &[&[u8]],
-        signature: &Signature,
-    ) -> Result<[Mixed; 2]> {
-        Blinded::NOT.es256_leads(key, parts, signature)
-    }
-
-    fn lms_leads(
-        &self,
-        key: &LmsPublicKey,
-        parts: &[&[u8]],
-        signature: &lms::Signature,
-    ) -> Result<Mixed> {
-        Blinded::NOT.lms_leads(key, parts, signature)
-    }
-}
-
 /// The algorithms that verify, for a ROM whose memory somebody may read a word of by a fault: what
 /// they are given is in memory only as nobody chose it (ROT-25).
 pub struct Blinded {

@@ -21,16 +21,13 @@ fn verify(key: &PublicKey, message: &[u8], signature: &Signature) -> Result<()> 
         assert_eq!(found.is(&right.to_bytes()), found.difference(&right.to_bytes()) == 0);
         if found.is(&right.to_bytes()) { Ok(()) } else { Err(Error::SignatureInvalid) }
     };
-    for leads in [
-        Compact.es256_leads(key, &[message], signature),
-        Soft.es256_leads(key, &[message], signature),
-    ] {
-        assert_eq!(led(leads), said, "{key:?} {signature:02x?}");
-    }
+    assert_eq!(led(Soft.es256_leads(key, &[message], signature)), said, "{signature:02x?}");
     // However it is blinded (ROT-25).
     for (mask, seed) in [(0, 1), (1, 2), (0x5ac3_96e1, 3), (!0, 4)] {
         let blinded = Blinded::by(mask, [seed; 32]);
         assert_eq!(blinded.es256_verify(key, &[message], signature), said, "under {mask:#x}");
+        let leads = blinded.es256_leads(key, &[message], signature);
+        assert_eq!(led(leads), said, "under {mask:#x}: {key:?} {signature:02x?}");
     }
     said
 }
