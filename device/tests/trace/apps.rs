@@ -1,6 +1,6 @@
 //! Building, starting and symbolising the crasher for the trace tests.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -70,15 +70,20 @@ pub struct Waiting {
 
 pub fn waiting(panic: Panic, arguments: &[&str]) -> Waiting {
     let child = Command::new("sh")
-        .args(["-c", "read go; exec \"$0\" \"$@\""])
+        .args(["-c", "echo; read go; exec \"$0\" \"$@\""])
         .arg(crasher(panic))
         .args(arguments)
         .env("CRASHER_SECRET", SECRET)
         .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    Waiting { child }
+    let mut waiting = Waiting { child };
+    // A spawn returns while the shell's own `exec` still runs; a watch that began now would take
+    // that one for the program's.
+    waiting.hear();
+    waiting
 }
 
 impl Waiting {
@@ -93,6 +98,11 @@ impl Waiting {
 
     pub fn go(&mut self) {
         self.child.stdin.take().unwrap().write_all(b"\n").unwrap();
+    }
+
+    /// Waits until it has said something.
+    pub fn hear(&mut self) {
+        self.child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
     }
 }
 

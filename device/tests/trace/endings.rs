@@ -105,21 +105,22 @@ fn an_exit_is_an_exit_and_a_kill_is_a_kill() {
     let mut wait = waiting(Panic::Abort, &["wait"]);
     let watch = Watch::seize(wait.child.id() as i32, about()).unwrap();
     wait.go();
+    wait.hear();
     std::thread::sleep(std::time::Duration::from_millis(50));
     wait.child.kill().unwrap();
     let ended = watch.ending().unwrap();
     assert_eq!(ended.ending, Ending::Killed { signal: libc::SIGKILL });
-    assert!(ended.ran.as_millis() >= 40);
+    assert!(ended.ran.as_millis() >= 50);
 }
 
 #[test]
 fn a_process_that_ends_before_its_program_begins_says_so() {
-    let wait = waiting(Panic::Abort, &["leave"]);
+    let mut wait = waiting(Panic::Abort, &["leave"]);
     let watch = Watch::seize(wait.child.id() as i32, about()).unwrap();
-    let mut child = wait.child;
-    drop(child.stdin.take());
-    child.kill().unwrap();
+    // Its input stays open: at the end of it the shell would go on to the program.
+    wait.child.kill().unwrap();
     assert!(!watch.ending().unwrap().began);
+    wait.child.wait().unwrap();
 }
 
 #[test]

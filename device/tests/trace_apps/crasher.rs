@@ -61,7 +61,10 @@ fn inner(kind: &str) {
         "handled" => handled(),
         "hide" => hide(),
         "leave" => std::process::exit(3),
-        "wait" => std::thread::sleep(std::time::Duration::from_secs(600)),
+        "wait" => {
+            println!("here");
+            std::thread::sleep(std::time::Duration::from_secs(600));
+        }
         "busy" => busy(),
         _ => {}
     }
