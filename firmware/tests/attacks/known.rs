@@ -28,6 +28,8 @@ pub enum Home {
     Plain,
     /// In a blank chip, which used none of its random numbers yet.
     Random,
+    /// In a ROM that waits: what it blinds the next signature by (ROT-25).
+    Blinding,
 }
 
 /// A secret.
@@ -153,6 +155,8 @@ impl Facts {
         add(Home::None, "device secret", &self.secret);
         let state = derive(&self.secret, &[b"craton/1/state/key"]);
         add(Home::State, "key of the state", &state);
+        add(Home::None, "own words", &derive(&self.secret, &[b"craton/1/start"]));
+        add(Home::Blinding, "key of blinding", &derive(&self.secret, &[b"craton/1/blind"]));
         for (lifecycle, mode) in [Lifecycle::Blank, Lifecycle::Module1Complete]
             .into_iter()
             .flat_map(|lifecycle| [1, 2, 3].map(|mode| (lifecycle, mode)))

@@ -304,6 +304,13 @@ impl<'p> Search<'p> {
         self.search(&RAMS, &[]);
     }
 
+    /// While a ROM waits, which will judge what comes.
+    fn waits(&mut self, what: &'static str) {
+        self.teller.now(what);
+        *self.stops.entry(what).or_default() += 1;
+        self.search(&RAMS, &[(map::RAM_FIRST..map::HANDOVER, &[Home::Blinding])]);
+    }
+
     /// What lies in the flash and the fuses: three kinds of secrets, each in its place.
     fn flash(&mut self) {
         let bytes = self.psram.read(map::FLASH, map::FLASH_SIZE);
@@ -528,15 +535,15 @@ fn rot_23_a_rom_that_waits_or_gave_up_holds_no_secret() {
     let psram = seeded(Psram::of(&chip(), &stranger));
     let mut search = Search::of(&psram);
     search.probe.run_for(Duration::from_secs(2));
-    search.nothing("a ROM that refused a slot");
+    search.waits("a ROM that refused a slot");
     let mut line = search.probe.mailbox();
     search.probe.debugger.send("c").unwrap();
     let recovery = package_with(STRANGER, &hello(), |image| image.image_type = ImageType::Recovery);
     let refused = recover(&mut line, &recovery);
     assert_eq!(refused, Err(Error::Trust(craton_trust::Error::SignerUnknown)));
     search.probe.stop();
-    search.nothing("a ROM that refused a frame");
-    search.end();
+    search.waits("a ROM that refused a frame");
+    assert_eq!(search.end().keys().collect::<Vec<_>>(), [&Home::Blinding]);
 }
 
 /// A fault while the keys are there, and a failure of the ROM after it derived them.
