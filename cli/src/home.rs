@@ -91,10 +91,10 @@ impl Home {
         self.config.join("profile.json")
     }
 
-    /// Writes the profile.
+    /// Writes the profile. Of two that are written at once, one is left, whole.
     pub fn write_profile(&self, profile: &Profile) -> Result<()> {
         make_folder(&self.config)?;
-        Ok(write_secret(&self.profile_path(), &serde_json::to_vec_pretty(profile)?)?)
+        Ok(replace_secret(&self.profile_path(), &serde_json::to_vec_pretty(profile)?)?)
     }
 
     /// Reads the profile.
@@ -340,6 +340,28 @@ mod tests {
         assert!(matches!(home.profile(), Err(CliError::SecretExposed(_))));
         write_secret(&path, b"{").unwrap();
         assert!(matches!(home.profile(), Err(CliError::ProfileDamaged(_))));
+    }
+
+    #[test]
+    fn profiles_written_at_once_leave_one_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::below(folder.path());
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                let home = &home;
+                scope.spawn(move || {
+                    let (service, service_key) = (format!("127.0.0.1:{number}"), "00".into());
+                    let token = number.to_string().repeat(40_000);
+                    let profile = Profile { service, service_key, token, catalog: None };
+                    for _ in 0..5 {
+                        home.write_profile(&profile).unwrap();
+                    }
+                });
+            }
+        });
+        let profile = home.profile().unwrap();
+        assert!(profile.token.starts_with(&profile.service["127.0.0.1:".len()..]));
+        assert_eq!(fs::read_dir(&home.config).unwrap().count(), 1);
     }
 
     #[test]
