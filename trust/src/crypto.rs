@@ -126,6 +126,14 @@ impl Mixed {
             bits | (word ^ black_box(self.mask) ^ u32::from_be_bytes(*four))
         })
     }
+
+    /// The bits by which it differs from another one, neither of which is believed.
+    #[inline(never)]
+    pub(crate) fn unlike(&self, other: &Self) -> u32 {
+        let pairs = self.words.iter().zip(&other.words);
+        let masks = black_box(self.mask ^ other.mask);
+        pairs.fold(0, |bits, (a, b)| bits | (a ^ b ^ masks))
+    }
 }
 
 /// SHA-256 in pieces, for who never has all of it at once.

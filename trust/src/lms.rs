@@ -23,6 +23,7 @@ use crate::copy::join;
 use crate::crypto::{Mixed, RunningSha256};
 use crate::error::{Error, Result};
 use crate::key::LmsPublicKey;
+use core::hint::black_box;
 
 /// Bytes of a tree's identifier.
 pub const ID_SIZE: usize = 16;
@@ -45,6 +46,12 @@ pub const SET: [u8; 12] = [0, 0, 0, 1, 0, 0, 0, 11, 0, 0, 0, 7];
 
 /// Bytes of a hash before it is cut.
 const WHOLE: usize = 32;
+
+/// Where the first chain of the first leaf of the tree with id 0 ends, from zeros and place 13 on.
+const STEPPED: Root = [
+    0x64, 0xcb, 0x9f, 0xd7, 0xc1, 0x49, 0xf5, 0x67, 0x39, 0x09, 0x8d, 0xab, 0x30, 0xb6, 0x5f, 0x5a,
+    0x3f, 0xec, 0xdb, 0xe6, 0x1d, 0x57, 0xd5, 0x75,
+];
 
 /// A set of parameters: of a tree (RFC 8554 §5.1) and of its leaves' chains (§4.1).
 pub trait Set {
@@ -107,6 +114,9 @@ pub fn root<H: RunningSha256>(
 ) -> Result<Mixed> {
     let (no_more_levels, signature) = take_number(signature).ok_or(Error::SignatureInvalid)?;
     let tree = Hashes { id: &key.id, empty };
+    if !tree.steps() {
+        return Err(Error::SignatureInvalid);
+    }
     let root = tree_root::<M24H10W4, H>(&tree, message, signature);
     root.filter(|_| no_more_levels == 0).ok_or(Error::SignatureInvalid)
 }
@@ -137,14 +147,21 @@ pub fn tree_root<S: Set, H: RunningSha256>(
     }
     let digits = Digits::of::<S, H>(tree, leaf, randomizer, message);
     let mut ends = tree.ends(leaf);
+    let mut used = Used::default();
     for ((i, digit), from) in (0..).zip(digits.all::<S>()).zip(chains.chunks_exact(S::HASH_SIZE)) {
+        let digit = black_box(digit);
+        let chain = || tree.chain::<S>(leaf, i, digit..highest::<S>(), from);
+        let end = chain();
+        if used.take::<S>(i, digit) {
+            used.compare(end.as_ref(), chain().as_ref());
+        }
         // What the signature has is hashed where it is (ROT-25).
-        match tree.chain::<S>(leaf, i, digit..highest::<S>(), from) {
+        match end {
             Some(end) => ends.update_mixed(&end, S::HASH_SIZE),
             None => ends.update(from),
         }
     }
-    let mut node = leaf | 1 << S::HEIGHT;
+    let mut node = (leaf | 1 << S::HEIGHT) ^ used.doubt::<S>();
     let mut value = tree.leaf::<S>(node, &ends.finish_mixed());
     for sibling in path.chunks_exact(S::HASH_SIZE) {
         let is_right = node & 1 == 1;
@@ -207,6 +224,14 @@ impl<H: RunningSha256> Hashes<'_, H> {
             }
             Some(hash.finish_mixed())
         })
+    }
+
+    /// Whether chains are walked as they should, from the first step to the last: one without all
+    /// of its steps, always, would be a digit's that is too low (ROT-18).
+    fn steps(&self) -> bool {
+        let tree = Hashes { id: &[0; ID_SIZE], empty: self.empty.clone() };
+        let end = tree.chain::<M24H10W4>(0, 0, black_box(13)..15, &[0; ROOT_SIZE]);
+        end.is_some_and(|end| end.is(&STEPPED))
     }
 
     /// A leaf's node, from the hash of its chains' ends (§5.3).
@@ -283,7 +308,94 @@ impl Digits {
     }
 }
 
+/// The digits that chains were walked by, for who verifies: where a skipped instruction changed
+/// one of the checksum, the others need not be those of a message that was signed (ROT-18).
+#[derive(Default)]
+struct Used {
+    /// Of the digits of the hash.
+    sum: u32,
+    /// What the digits of the checksum say.
+    lacking: u32,
+    /// Between two walks along a chain of the checksum.
+    difference: u32,
+}
+
+impl Used {
+    /// Takes the digit of a chain; whether that is to be walked twice. A digit of the checksum
+    /// counts for as many steps of others as leave nothing of them, but for the last.
+    fn take<S: Set>(&mut self, chain: u16, digit: u8) -> bool {
+        let is_checksum = usize::from(chain) >= chains::<S>() - checksum_digits::<S>() as usize;
+        if is_checksum {
+            self.lacking = self.lacking << S::BITS | u32::from(digit);
+        } else {
+            self.sum = self.sum.wrapping_add(u32::from(digit));
+        }
+        is_checksum && usize::from(chain) + 1 < chains::<S>()
+    }
+
+    /// Takes where two walks led.
+    fn compare(&mut self, first: Option<&Mixed>, second: Option<&Mixed>) {
+        self.difference |= match (first, second) {
+            (Some(first), Some(second)) => first.unlike(second),
+            (first, second) => u32::from(first.is_some() ^ second.is_some()),
+        };
+    }
+
+    /// 0 if each digit of the hash lacks to the highest what the checksum says.
+    fn doubt<S: Set>(&self) -> u32 {
+        let count = chains::<S>() as u32 - checksum_digits::<S>();
+        let all = count * u32::from(highest::<S>());
+        self.difference | black_box(self.sum).wrapping_add(self.lacking) ^ all
+    }
+}
+
 /// The number that begins the bytes, and the rest.
 fn take_number(bytes: &[u8]) -> Option<(u32, &[u8])> {
     bytes.split_first_chunk().map(|(number, rest)| (u32::from_be_bytes(*number), rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn used(digits: &[u8]) -> Used {
+        let mut used = Used::default();
+        for (chain, digit) in (0..).zip(digits) {
+            let twice = used.take::<M24H10W4>(chain, *digit);
+            assert_eq!(twice, chain == 48 || chain == 49);
+        }
+        used
+    }
+
+    #[test]
+    fn rot_18_digits_that_do_not_lack_what_their_checksum_says_are_a_doubt() {
+        for digits in [[0; 48], [15; 48], core::array::from_fn(|i| i as u8 % 16)] {
+            let lacking: u32 = digits.iter().map(|digit| 15 - u32::from(*digit)).sum();
+            let checksum = [8, 4, 0].map(|shift| (lacking >> shift) as u8 & 15);
+            let right = [&digits[..], &checksum].concat();
+            assert_eq!(used(&right).doubt::<M24H10W4>(), 0);
+            for place in 0..51 {
+                for other in (0..16).filter(|other| *other != right[place]) {
+                    let mut wrong = right.clone();
+                    wrong[place] = other;
+                    assert_ne!(used(&wrong).doubt::<M24H10W4>(), 0, "{place}: {other}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rot_18_a_chain_that_leads_elsewhere_the_second_time_is_a_doubt() {
+        let (one, mut other) = (Mixed::open(&[7; 32]), [7; 32]);
+        other[5] ^= 4;
+        let other = Mixed::open(&other);
+        let against = |first: Option<&Mixed>, second: Option<&Mixed>| {
+            let mut used = Used { sum: 720, ..Used::default() };
+            used.compare(first, second);
+            used.doubt::<M24H10W4>() != 0
+        };
+        assert!(!against(Some(&one), Some(&one)) && !against(None, None));
+        assert!(against(Some(&one), Some(&other)));
+        assert!(against(Some(&one), None) && against(None, Some(&one)));
+    }
 }

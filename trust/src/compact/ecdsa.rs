@@ -54,16 +54,20 @@ const SPARE: Words = [0x039c_daae, 0x0c46_353d, 0x58e8_617b, 0x4319_0553, 0, 0, 
 /// multiplied by a factor before anything is computed: with s·factor, what r and the digest are
 /// divided by gives a point of which the right one is a multiple. Its x and r are compared as
 /// multiples of another factor. That of r comes first: what a skipped instruction leaves where the
-/// other one should be is not this one (ROT-18).
+/// other one should be is not this one (ROT-18). `digest` is asked twice, for [`Numbers::fill`] and
+/// for [`Numbers::hold`].
 pub(super) fn leads(
     key: &PublicKey,
-    digest: &Mixed,
+    digest: impl Fn() -> Mixed,
     signature: &Signature,
     (mask, blind): (u32, Factors),
 ) -> Result<[Mixed; 2]> {
     let [factor, scale] = blind;
     let mut numbers = Numbers::NONE;
-    if !numbers.fill(digest, signature, (mask, blind)) {
+    if !numbers.fill(&digest, signature, (mask, blind)) {
+        return Err(Error::SignatureInvalid);
+    }
+    if !numbers.hold(&digest, signature, (mask, blind)) {
         return Err(Error::SignatureInvalid);
     }
     let key = Point::from_bytes(&key.0).ok_or(Error::KeyInvalid)?;
@@ -78,6 +82,15 @@ pub(super) fn leads(
     }
     let right = numbers.right(&found, &scale);
     Ok([Mixed::of(*found.montgomery(), 0), Mixed::of(*right.montgomery(), 0)])
+}
+
+/// r and s, if they are numbers of a signature.
+#[inline(never)] // for both who read them
+fn read(signature: &Signature, mask: u32) -> Option<[Number; 2]> {
+    let (r, s) = signature.split_first_chunk::<32>()?;
+    let [r, s] = [r, s.first_chunk()?].map(|bytes| Number::of(bytes, mask));
+    let is_one = |number: &Number| number.is_below(&Order::WORDS) && !number.is_zero();
+    (is_one(&r) && is_one(&s)).then_some([r, s])
 }
 
 /// What a signature is verified with.
@@ -96,40 +109,43 @@ impl Numbers {
     const NONE: Self =
         Self { u: Scalar::ZERO, v: Scalar::ZERO, right: Field::ONE, is_small: false };
 
-    /// Whether the signature has them. Those of factors that a skipped instruction lost are none
-    /// (ROT-18).
+    /// Whether the signature has them.
     #[inline(never)] // its room leaves the stack before points are added
     fn fill(
         &mut self,
-        digest: &Mixed,
+        digest: &impl Fn() -> Mixed,
         signature: &Signature,
         (mask, [factor, scale]): (u32, Factors),
     ) -> bool {
-        let Some((r, s)) = signature.split_first_chunk::<32>() else { return false };
-        let Some(s) = s.first_chunk() else { return false };
-        let (r, s) = (Number::of(r, mask), Number::of(s, mask));
-        let below = r.is_below(&Order::WORDS) && s.is_below(&Order::WORDS);
-        if !below || r.is_zero() || s.is_zero() {
-            return false;
-        }
+        let Some([r, s]) = read(signature, mask) else { return false };
         self.right = r.times(&Field::of_word(scale).for_montgomery());
         self.is_small = r.is_below(&SPARE);
-        !self.right.is_zero() && self.divide(&r, &s, &Number::of_mixed(digest), [factor, scale])
+        let inverse = s.times(&Scalar::of_word(factor).for_montgomery()).inverse();
+        // As numbers: not in Montgomery form.
+        self.v = r.times(&inverse);
+        self.u = Number::of_mixed(&digest()).times(&inverse);
+        !self.right.is_zero()
     }
 
-    /// The digest and r divided by s and the factor, as numbers: not in Montgomery form. One that a
-    /// skipped instruction lost would leave a signature to who knows no key (ROT-18): so they are
-    /// looked at where they stay.
+    /// Whether they are those of this signature: all of it is read once more, and compared with
+    /// what stays. A number that another one took the place of, by a skipped instruction or a bit
+    /// of an address, would leave a signature to who knows no key, if one came of r and the other
+    /// one not; and so would lost factors (ROT-18).
     #[inline(never)] // as above
-    fn divide(&mut self, r: &Number, s: &Number, z: &Number, factors: Factors) -> bool {
+    fn hold(
+        &self,
+        digest: &impl Fn() -> Mixed,
+        signature: &Signature,
+        (mask, factors): (u32, Factors),
+    ) -> bool {
+        let Some([r, s]) = read(signature, mask) else { return false };
+        let Self { u, v, right, .. } = black_box(self);
+        let multiple = r.times(&Field::of_word(factors[1]).for_montgomery());
         let [a, b] = factors.map(Scalar::of_word);
         let divisor = s.times(&a.for_montgomery());
-        let inverse = divisor.inverse();
-        (self.u, self.v) = (z.times(&inverse), r.times(&inverse));
-        let Self { u, v, .. } = black_box(&*self);
         let sum = u.times(&a).plus(&v.times(&b)).times(&divisor);
-        let right = z.times(&a).plus(&r.times(&b));
-        !divisor.is_zero() && !b.is_zero() && sum.equals(&right)
+        let both = Number::of_mixed(&digest()).times(&a).plus(&r.times(&b));
+        !divisor.is_zero() && !b.is_zero() && sum.equals(&both) && right.equals(&multiple)
     }
 
     /// The multiple of x that is right, of two the one that was found.

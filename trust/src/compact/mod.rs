@@ -149,7 +149,7 @@ impl Leads for Blinded {
         signature: &Signature,
     ) -> Result<[Mixed; 2]> {
         let blind = (self.mask, self.factors(signature));
-        ecdsa::leads(key, &self.sha256_mixed(parts), signature, blind)
+        ecdsa::leads(key, || self.sha256_mixed(parts), signature, blind)
     }
 
     fn lms_leads(

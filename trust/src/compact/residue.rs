@@ -193,14 +193,21 @@ impl<M: Modulus> Residue<M> {
     }
 
     /// The inverse, and zero of zero: the power modulus - 2 (Fermat). The exponent is no secret.
+    /// Both have long runs of ones: four of them cost one multiplication.
     pub(super) fn inverse(&self) -> Self {
-        let mut power = Self::ONE;
+        let (mut power, mut run) = (Self::ONE, *self);
+        for _ in 0..3 {
+            run = run.times(&run).times(self);
+        }
         for (i, word) in M::WORDS.iter().enumerate().rev() {
             // Both moduli end in a word above 1, so that word alone gives the 2.
             let word = if i == 0 { word.wrapping_sub(2) } else { *word };
             for bit in (0..32).rev() {
                 power = power.times(&power);
-                if word >> bit & 1 == 1 {
+                let four = word >> (bit & 28) & 15;
+                if four == 15 && bit & 3 == 0 {
+                    power = power.times(&run);
+                } else if four != 15 && word >> bit & 1 == 1 {
                     power = power.times(self);
                 }
             }
