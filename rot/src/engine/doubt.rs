@@ -36,25 +36,44 @@ use craton_trust::store::{Role, RoleKeys};
 use craton_trust::suit::{self, Image, ImageType};
 use craton_trust::{Digest, PublicKey, cbor, lms};
 
-/// Algorithms that remember by how much the signatures failed that they verified, and how many of
-/// each algorithm there were.
+/// Algorithms that remember by how much the signatures failed that they verified, and by how many
+/// keys of each algorithm they were.
 pub struct Watched<'c, C> {
     crypto: &'c C,
     difference: Cell<u32>,
+    signers: Signers<64>,
+    lms_signers: Signers<{ lms::ROOT_SIZE }>,
+}
+
+/// How many keys signed. One after another: a skipped instruction that leaves the first in the
+/// place of the next makes no two of it.
+struct Signers<const N: usize> {
     count: Cell<u32>,
-    lms_count: Cell<u32>,
+    last: Cell<[u8; N]>,
+}
+
+impl<const N: usize> Signers<N> {
+    const fn none() -> Self {
+        Self { count: Cell::new(0), last: Cell::new([0; N]) }
+    }
+
+    fn count(&self, key: &[u8; N]) {
+        let other = difference(&self.last.get(), key);
+        let one = (other | other.wrapping_neg()) >> 31;
+        self.count.set(self.count.get().wrapping_add(one));
+        self.last.set(*key);
+    }
 }
 
 impl<'c, C: Leads> Watched<'c, C> {
     pub const fn new(crypto: &'c C) -> Self {
-        let [difference, count, lms_count] = [const { Cell::new(0) }; 3];
-        Self { crypto, difference, count, lms_count }
+        let (signers, lms_signers) = (Signers::none(), Signers::none());
+        Self { crypto, difference: Cell::new(0), signers, lms_signers }
     }
 
     /// Compares what a signature leads to with what it should, for both looks.
-    fn compare(&self, found: &Mixed, right: &[u8], count: &Cell<u32>) -> TrustResult<()> {
+    fn compare(&self, found: &Mixed, right: &[u8]) -> TrustResult<()> {
         self.difference.set(self.difference.get() | found.difference(right));
-        count.set(count.get().wrapping_add(1));
         if found.is(right) { Ok(()) } else { Err(craton_trust::Error::SignatureInvalid) }
     }
 }
@@ -83,7 +102,8 @@ impl<C: Leads> Crypto for Watched<'_, C> {
         signature: &Signature,
     ) -> TrustResult<()> {
         let [found, right] = self.crypto.es256_leads(key, parts, signature)?;
-        self.compare(&found, &right.to_bytes(), &self.count)
+        self.signers.count(&key.0);
+        self.compare(&found, &right.to_bytes())
     }
 
     fn lms_root(
@@ -102,7 +122,8 @@ impl<C: Leads> Crypto for Watched<'_, C> {
         signature: &lms::Signature,
     ) -> TrustResult<()> {
         let root = self.crypto.lms_leads(key, parts, signature)?;
-        self.compare(&root, &key.root, &self.lms_count)
+        self.lms_signers.count(&key.root);
+        self.compare(&root, &key.root)
     }
 }
 
@@ -140,7 +161,7 @@ pub fn doubts<C: Leads>(
     let [state_before, section_before] = runtime.believed();
     let against = [
         crypto.difference.get(),
-        too_few(crypto.count.get(), crypto.lms_count.get(), publisher),
+        too_few(crypto.signers.count.get(), crypto.lms_signers.count.get(), publisher),
         authority.doubt_role(Role::Publisher),
         difference(&signed.0, &runtime.manifest().0),
         found.difference(&signed.0),
@@ -322,6 +343,20 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn rot_18_a_key_that_comes_again_is_no_second_signer() {
+        let signers = Signers::<4>::none();
+        for (key, count) in [(1, 1), (1, 1), (2, 2), (2, 2), (3, 3)] {
+            signers.count(&[key; 4]);
+            assert_eq!(signers.count.get(), count);
+        }
+        let one_bit = Signers::<4>::none();
+        for key in [[0, 0, 0, 1], [0, 0, 0, 0], [0x80, 0, 0, 0]] {
+            one_bit.count(&key);
+        }
+        assert_eq!(one_bit.count.get(), 3);
     }
 
     #[test]
