@@ -92,6 +92,16 @@ core::arch::global_asm!(
     "bx lr",
     "udf #0",
     ".size rom_clear, . - rom_clear",
+    // The byte of the ROM at an address.
+    ".global rom_letter",
+    ".type rom_letter, %function",
+    ".thumb_func",
+    "rom_letter:",
+    "force r0, {rom_bits}, 0, {rom}",
+    "ldrb r0, [r12]",
+    "bx lr",
+    "udf #0",
+    ".size rom_letter, . - rom_letter",
     ".purgem copy",
     ".purgem force",
     landing_bits = const SIZE.ilog2(),
@@ -101,10 +111,14 @@ core::arch::global_asm!(
     code_bits = const map::CODE_SIZE.ilog2(),
     code_base = const base(map::CODE),
     code_bank = const bank(map::CODE),
+    rom_bits = const ROM_BITS,
+    rom = const map::ROM,
 );
 
 /// Bytes of the landing.
 const SIZE: usize = SECTOR_SIZE;
+/// Bits of a place in the ROM.
+const ROM_BITS: u32 = 16;
 /// The memory that an address is in.
 const BANK: usize = 0xf000_0000;
 
@@ -120,12 +134,22 @@ const fn base(address: usize) -> usize {
 const _: () = assert!(SIZE.is_power_of_two() && map::LANDING.is_multiple_of(SIZE));
 const _: () = assert!(map::CODE_SIZE.is_power_of_two() && map::CODE.is_multiple_of(map::CODE_SIZE));
 
-// SAFETY: each writes to its region alone, whatever it is given; the source must be memory.
+const _: () = assert!(map::ROM == bank(map::ROM) && map::ROM_SIZE <= 1 << ROM_BITS);
+
+// SAFETY: each writes to its region alone, whatever it is given; the source must be memory. The
+// last one reads the ROM, or faults.
 unsafe extern "C" {
     fn rom_land(from: usize, length: usize);
     fn rom_fill(from: usize, length: usize);
     safe fn rom_put(byte: u32, place: usize);
     safe fn rom_clear(length: usize, complement: usize);
+    safe fn rom_letter(address: usize) -> u8;
+}
+
+/// The byte at an address of the ROM: whatever it is given, of the ROM, for what a ROM says must
+/// not be what lies in its memory.
+pub(crate) fn letter(address: usize) -> u8 {
+    rom_letter(address)
 }
 
 /// A chip of which the ROM may read, and believes nothing.

@@ -26,7 +26,7 @@ static ROOM: Buffer<{ map::FRAME_MAX }> = Buffer(UnsafeCell::new([0; map::FRAME_
 #[entry]
 fn main() -> ! {
     cortex_m::interrupt::disable();
-    let line = Line::start(map::LINE);
+    let line = Line::<{ map::LINE }>::start();
     timer::start();
     // SAFETY: `main` runs once, and takes it once.
     let room = unsafe { &mut *ROOM.0.get() };

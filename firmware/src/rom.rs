@@ -75,7 +75,7 @@ fn main() -> ! {
     });
     match decided {
         Ok(decision) => {
-            uart.line(&["rom: starts the runtime"]);
+            uart.say(&["rom: starts the runtime\n"]);
             // All of this may be executed: what is behind the program is signed by nobody.
             code.wipe_behind(decision.length, decision.complement);
             TOKEN.store(decision.token ^ decision.doubt_length(), Ordering::Relaxed);
@@ -117,8 +117,9 @@ fn recover(
     crypto: &Blinded,
     code: &mut CodeMemory,
 ) -> Result<Decision> {
-    uart.line(&["rom: waits for recovery"]);
-    let line = Line::start(map::LINE + map::SECURE_ALIAS);
+    uart.say(&["rom: waits for recovery\n"]);
+    type SecureLine = Line<{ map::LINE + map::SECURE_ALIAS }>;
+    let line = SecureLine::start();
     recovery::wait(
         code,
         || loop {
@@ -127,7 +128,7 @@ fn recover(
                 None => line.wait(),
             }
         },
-        |bytes| bytes.iter().for_each(|byte| line.send(*byte)),
+        SecureLine::answer,
         |package| {
             let token = prepare(chip, crypto, package, None, Asked::RECOVERY);
             token.inspect_err(|error| refuse(uart, "wire ", *error))
@@ -138,10 +139,10 @@ fn recover(
 /// Says what was refused: of which slot, or of none. Deciding read the state, and left copies of
 /// its secret on the stack (ROT-23).
 #[inline(never)] // as below
-fn refuse(uart: &mut Uart, slot: &str, error: Error) {
+fn refuse(uart: &mut Uart, slot: &'static str, error: Error) {
     wipe_stack();
-    let mut digits = [0u8; 5];
-    uart.line(&["rom: ", slot, "refused E", decimal(error.code(), &mut digits)]);
+    uart.say(&["rom: ", slot, "refused E"]);
+    uart.number(error.code());
 }
 
 const fn of(slot: Slot) -> &'static str {
@@ -214,21 +215,6 @@ fn start() -> ! {
     board::open();
     // SAFETY: a token is right of a program that was signed for this place, or on a blank chip.
     unsafe { start::start() }
-}
-
-/// A number in decimal digits.
-fn decimal(number: u16, room: &mut [u8; 5]) -> &str {
-    let mut rest = number;
-    let mut from = room.len();
-    for (place, digit) in room.iter_mut().enumerate().rev() {
-        *digit = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        from = place;
-        if rest == 0 {
-            break;
-        }
-    }
-    room.get(from..).and_then(|digits| core::str::from_utf8(digits).ok()).unwrap_or("")
 }
 
 craton_firmware::resets_on_failure!(failure::ROM);

@@ -1,5 +1,6 @@
 //! A UART (CMSDK APB UART, Arm DDI 0479): what the ROM says, and the line of the mailbox.
 
+use crate::landing;
 use crate::map;
 use crate::register::{read_register, write_register};
 use crate::timer;
@@ -43,12 +44,33 @@ impl Uart {
         let bytes = words.iter().flat_map(|word| word.bytes());
         bytes.chain([b'\n']).for_each(|byte| send(map::UART, byte));
     }
+
+    /// Sends words of the ROM. Nothing else is sent if an instruction is skipped, or a length is
+    /// wrong: what lies beside a number on the stack are keys (ROT-25).
+    pub fn say(&mut self, words: &[&'static str]) {
+        for word in words {
+            let from = word.as_ptr().addr();
+            (from..from + word.len()).for_each(|address| send(map::UART, landing::letter(address)));
+        }
+    }
+
+    /// Sends a number in decimal digits, and a line feed.
+    pub fn number(&mut self, number: u16) {
+        let mut begun = false;
+        for power in [10_000, 1000, 100, 10, 1] {
+            let digit = number.checked_div(power).unwrap_or(0) % 10;
+            begun |= digit != 0 || power == 1;
+            if begun {
+                send(map::UART, b'0' + digit as u8);
+            }
+        }
+        send(map::UART, b'\n');
+    }
 }
 
-/// The mailbox's line, both ways.
-pub struct Line {
-    /// Where this side of the chip sees it.
-    at: usize,
+/// The mailbox's line, both ways, where this side of the chip sees it: an address that is in no
+/// memory, so that nothing but the line is written to (ROT-25).
+pub struct Line<const AT: usize> {
     /// The last byte was not taken.
     stands: Cell<bool>,
 }
@@ -60,35 +82,35 @@ const LINE_INTERRUPTS: u32 = 0b1100;
 /// Clocks of a byte on the line, start and stop bits with it.
 const BYTE_CLOCKS: u32 = 10 * DIVISION;
 
-impl Line {
-    /// Starts the line at this address. Its interrupt is never taken: it ends a wait.
+impl<const AT: usize> Line<AT> {
+    /// Starts the line. Its interrupt is never taken: it ends a wait.
     #[must_use]
-    pub fn start(at: usize) -> Self {
-        write_register(at + DIVISOR, DIVISION);
-        write_register(at + CONTROL, SEND | RECEIVE | RECEIVE_INTERRUPT);
+    pub fn start() -> Self {
+        write_register(AT + DIVISOR, DIVISION);
+        write_register(AT + CONTROL, SEND | RECEIVE | RECEIVE_INTERRUPT);
         write_register(ENABLE, LINE_INTERRUPTS);
-        Self { at, stands: Cell::new(false) }
+        Self { stands: Cell::new(false) }
     }
 
     /// The next byte, if there is one.
     pub fn receive(&self) -> Option<u8> {
-        let full = read_register(self.at + STATE) & RECEIVE_FULL != 0;
-        full.then(|| read_register(self.at + DATA).to_le_bytes()[0])
+        let full = read_register(AT + STATE) & RECEIVE_FULL != 0;
+        full.then(|| read_register(AT + DATA).to_le_bytes()[0])
     }
 
     /// Waits until the last byte left: first the place before the transmitter, which says so, then
     /// the transmitter, which does not.
     pub fn drain(&self) {
-        timer::comes(|| read_register(self.at + STATE) & SEND_FULL == 0);
+        timer::comes(Self::is_free);
         cortex_m::asm::delay(BYTE_CLOCKS);
     }
 
     /// Waits until a byte may have come, or some time passed.
     pub fn wait(&self) {
-        write_register(self.at + INTERRUPTS, 0b1111);
+        write_register(AT + INTERRUPTS, 0b1111);
         write_register(CLEAR, LINE_INTERRUPTS);
         // A byte between the last look and here has set the interrupt that was just cleared.
-        if read_register(self.at + STATE) & RECEIVE_FULL == 0 {
+        if read_register(AT + STATE) & RECEIVE_FULL == 0 {
             cortex_m::asm::wfi();
         }
     }
@@ -96,11 +118,21 @@ impl Line {
     /// Sends a byte. Whoever reads it may be late. One that nobody takes is lost, and its frame
     /// with it: the rest of that is not waited for.
     pub fn send(&self, byte: u8) {
-        let free = || read_register(self.at + STATE) & SEND_FULL == 0;
-        let sent = if self.stands.get() { free() } else { timer::comes(free) };
+        let sent = if self.stands.get() { Self::is_free() } else { timer::comes(Self::is_free) };
         self.stands.set(!sent);
         if sent {
-            write_register(self.at + DATA, u32::from(byte));
+            write_register(AT + DATA, u32::from(byte));
         }
+    }
+
+    /// Sends a byte, as a ROM does, which has no memory for it.
+    pub fn answer(byte: u8) {
+        if timer::comes(Self::is_free) {
+            write_register(AT + DATA, u32::from(byte));
+        }
+    }
+
+    fn is_free() -> bool {
+        read_register(AT + STATE) & SEND_FULL == 0
     }
 }

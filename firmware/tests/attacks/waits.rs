@@ -137,7 +137,7 @@ impl Host {
         recovery::wait(
             &mut self.memory,
             || bytes.next().unwrap(),
-            |bytes| sent.extend_from_slice(bytes),
+            |byte| sent.push(byte),
             |package| {
                 if package == last {
                     return Ok(());

@@ -11,7 +11,7 @@
 //! Ethernet does on 11 KiB only (Koopman, DSN 2002).
 
 /// The format of frames.
-const FORMAT: u8 = 1;
+pub(super) const FORMAT: u8 = 1;
 /// Format, direction, number.
 const HEAD_SIZE: usize = 6;
 const CHECK_SIZE: usize = 4;
@@ -53,10 +53,20 @@ impl Halves {
         Self { high: (a as u32) << 8 | b as u32, low: (c as u32) << 8 | d as u32 }
     }
 
+    const fn of_word(word: u32) -> Self {
+        Self { high: word >> 16, low: word & 0xffff }
+    }
+
     /// The word.
     #[must_use]
     pub const fn get(self) -> u32 {
         self.high << 16 | self.low
+    }
+
+    /// One of its bytes, the highest first.
+    pub(super) const fn byte(self, place: usize) -> u8 {
+        let half = if place < 2 { self.high } else { self.low };
+        if place.is_multiple_of(2) { (half >> 8) as u8 } else { half as u8 }
     }
 }
 
@@ -81,7 +91,7 @@ impl<'b> Frame<'b> {
         let (head, payload) = covered.split_first_chunk::<HEAD_SIZE>()?;
         let [format, direction, number @ ..] = head;
         let number = Halves::of(*number);
-        let right = *format == FORMAT && checksum(covered) == check.get();
+        let right = *format == FORMAT && checksum(covered) == check;
         let direction = Direction::from_number(*direction).filter(|_| right)?;
         Some(Self { direction, number, payload, check })
     }
@@ -238,14 +248,14 @@ pub struct FrameWriter<S: FnMut(&[u8])> {
     /// The block's code, and its bytes.
     block: [u8; BLOCK + 1],
     length: usize,
-    check: u32,
+    check: Halves,
 }
 
 impl<S: FnMut(&[u8])> FrameWriter<S> {
     /// Begins a frame.
     pub fn new(direction: Direction, number: u32, mut sink: S) -> Self {
         sink(&[0]);
-        let mut writer = Self { sink, block: [0; BLOCK + 1], length: 0, check: !0 };
+        let mut writer = Self { sink, block: [0; BLOCK + 1], length: 0, check: UNCHECKED };
         writer.put(&[FORMAT, direction as u8]);
         writer.put(&number.to_be_bytes());
         writer
@@ -259,8 +269,8 @@ impl<S: FnMut(&[u8])> FrameWriter<S> {
 
     /// Ends the frame.
     pub fn end(mut self) {
-        let check = !self.check;
-        self.stuff(&check.to_be_bytes());
+        let check = checked(self.check);
+        self.stuff(&[0, 1, 2, 3].map(|place| check.byte(place)));
         self.flush();
         (self.sink)(&[0]);
     }
@@ -290,11 +300,12 @@ impl<S: FnMut(&[u8])> FrameWriter<S> {
     }
 }
 
-/// CRC-32C (Castagnoli's polynomial, reflected), by half bytes.
-const TABLE: [u32; 16] = table();
+/// CRC-32C (Castagnoli's polynomial, reflected), by half bytes, and in halves: who sends a frame
+/// has its CRC as he likes.
+const TABLE: [Halves; 16] = table();
 
-const fn table() -> [u32; 16] {
-    let mut table = [0u32; 16];
+const fn table() -> [Halves; 16] {
+    let mut table = [Halves::of_word(0); 16];
     let mut index = 0;
     while index < 16 {
         let (mut value, mut bit) = (index as u32, 0);
@@ -302,22 +313,34 @@ const fn table() -> [u32; 16] {
             value = (value >> 1) ^ (0x82f6_3b78 * (value & 1));
             bit += 1;
         }
-        table[index] = value;
+        table[index] = Halves::of_word(value);
         index += 1;
     }
     table
 }
 
-fn step(check: u32, byte: u8) -> u32 {
-    let half = |check: u32| {
-        let entry = TABLE.get((check & 15) as usize).copied().unwrap_or(0);
-        (check >> 4) ^ entry
+/// The CRC of nothing yet.
+pub(super) const UNCHECKED: Halves = Halves::of_word(!0);
+
+/// The CRC with one more byte.
+pub(super) fn step(check: Halves, byte: u8) -> Halves {
+    let half = |check: Halves| {
+        let entry = TABLE.get((check.low & 15) as usize).copied().unwrap_or(UNCHECKED);
+        Halves {
+            high: (check.high >> 4) ^ entry.high,
+            low: (check.low >> 4 | (check.high & 15) << 12) ^ entry.low,
+        }
     };
-    half(half(check ^ u32::from(byte)))
+    half(half(Halves { low: check.low ^ u32::from(byte), ..check }))
 }
 
-fn checksum(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0, |check, byte| step(check, *byte))
+/// The CRC as it is sent.
+pub(super) const fn checked(check: Halves) -> Halves {
+    Halves { high: check.high ^ 0xffff, low: check.low ^ 0xffff }
+}
+
+fn checksum(bytes: &[u8]) -> Halves {
+    checked(bytes.iter().fold(UNCHECKED, |check, byte| step(check, *byte)))
 }
 
 #[cfg(test)]
@@ -361,7 +384,7 @@ mod tests {
 
     #[test]
     fn the_checksum_is_castagnolis() {
-        assert_eq!(checksum(b"123456789"), 0xe306_9283);
+        assert_eq!(checksum(b"123456789").get(), 0xe306_9283);
     }
 
     #[test]
@@ -419,7 +442,7 @@ mod tests {
         for head in [[2, 1], [1, 0], [1, 3]] {
             let mut bytes = [&head[..], &[0, 0, 0, 1, 7]].concat();
             let check = checksum(&bytes);
-            bytes.extend_from_slice(&check.to_be_bytes());
+            bytes.extend_from_slice(&check.get().to_be_bytes());
             assert_eq!(Frame::read(&bytes), None);
         }
         assert_eq!(Frame::read(&[0; 9]), None);

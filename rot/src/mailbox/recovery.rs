@@ -9,9 +9,11 @@
 //! goes on waiting.
 //!
 //! The package is the payload of one frame (MBX-1: found after any garbage, and no longer than the
-//! memory that it goes to); its reply is that of a mailbox.
+//! memory that it goes to); its reply is that of a mailbox. It is sent byte by byte, each made of
+//! its place alone: of what the sender chose (number, CRC) no word is anywhere, and no address of
+//! memory leads a byte onto the line (ROT-25).
 
-use super::frame::{Decoder, Direction, FrameMemory, FrameWriter, Halves};
+use super::frame::{Decoder, Direction, FORMAT, FrameMemory, Halves, UNCHECKED, checked, step};
 use crate::error::{Error, Result};
 
 /// No package is as small; a frame below it asks something of a mailbox.
@@ -21,7 +23,7 @@ const PACKAGE_LEAST: usize = 128;
 pub fn wait<T>(
     memory: impl FrameMemory,
     mut receive: impl FnMut() -> u8,
-    mut send: impl FnMut(&[u8]),
+    mut send: impl FnMut(u8),
     mut start: impl FnMut(&[u8]) -> Result<T>,
 ) -> T {
     let mut decoder = Decoder::new(memory);
@@ -42,22 +44,59 @@ pub fn wait<T>(
     }
 }
 
-/// `[1, code, [], b""]`, as [`super::Answer`] encodes it.
+/// Bytes of a reply's frame before its CRC, if it is a refusal.
+const BEFORE_CHECK: usize = 13;
+
+/// Sends `[1, code, [], b""]`, as [`super::Answer`] encodes it, in its frame.
 #[inline(never)]
-fn reply(number: Halves, code: u16, send: &mut impl FnMut(&[u8])) {
-    let [high, low] = code.to_be_bytes();
-    let mut writer = FrameWriter::new(Direction::Reply, number.get(), send);
-    match code {
-        0 => writer.put(&[0x84, 1, 0, 0x80, 0x40]),
-        _ => writer.put(&[0x84, 1, 0x19, high, low, 0x80, 0x40]),
+fn reply(number: Halves, code: u16, send: &mut impl FnMut(u8)) {
+    // A refusal's code has two bytes more.
+    let before = if code == 0 { BEFORE_CHECK - 2 } else { BEFORE_CHECK };
+    let check = (0..before)
+        .fold(UNCHECKED, |check, place| step(check, byte(place, number, code, UNCHECKED)));
+    let byte = |place| byte(place, number, code, checked(check));
+    let end = before + 4;
+    send(0);
+    let mut from = 0;
+    while from <= end {
+        let to = (from..end).find(|place| byte(*place) == 0).unwrap_or(end);
+        send((to - from + 1) as u8);
+        (from..to).for_each(|place| send(byte(place)));
+        from = to + 1;
     }
-    writer.end();
+    send(0);
+}
+
+/// The byte of a reply's frame at a place, before it is stuffed.
+#[inline(never)] // for the CRC and for the line
+fn byte(place: usize, number: Halves, code: u16, check: Halves) -> u8 {
+    let place = if code == 0 && place > 8 { place + 2 } else { place };
+    match place {
+        0 => FORMAT,
+        1 => Direction::Reply as u8,
+        2..6 => number.byte(place - 2),
+        6 => 0x84,
+        7 => 1,
+        8 => {
+            if code == 0 {
+                0
+            } else {
+                0x19
+            }
+        }
+        9 => (code >> 8) as u8,
+        10 => code as u8,
+        11 => 0x80,
+        12 => 0x40,
+        _ => check.byte(place - BEFORE_CHECK),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::mailbox::call::{Answer, Reply};
+    use crate::mailbox::frame::FrameWriter;
     use std::vec::Vec;
 
     fn framed(direction: Direction, number: u32, payload: &[u8]) -> Vec<u8> {
@@ -79,7 +118,7 @@ mod tests {
         wait(
             &mut memory[..],
             || line.next().expect("the ROM waits on"),
-            |bytes| sent.extend_from_slice(bytes),
+            |byte| sent.push(byte),
             start,
         );
         assert_eq!(memory[..200], good, "it lies where it starts");
@@ -113,14 +152,27 @@ mod tests {
 
     #[test]
     fn rot_22_its_replies_are_those_of_a_mailbox() {
-        for error in [Error::RecoveryAwaited, Error::Trust(craton_trust::Error::FooterInvalid)] {
-            let mut ours = Vec::new();
-            reply(Halves::of([0, 0, 0, 5]), error.code(), &mut |bytes: &[u8]| {
-                ours.extend_from_slice(bytes)
-            });
-            let mut theirs = Vec::new();
-            Answer::refusal(error).encode(&[], |bytes| theirs.extend_from_slice(bytes)).unwrap();
-            assert_eq!(ours, framed(Direction::Reply, 5, &theirs));
+        let refused = [Error::RecoveryAwaited, Error::Trust(craton_trust::Error::FooterInvalid)];
+        // Numbers with zeros at each place, and so many that each byte of the CRC is zero in some.
+        let numbers = [0, 5, 0x0100_0000, 0x0001_0000, 0x0000_0100, !0].into_iter().chain(1..2000);
+        for number in numbers {
+            for error in refused {
+                let mut theirs = Vec::new();
+                let answer = Answer::refusal(error);
+                answer.encode(&[], |bytes| theirs.extend_from_slice(bytes)).unwrap();
+                assert_eq!(
+                    replied(number, error.code()),
+                    framed(Direction::Reply, number, &theirs)
+                );
+            }
+            let good = [0x84, 1, 0, 0x80, 0x40];
+            assert_eq!(replied(number, 0), framed(Direction::Reply, number, &good));
         }
+    }
+
+    fn replied(number: u32, code: u16) -> Vec<u8> {
+        let mut line = Vec::new();
+        reply(Halves::of(number.to_be_bytes()), code, &mut |byte| line.push(byte));
+        line
     }
 }

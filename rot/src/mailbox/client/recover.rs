@@ -65,7 +65,7 @@ mod tests {
                 (&theirs).read_exact(&mut byte).unwrap();
                 byte[0]
             };
-            let send = |bytes: &[u8]| (&theirs).write_all(bytes).unwrap();
+            let send = |byte: u8| (&theirs).write_all(&[byte]).unwrap();
             let start = |package: &[u8]| {
                 if package == [7; 9000] { Ok(7) } else { Err(Error::RuntimeForeign) }
             };
