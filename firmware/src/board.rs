@@ -135,6 +135,7 @@ pub(crate) fn change(
 mod regions {
     use super::{map, read_register, write_register};
     use crate::start::{CODE_REGION as CODE, EXECUTABLE};
+    use core::hint::black_box;
 
     const CONTROL: usize = 0xe000_ed94;
     const NUMBER: usize = CONTROL + 4;
@@ -154,19 +155,24 @@ mod regions {
     const RAM: usize = 0x2000_0000;
 
     /// Only the ROM can be executed, and the flash cannot be changed.
+    ///
+    /// Each write is beside one address, which no later instruction can lose: that of another place
+    /// may be the ROM's, which nothing protects yet on a board that has it in RAM.
     pub fn confine() {
-        write_register(ATTRIBUTES, 0x44); // both memory that nothing caches
+        let control = black_box(CONTROL);
+        let at = |register: usize| control + (register - CONTROL);
+        write_register(at(ATTRIBUTES), 0x44); // both memory that nothing caches
         for (number, first, end, access) in [
             (ROM, map::ROM, map::ROM + map::ROM_SIZE, FIXED),
             (CODE, map::CODE, map::CODE + map::CODE_SIZE, NEVER),
             (FLASH, map::FLASH, 0, READ_ONLY),
             (OTHERS, RAM, map::FLASH, NEVER),
         ] {
-            write_register(NUMBER, number);
-            write_register(BASE, first as u32 | access);
-            write_register(LIMIT, end.wrapping_sub(0x20) as u32 | 1);
+            write_register(at(NUMBER), number);
+            write_register(at(BASE), first as u32 | access);
+            write_register(at(LIMIT), end.wrapping_sub(0x20) as u32 | 1);
         }
-        write_register(CONTROL, ENABLED);
+        write_register(at(CONTROL), ENABLED);
         settle();
     }
 
