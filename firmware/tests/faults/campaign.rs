@@ -6,14 +6,15 @@ use super::journal::{Journal, Verdict};
 use super::lab::{Fault, Lab, Outcome};
 use super::rom::Rom;
 use super::trace::Trace;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Once;
 
 /// Told by `cargo xtask soak`: one instruction in so many is skipped, and jumps lead to one place
 /// in so many. Without it each boot gets a sample.
 const SOAK: &str = "CRATON_SOAK";
 /// Parts of the names of functions, with commas between them: of these all instructions are
-/// skipped, and no other; and jumps lead to all of their places.
+/// skipped, and no other; jumps lead to all of their places; and all bits of their loads are
+/// flipped, where a line is of such flips.
 const OF: &str = "CRATON_SOAK_OF";
 const SEED: u64 = 0x5eed_0001;
 /// How many instructions of a boot are skipped in a sample: so many of the code that decides, and
@@ -21,6 +22,8 @@ const SEED: u64 = 0x5eed_0001;
 const SAMPLE: [usize; 2] = [24, 8];
 /// How many bits are flipped: in a soak, and in a sample.
 const FLIPS: [usize; 2] = [2000, 12];
+/// How many bits are flipped in a sample of all bits of some loads.
+const BITS: usize = 96;
 /// How many jumps from one place there are in a sample, beside those to all of the start.
 const LANDS: usize = 24;
 /// Parts of the names of its functions. Who comes there with zeros has most of what it asks for.
@@ -131,6 +134,30 @@ pub fn jumps(
     tried(Line { name, jumps, ..Line::default() }, faults, lab, judge)
 }
 
+/// The same for each bit of what registers get from memory at these places of the boot.
+pub fn flips(
+    name: &'static str,
+    lab: &mut Lab<'_>,
+    from: &[(usize, usize)],
+    judge: impl FnMut(&mut Lab<'_>, &Outcome) -> Verdict,
+) -> Line {
+    let (trace, rom, mut dice) = (&lab.trace, lab.rom, Dice(SEED));
+    let bits = |(place, register): &(usize, usize)| {
+        let (at, place, register) = (trace.at(*place), *place, *register);
+        (0..u32::BITS).map(move |bit| Fault::Flipped { at, place, register, bit })
+    };
+    let all: Vec<Fault> = from.iter().flat_map(bits).collect();
+    let faults: Vec<Fault> = match (asked(rom), soak()) {
+        (Some(is_of), _) => all.into_iter().filter(|fault| is_of(fault.at())).collect(),
+        (None, Some(one_in)) => all.into_iter().filter(|_| dice.below(one_in) == 0).collect(),
+        (None, None) => (0..BITS).map(|_| all[dice.below(all.len())]).collect(),
+    };
+    let (executed, flips) = (trace.len(), faults.len());
+    let loads: BTreeSet<u32> = from.iter().map(|(place, _)| trace.at(*place)).collect();
+    let line = Line { name, executed, instructions: loads.len(), flips, ..Line::default() };
+    tried(line, faults, lab, judge)
+}
+
 fn tried(
     mut line: Line,
     mut faults: Vec<Fault>,
@@ -222,12 +249,17 @@ pub fn soak() -> Option<usize> {
     Some(one_in).filter(|one_in| *one_in > 0)
 }
 
+/// Whether an instruction is of the functions that somebody asks for, if anybody does.
+fn asked(rom: &Rom) -> Option<impl Fn(u32) -> bool> {
+    let names = std::env::var(OF).ok()?;
+    Some(move |at| names.split(',').any(|name| rom.function(at).contains(name)))
+}
+
 /// All instructions in a soak, or those that somebody asks for, or some.
 fn chosen(trace: &Trace, rom: &Rom, dice: &mut Dice) -> Vec<u32> {
     let all = trace.instructions();
-    if let Ok(names) = std::env::var(OF) {
-        let is_of = |at: &u32| names.split(',').any(|name| rom.function(*at).contains(name));
-        return all.into_iter().filter(is_of).collect();
+    if let Some(is_of) = asked(rom) {
+        return all.into_iter().filter(|at| is_of(*at)).collect();
     }
     if let Some(one_in) = soak() {
         return all.into_iter().filter(|_| dice.below(one_in) == 0).collect();
@@ -247,8 +279,8 @@ fn lands(rom: &Rom, cleared: bool, dice: &mut Dice) -> Vec<u32> {
         let is_of = |at: &u32| names.iter().any(|name| rom.function(*at).contains(name));
         all.iter().copied().filter(is_of).collect()
     };
-    if let Ok(names) = std::env::var(OF) {
-        return of(&names.split(',').collect::<Vec<_>>());
+    if let Some(is_of) = asked(rom) {
+        return all.into_iter().filter(|at| is_of(*at)).collect();
     }
     if let Some(one_in) = soak() {
         return all.into_iter().filter(|_| dice.below(one_in) == 0).collect();

@@ -25,7 +25,7 @@ const TOLD: usize = 4;
 const EPILOGUE: usize = 4;
 
 /// The places of a boot at which functions return whose name has this part.
-fn returns(trace: &Trace, rom: &Rom, name: &str) -> Vec<usize> {
+pub fn returns(trace: &Trace, rom: &Rom, name: &str) -> Vec<usize> {
     let entries: Vec<u32> = rom.entries(name).collect();
     // Where each call returns to, and before which of them one of these functions was entered.
     let (mut calls, mut entered, mut found) = (Vec::new(), Vec::new(), Vec::new());
@@ -64,7 +64,7 @@ fn starts(trace: &Trace, rom: &Rom, function: &str) -> Vec<(usize, bool)> {
 
 /// Of a boot that refuses what it finds: nothing starts, and what it says has nothing of the device
 /// secret.
-fn told_nothing(said: &str, secret: &[u8], outcome: &Outcome) -> Verdict {
+pub fn told_nothing(said: &str, secret: &[u8], outcome: &Outcome) -> Verdict {
     let secret: Vec<char> = secret.iter().copied().map(char::from).collect();
     let mut parts = secret.windows(TOLD).map(|part| part.iter().collect::<String>());
     match not_started(outcome) {

@@ -10,6 +10,7 @@ mod bench;
 mod board;
 mod campaign;
 mod dice;
+mod flips;
 mod forged;
 mod gdb;
 mod journal;
@@ -37,6 +38,7 @@ mod wire;
 mod world;
 
 use board::{Psram, chip, hello, package};
+use campaign::Line;
 use craton_firmware::map;
 use craton_rot::slots::{MARKS_SIZE, Marks, STARTS, Slot, Standing};
 use journal::Verdict;
@@ -75,15 +77,22 @@ fn not_started(outcome: &Outcome) -> Verdict {
     }
 }
 
-fn starts_under_no_fault(scenario: &Scenario) {
+/// Boots a chip with this in its slot once for each fault that `tried` tries.
+fn starts_under_none(scenario: &Scenario, tried: impl FnOnce(&mut Lab<'_>) -> Line) {
     let rom = Rom::built();
     let (chip, good) = scenario.chip();
     let (good, psram) = (Psram::of(&chip, &good), scenario.psram(&chip));
     let lab = Lab::new(&psram, &rom, None).after_boot_of(&good, entry()).unwrap();
     let mut lab = lab.that_refuses(scenario.says);
-    let line = campaign::run(scenario.name, &mut lab, |_, outcome| not_started(outcome));
+    let line = tried(&mut lab);
     line.tell();
     assert!(line.bad.is_empty(), "{} faults started a bad program", line.bad.len());
+}
+
+fn starts_under_no_fault(scenario: &Scenario) {
+    starts_under_none(scenario, |lab| {
+        campaign::run(scenario.name, lab, |_, outcome| not_started(outcome))
+    });
 }
 
 #[test]

@@ -176,4 +176,47 @@ impl Rom {
         let register = usize::from(second >> 12);
         ((one || two && first & 0x0120 != 0) && register != 15).then_some(register)
     }
+    /// The same of any load, of one register or of more: each register but the PC, in their order.
+    pub fn loads(&self, address: u32) -> Vec<usize> {
+        const PC: usize = 15;
+        let first = self.half(address);
+        let of_list = |list: u16| (0..PC).filter(move |number| list >> number & 1 == 1).collect();
+        if self.length(address) == 2 {
+            return match first >> 9 {
+                0b101_1110 => of_list(first & 0xff),               // POP
+                of if of >> 2 == 0b11001 => of_list(first & 0xff), // LDM
+                _ => self.loaded(address).into_iter().collect(),
+            };
+        }
+        let second = self.half(address + 2);
+        if [0xe890, 0xe910].contains(&(first & 0xffd0)) {
+            return of_list(second); // LDM, LDMDB
+        }
+        let pair = first >> 9 == 0b111_0100 && first >> 6 & 1 == 1;
+        let other = (pair && first & 0x0120 != 0).then_some(usize::from(second >> 8 & 0xf));
+        self.loaded(address).into_iter().flat_map(|one| [Some(one), other]).flatten().collect()
+    }
+}
+
+/// Instructions as the Armv8-M manual encodes them (DDI 0553, C2.4), and what each loads.
+#[test]
+fn each_register_of_a_load_is_told() {
+    let all: [(&[u16], &[usize]); 11] = [
+        (&[0x9801], &[0]),                    // LDR r0, [sp, #4]
+        (&[0xbcf0], &[4, 5, 6, 7]),           // POP {r4-r7}
+        (&[0xbd81], &[0, 7]),                 // POP {r0, r7, pc}
+        (&[0xc80e], &[1, 2, 3]),              // LDM r0!, {r1-r3}
+        (&[0xc00e], &[]),                     // STM r0!, {r1-r3}
+        (&[0xb4f0], &[]),                     // PUSH {r4-r7}
+        (&[0xe8bd, 0x8f00], &[8, 9, 10, 11]), // POP.W {r8-r11, pc}
+        (&[0xe9d0, 0x2304], &[2, 3]),         // LDRD r2, r3, [r0, #16]
+        (&[0xe9cd, 0x6044], &[]),             // STRD r6, r0, [sp, #272]
+        (&[0xf8dd, 0xb00c], &[11]),           // LDR.W r11, [sp, #12]
+        (&[0xe890, 0x5006], &[1, 2, 12, 14]), // LDM.W r0, {r1, r2, r12, lr}
+    ];
+    for (halves, registers) in all {
+        let bytes = halves.iter().flat_map(|half| half.to_le_bytes()).chain([0; 2]).collect();
+        let rom = Rom { bytes, ..Rom::built() };
+        assert_eq!(rom.loads(ROM), registers, "{halves:x?}");
+    }
 }

@@ -1,0 +1,53 @@
+//! Each bit of what a verification by ES256 loads a few times (ROT-18).
+//!
+//! The other lines flip bits at places of the boot by chance, which most often are in the loops of
+//! the curve's numbers. What decides is loaded once or twice: a pointer to the multiple of the key,
+//! of which a flipped bit leads to memory that is all zeros, is one place among millions. So
+//! whatever a verification loads at most [`FEW`] times is flipped in each bit, each time, under the
+//! signatures that need no key where the key's part or the digest's is lost.
+//!
+//! Which functions these loads are of is not said here: they are all that is executed between the
+//! beginning of the verification and its end. Not here: a return address, of which the jumps are.
+
+use super::rom::Rom;
+use super::trace::Trace;
+use super::{campaign, jumps, not_started, scenarios, starts_under_none};
+use std::collections::HashMap;
+
+/// The verification.
+const VERIFICATION: &str = "11es256_leads17h";
+/// What one verification loads more often is of a loop.
+const FEW: usize = 8;
+
+/// Where the verifications of a boot load what they load a few times, and each register that gets
+/// it.
+fn loads(trace: &Trace, rom: &Rom) -> Vec<(usize, usize)> {
+    let entries: Vec<u32> = rom.entries(VERIFICATION).collect();
+    let begins = trace.places(|at| entries.contains(&at));
+    let ends = jumps::returns(trace, rom, VERIFICATION);
+    assert!(!begins.is_empty() && begins.len() == ends.len(), "no verification, or half of one");
+    let all = trace.places(|at| !rom.loads(at).is_empty());
+    let of_one = |(begin, end): (&usize, &usize)| {
+        let from = all.partition_point(|place| place < begin);
+        let to = all.partition_point(|place| place <= end);
+        let within = &all[from..to];
+        let mut times: HashMap<u32, usize> = HashMap::new();
+        within.iter().for_each(|place| *times.entry(trace.at(*place)).or_default() += 1);
+        within.iter().copied().filter(move |place| times[&trace.at(*place)] <= FEW)
+    };
+    let few = begins.iter().zip(&ends).flat_map(of_one);
+    let of_each = |place| rom.loads(trace.at(place)).into_iter().map(move |to| (place, to));
+    few.flat_map(of_each).collect()
+}
+
+#[test]
+fn rot_18_no_flipped_bit_of_what_is_loaded_a_few_times_starts_what_was_signed_without_a_key() {
+    let names = ["flips: without the key's part", "flips: without the digest's"];
+    for (name, scenario) in names.into_iter().zip(&scenarios::signed_without_a_key()) {
+        starts_under_none(scenario, |lab| {
+            let from = loads(&lab.trace, lab.rom);
+            println!("{name}: {} words are loaded a few times", from.len());
+            campaign::flips(name, lab, &from, |_, outcome| not_started(outcome))
+        });
+    }
+}
