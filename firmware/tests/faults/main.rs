@@ -162,6 +162,21 @@ fn rot_18_no_single_fault_starts_a_program_with_a_wrong_lms_signature() {
 }
 
 #[test]
+fn rot_18_no_single_fault_starts_a_program_that_the_first_of_two_publishers_signed() {
+    starts_under_no_fault(&scenarios::signed_by_the_first_of_two());
+}
+
+#[test]
+fn rot_18_no_single_fault_starts_a_program_that_the_second_of_two_publishers_signed() {
+    starts_under_no_fault(&scenarios::signed_by_the_second_of_two());
+}
+
+#[test]
+fn rot_18_no_single_fault_starts_a_program_that_one_of_two_publishers_signed_twice() {
+    starts_under_no_fault(&scenarios::signed_twice_by_one());
+}
+
+#[test]
 fn rot_18_no_single_fault_starts_the_bad_one_of_two_programs() {
     let rom = Rom::built();
     let (chip, good) = (chip(), package(|_| ()));

@@ -2,17 +2,20 @@
 
 use super::board::{self, Psram, chip_of, hello, package, package_of, package_with, with_envelope};
 use super::lms::{envelope_by_lms, hybrid_section, publisher};
-use super::world::platform_section;
-use super::world::{CLASS, CODE, MANUFACTURER, PLATFORM_PUBLISHER, PLATFORM_ROOT, STRANGER, key};
+use super::world::{
+    CLASS, CODE, MANUFACTURER, PLATFORM_PUBLISHER, PLATFORM_ROOT, PUBLISHER, STRANGER, key,
+};
+use super::world::{platform_section, signed_section};
 use craton_rot::platform::memory::MemoryPlatform;
 use craton_rot::slots::Slot;
 use craton_rot::{Engine, Manufacture};
-use craton_trust::crypto::{Crypto as _, Signer as _};
+use craton_trust::crypto::{By, Crypto as _, Signer as _};
 use craton_trust::id::from_hex;
 use craton_trust::lms::SIGNATURE_SIZE;
 use craton_trust::soft::Soft;
-use craton_trust::suit::{FOOTER_SIZE, Footer, Image, ImageType};
-use craton_trust::{ClassId, ComponentId};
+use craton_trust::store::{Role, RoleKeysBuilder, Section, SectionBuilder};
+use craton_trust::suit::{self, FOOTER_SIZE, Footer, Image, ImageType};
+use craton_trust::{ClassId, ComponentId, Signed};
 
 /// A package that the ROM refuses, and what it says then.
 pub struct Scenario {
@@ -29,6 +32,8 @@ enum Life {
     Owned,
     /// The same, of a platform that asks for LMS beside ES256.
     Hybrid,
+    /// The same, of a platform that asks for two publishers.
+    Two,
     /// It was just manufactured: it has no owner, and started nothing since then. What is in its
     /// slot was armed before, and never confirmed.
     Fresh,
@@ -47,6 +52,10 @@ impl Scenario {
             Life::Hybrid => {
                 let good = with_envelope(&good, by_lms);
                 (chip_of(&hybrid_section(), &good), good)
+            }
+            Life::Two => {
+                let good = with_envelope(&good, |envelope| signed_too(envelope, PUBLISHER));
+                (chip_of(&section_of_two(), &good), good)
             }
             Life::Fresh => (fresh(), good),
         }
@@ -70,6 +79,24 @@ fn fresh() -> MemoryPlatform {
     let with = Manufacture { platform_section: &section, claim_code, class: CLASS };
     Engine::manufacture(chip.clone(), Soft, &with).unwrap();
     chip
+}
+
+/// The first platform section, whose publisher's role asks for both of its two keys.
+fn section_of_two() -> Vec<u8> {
+    let first = platform_section(false);
+    let first = Section::parse(Signed::parse(&first).unwrap().unchecked_payload()).unwrap();
+    let mut section = SectionBuilder::from(&first);
+    let mut role = RoleKeysBuilder::new(2);
+    for seed in [PLATFORM_PUBLISHER, PUBLISHER] {
+        role.push(key(seed).public_key()).unwrap();
+    }
+    section.set_role(Role::Publisher, role);
+    signed_section(&section, PLATFORM_ROOT)
+}
+
+fn signed_too(envelope: &[u8], by: u8) -> Vec<u8> {
+    let mut room = [0; suit::ENVELOPE_MAX];
+    suit::countersign(&Soft, envelope, By::Es256(&key(by)), &mut room).unwrap().to_vec()
 }
 
 /// A blank chip started it, whoever it is from (ROT-17); manufactured, it must not.
@@ -202,6 +229,37 @@ pub fn another_component() -> Scenario {
 pub fn es256_alone() -> Scenario {
     let of = Scenario::of("ES256 alone", package(|_| ()), "rom: slot A refused E1109");
     Scenario { life: Life::Hybrid, ..of }
+}
+
+/// By the publisher alone that a platform lists first, of the two that it asks for.
+pub fn signed_by_the_first_of_two() -> Scenario {
+    by_one_of_two("by the first of two", PLATFORM_PUBLISHER)
+}
+
+/// By the other one alone.
+pub fn signed_by_the_second_of_two() -> Scenario {
+    by_one_of_two("by the second of two", PUBLISHER)
+}
+
+fn by_one_of_two(name: &'static str, by: u8) -> Scenario {
+    let of = Scenario::of(name, package_of(by, |_| ()), "rom: slot A refused E1105");
+    Scenario { life: Life::Two, ..of }
+}
+
+/// By one of two, whose signature is there twice.
+pub fn signed_twice_by_one() -> Scenario {
+    let package = with_envelope(&package(|_| ()), |envelope| {
+        let (_, signatures) = suit::unchecked_signatures(envelope).unwrap();
+        let signature = signatures.last().unwrap();
+        let mut both = signed_too(envelope, PUBLISHER);
+        let (_, signatures) = suit::unchecked_signatures(&both).unwrap();
+        let other = signatures.last().unwrap().to_vec();
+        let at = both.windows(other.len()).rposition(|part| part == other).unwrap();
+        both[at..at + other.len()].copy_from_slice(signature); // as long
+        both
+    });
+    let of = Scenario::of("by one of two, twice", package, "rom: slot A refused E1106");
+    Scenario { life: Life::Two, ..of }
 }
 
 /// By both, of which LMS is wrong in its last bit.
