@@ -1,7 +1,10 @@
 //! What a host that reads fuses and flash derives: every secret of a chip by its name, where it may
 //! be, and in which forms a memory may hold it.
 
+use super::board::Psram;
 use super::world::{APP, CLASS, RUNTIME, owner_section, platform_section};
+use craton_firmware::map;
+use craton_rot::platform::{Row, SECTOR_SIZE};
 use craton_trust::crypto::{Crypto as _, KeyedCrypto as _, Signer as _};
 use craton_trust::dice::{Inputs, Layer};
 use craton_trust::evidence::{Lifecycle, layer_configuration};
@@ -53,6 +56,12 @@ pub struct Facts {
     pub signed: Vec<Digest>,
     /// What was sealed.
     pub plain: Vec<Vec<u8>>,
+}
+
+/// A seed that is no pattern.
+pub fn seeded(psram: Psram) -> Psram {
+    psram.write(map::SEED, &Soft.sha512(&[b"a seed of the test"]));
+    psram
 }
 
 /// A step of a ladder: HMAC-SHA-512, its first half.
@@ -136,7 +145,33 @@ struct Keys {
     attester: [u8; 32],
 }
 
+/// Bytes of a state's header.
+const HEADER_SIZE: usize = 52;
+
 impl Facts {
+    /// What the file of a PSRAM tells, of a chip that runs this program.
+    pub fn of(psram: &Psram, program: &[u8]) -> Self {
+        let (at, length) = Row::Uds.place();
+        let sector = |number: usize| psram.read(map::STATE + number * SECTOR_SIZE, SECTOR_SIZE);
+        let epochs = [0, 1].into_iter().filter_map(|number| {
+            let bytes = sector(number);
+            // The epoch secret is the first byte string of 32 bytes in the state, behind its
+            // header, which is as random.
+            let body = bytes.get(HEADER_SIZE..)?;
+            let at = body.windows(2).position(|head| head == [0x58, 0x20])? + 2;
+            body.get(at..at + 32)?.try_into().ok()
+        });
+        Self {
+            secret: psram.read(map::FUSES + at, length).try_into().unwrap(),
+            epochs: epochs.collect(),
+            erased: BTreeSet::new(),
+            seeds: BTreeSet::from([psram.read(map::SEED, map::SEED_SIZE)]),
+            program: Soft.sha256(&[program]),
+            signed: Vec::new(),
+            plain: Vec::new(),
+        }
+    }
+
     /// Every secret of this chip, and the public key of its identity.
     pub fn secrets(&self) -> (Vec<Known>, PublicKey) {
         let mut all = BTreeSet::new();

@@ -8,13 +8,13 @@
 use super::board::root_of_trust;
 use super::board::{PROGRAM_ROM, PROGRAM_RUNTIME, Psram, chip, hello, package_with, patience};
 use super::failures::{PROGRAM_MAILBOX, whole};
-use super::known::{Facts, Home, Seeker};
+use super::known::{Facts, Home, Seeker, seeded};
 use super::probe::{Probe, entry, extent, place};
 use super::steps::*;
 use super::world::*;
 use craton_firmware::map;
 use craton_rot::mailbox::client::{Line, Mailbox, recover};
-use craton_rot::platform::{Row, SECTOR_SIZE};
+use craton_rot::platform::SECTOR_SIZE;
 use craton_rot::{Action, AuthMessage, Error, RootOfTrust as _, Start};
 use craton_trust::assignment::Address;
 use craton_trust::crypto::{Crypto as _, Signature, Signer};
@@ -152,7 +152,7 @@ const NOBODYS: (&str, usize, usize) = ("RAM that nobody has", 0x3800_0000, 4 * 1
 impl<'p> Search<'p> {
     fn of(psram: &'p Psram) -> Self {
         let probe = Probe::power_on_kept(psram);
-        let facts = facts(psram);
+        let facts = Facts::of(psram, &root_of_trust());
         let (secrets, identity) = facts.secrets();
         Self {
             probe,
@@ -218,7 +218,7 @@ impl<'p> Search<'p> {
 
     /// The secrets are those of now: an erase and a manufacture make new ones.
     fn learn(&mut self) {
-        let mut now = facts(self.psram);
+        let mut now = Facts::of(self.psram, &root_of_trust());
         let old = &self.facts;
         now.erased = &(&old.erased | &old.epochs) - &now.epochs;
         now.seeds = &now.seeds | &old.seeds;
@@ -345,38 +345,6 @@ impl<'p> Search<'p> {
         assert!(bad.is_empty(), "{} kinds: {bad:#?}", bad.len());
         self.found
     }
-}
-
-/// Bytes of a state's header.
-const HEADER_SIZE: usize = 52;
-
-/// What the file of the PSRAM tells.
-fn facts(psram: &Psram) -> Facts {
-    let (at, length) = Row::Uds.place();
-    let sector = |number: usize| psram.read(map::STATE + number * SECTOR_SIZE, SECTOR_SIZE);
-    let epochs = [0, 1].into_iter().filter_map(|number| {
-        let bytes = sector(number);
-        // The epoch secret is the first byte string of 32 bytes in the state, behind its header,
-        // which is as random.
-        let body = bytes.get(HEADER_SIZE..)?;
-        let at = body.windows(2).position(|head| head == [0x58, 0x20])? + 2;
-        body.get(at..at + 32)?.try_into().ok()
-    });
-    Facts {
-        secret: psram.read(map::FUSES + at, length).try_into().unwrap(),
-        epochs: epochs.collect(),
-        erased: BTreeSet::new(),
-        seeds: BTreeSet::from([psram.read(map::SEED, map::SEED_SIZE)]),
-        program: Soft.sha256(&[&root_of_trust()]),
-        signed: Vec::new(),
-        plain: Vec::new(),
-    }
-}
-
-/// A seed that is no pattern.
-fn seeded(psram: Psram) -> Psram {
-    psram.write(map::SEED, &Soft.sha512(&[b"a seed of the test"]));
-    psram
 }
 
 /// The content of a client's CertificateVerify.

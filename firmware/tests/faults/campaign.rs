@@ -266,7 +266,9 @@ fn chosen(trace: &Trace, rom: &Rom, dice: &mut Dice) -> Vec<u32> {
     }
     let (deciding, others): (Vec<u32>, Vec<u32>) = all.iter().partition(|at| decides(rom, **at));
     let mut chosen = Vec::new();
-    for (from, count) in [deciding, others].into_iter().zip(SAMPLE) {
+    let parts = [deciding, others].into_iter().zip(SAMPLE);
+    // A boot that refuses a little frame has no algorithm.
+    for (from, count) in parts.filter(|(from, _)| !from.is_empty()) {
         chosen.extend((0..count).map(|_| from[dice.below(from.len())]));
     }
     chosen

@@ -149,7 +149,7 @@ struct Known<'a> {
 
 /// A chip, its emulator and the debugger.
 pub struct Lab<'a> {
-    psram: &'a Psram,
+    pub psram: &'a Psram,
     pub rom: &'a Rom,
     /// What it executes without a fault.
     pub trace: Trace,
@@ -221,8 +221,8 @@ impl<'a> Lab<'a> {
     }
 
     /// Each boot of it waits for recovery and gets this package over the line, as `power` has it.
-    pub fn sent(mut self, package: &[u8]) -> Result<Self> {
-        let frame = framed(package);
+    pub fn sent(mut self, number: u32, package: &[u8]) -> Result<Self> {
+        let frame = framed(number, package);
         let emulator = self.emulator();
         self.power.send(&frame, emulator, self.rom)?;
         self.frame = Some(frame);

@@ -15,6 +15,9 @@ mod forged;
 mod gdb;
 mod journal;
 mod jumps;
+#[allow(dead_code)] // the attacks', of which the faults use some
+#[path = "../attacks/known.rs"]
+mod known;
 mod lab;
 mod layers;
 #[allow(dead_code)] // the suite's, of which the faults use some
@@ -26,6 +29,7 @@ mod power;
 mod pulse;
 mod registers;
 mod rom;
+mod said;
 mod scenarios;
 mod shortcut;
 #[path = "../../../rot/tests/conformance/sums.rs"]

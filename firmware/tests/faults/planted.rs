@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// A place of the ROM that is executed, and where nothing is.
-const PLACE: u32 = map::ROM_TABLE as u32 - 0x40;
+pub const PLACE: u32 = map::ROM_TABLE as u32 - 0x40;
 
 /// One instruction in so many is one of the sample.
 const SEEN: usize = 16;

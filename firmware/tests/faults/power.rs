@@ -22,11 +22,11 @@ use tempfile::TempDir;
 /// Where the ROM loads what came over the line.
 pub const RECEIVED: u32 = (map::LINE + map::SECURE_ALIAS) as u32;
 
-/// A package as it goes over the line to a ROM that waits. Its number is the same each time, so
-/// that its bytes are.
-pub fn framed(package: &[u8]) -> Vec<u8> {
+/// A package as it goes over the line to a ROM that waits, in a frame of this number.
+pub fn framed(number: u32, package: &[u8]) -> Vec<u8> {
     let mut frame = Vec::new();
-    let mut writer = FrameWriter::new(Direction::Request, 1, |bytes: &[u8]| frame.extend(bytes));
+    let mut writer =
+        FrameWriter::new(Direction::Request, number, |bytes: &[u8]| frame.extend(bytes));
     writer.put(package);
     writer.end();
     frame

@@ -1,6 +1,7 @@
 //! What no fault may start: each way of being bad once, and what the ROM says to it.
 
 use super::board::{self, Psram, chip_of, hello, package, package_of, package_with, with_envelope};
+use super::known::seeded;
 use super::lms::{envelope_by_lms, hybrid_section, publisher};
 use super::world::{
     CLASS, CODE, MANUFACTURER, PLATFORM_PUBLISHER, PLATFORM_ROOT, PUBLISHER, STRANGER, key,
@@ -61,12 +62,12 @@ impl Scenario {
         }
     }
 
-    /// Its fuses and flash, with the package in its slot.
+    /// Its fuses and flash, with the package in its slot, and a seed that is looked for.
     pub fn psram(&self, chip: &MemoryPlatform) -> Psram {
         if self.life != Life::Fresh {
-            return Psram::of(chip, &self.package);
+            return seeded(Psram::of(chip, &self.package));
         }
-        let psram = Psram::of(chip, &[]);
+        let psram = seeded(Psram::of(chip, &[]));
         psram.arm_in(Slot::A, &self.package);
         psram
     }
@@ -179,6 +180,14 @@ pub fn with_other_manifest(package: Vec<u8>) -> Vec<u8> {
 
 pub fn changed_program() -> Scenario {
     Scenario::of("changed program", changed(package(|_| ())), "rom: slot A refused E1303")
+}
+
+/// A slot that is as long as a package, and holds none.
+pub fn no_package() -> Scenario {
+    let mut package = package(|_| ());
+    let footer = package.len() - FOOTER_SIZE;
+    package[footer..].fill(0x77);
+    Scenario::of("no package", package, "rom: slot A refused E1307")
 }
 
 /// The program of a package. What lies behind it is not there any more when it is started.

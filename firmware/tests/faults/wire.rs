@@ -1,26 +1,31 @@
 //! What a ROM that waits for recovery is sent, and must not start (ROT-22).
 //!
-//! Each fault happens after the last byte came.
+//! Each fault happens after the last byte came. The number of each frame is one that somebody
+//! chose: an address, where no boot may come (ROT-25).
 
 use super::board::{Psram, chip, package};
 use super::lab::{Lab, Outcome};
 use super::layers::{self, Layers};
 use super::rom::Rom;
-use super::{campaign, entry, not_started, scenarios};
+use super::{campaign, entry, not_started, planted, scenarios};
 use craton_firmware::map;
 use craton_rot::slots::{MARKS_SIZE, Slot};
 
-/// A chip of which no slot starts, that gets this over the line at each boot.
-fn recovered<'a>(psram: &'a Psram, rom: &'a Rom, end: Option<u32>, sent: &[u8]) -> Lab<'a> {
+/// The number of frames, as a return address has it.
+pub const NUMBER: u32 = planted::PLACE | 1;
+
+/// A chip of which no slot starts, and whose boots never come to the planted place.
+pub fn waiting<'a>(psram: &'a Psram, rom: &'a Rom, end: Option<u32>) -> Lab<'a> {
     let good = Psram::of(&chip(), &package(|_| ()));
     Slot::BOTH.iter().for_each(|slot| psram.write(map::slot(*slot), &[0xff; MARKS_SIZE]));
-    let lab = Lab::new(psram, rom, end).after_boot_of(&good, entry()).unwrap();
-    lab.sent(sent).unwrap()
+    let mut lab = Lab::new(psram, rom, end).after_boot_of(&good, entry()).unwrap();
+    lab.never = Some(planted::PLACE);
+    lab
 }
 
 fn is_not_started(name: &'static str, sent: &[u8], says: &str) {
     let (rom, psram) = (Rom::built(), Psram::of(&chip(), &[]));
-    let mut lab = recovered(&psram, &rom, None, sent);
+    let mut lab = waiting(&psram, &rom, None).sent(NUMBER, sent).unwrap();
     let says = Outcome::Halted(says.to_owned());
     assert_eq!(lab.boot(None).unwrap(), says);
     assert!(lab.told.ends_with('\0'), "the end of its reply is heard, too");
@@ -53,7 +58,8 @@ fn rot_18_no_single_fault_starts_a_program_of_a_slot_from_the_wire() {
 fn rot_18_no_single_fault_gives_a_program_from_the_wire_another_mode() {
     let (rom, chip) = (Rom::built(), chip());
     let psram = Psram::of(&chip, &[]);
-    let mut lab = recovered(&psram, &rom, Some(entry()), &scenarios::recovery());
+    let lab = waiting(&psram, &rom, Some(entry()));
+    let mut lab = lab.sent(NUMBER, &scenarios::recovery()).unwrap();
     assert_eq!(lab.boot(None).unwrap(), Outcome::Started);
     let own = layers::handed_over(&mut lab);
     let layers = Layers::of_recovery(&chip, own);
