@@ -106,6 +106,12 @@ impl Mixed {
         bytes
     }
 
+    /// The complement of [`Mixed::to_bytes`].
+    #[must_use]
+    pub fn complement(&self) -> [u8; 32] {
+        black_box(self.to_bytes()).map(|byte| !byte)
+    }
+
     /// Whether its first bytes are these, at most 32: for a first look, which branches on it.
     #[inline(never)]
     #[must_use]
@@ -160,7 +166,7 @@ pub trait RunningSha256: Clone {
 
 /// What also tells where signatures lead, for who compares that twice.
 pub trait Leads: Crypto {
-    /// Where a signature over the parts leads, and where it should: the same if it is right.
+    /// Where a signature over the parts leads, and the complement of where it should.
     ///
     /// # Errors
     /// `KeyInvalid` if the key is no point of the curve, `SignatureInvalid` for numbers that no

@@ -149,11 +149,10 @@ pub fn tree_root<S: Set, H: RunningSha256>(
     let mut ends = tree.ends(leaf);
     let mut used = Used::default();
     for ((i, digit), from) in (0..).zip(digits.all::<S>()).zip(chains.chunks_exact(S::HASH_SIZE)) {
-        let digit = black_box(digit);
-        let chain = || tree.chain::<S>(leaf, i, digit..highest::<S>(), from);
-        let end = chain();
-        if used.take::<S>(i, digit) {
-            used.compare(end.as_ref(), chain().as_ref());
+        let walk = || tree.walk::<S>(leaf, i, digit..highest::<S>(), from);
+        let (end, steps) = walk();
+        if used.take::<S>(i, steps) {
+            used.compare(end.as_ref(), walk().0.as_ref());
         }
         // What the signature has is hashed where it is (ROT-25).
         match end {
@@ -161,7 +160,7 @@ pub fn tree_root<S: Set, H: RunningSha256>(
             None => ends.update(from),
         }
     }
-    let mut node = (leaf | 1 << S::HEIGHT) ^ used.doubt::<S>();
+    let mut node = (leaf | 1 << S::HEIGHT) ^ used.doubt();
     let mut value = tree.leaf::<S>(node, &ends.finish_mixed());
     for sibling in path.chunks_exact(S::HASH_SIZE) {
         let is_right = node & 1 == 1;
@@ -215,15 +214,29 @@ impl<H: RunningSha256> Hashes<'_, H> {
         places: core::ops::Range<u8>,
         from: &[u8],
     ) -> Option<Mixed> {
-        places.fold(None, |value: Option<Mixed>, place| {
+        self.walk::<S>(leaf, chain, places, from).0
+    }
+
+    /// As [`Hashes::chain`], with how many steps there were.
+    fn walk<S: Set>(
+        &self,
+        leaf: u32,
+        chain: u16,
+        places: core::ops::Range<u8>,
+        from: &[u8],
+    ) -> (Option<Mixed>, u32) {
+        let mut steps = 0u32;
+        let end = places.fold(None, |value: Option<Mixed>, place| {
             let mut hash = self.begin(leaf, chain.to_be_bytes());
             hash.update(&[place]);
             match value {
                 Some(value) => hash.update_mixed(&value, S::HASH_SIZE),
                 None => hash.update(from),
             }
+            steps = black_box(steps.wrapping_add(1)); // so that it is counted, and not concluded
             Some(hash.finish_mixed())
-        })
+        });
+        (end, steps)
     }
 
     /// Whether chains are walked as they should, from the first step to the last: one without all
@@ -308,12 +321,14 @@ impl Digits {
     }
 }
 
-/// The digits that chains were walked by, for who verifies: where a skipped instruction changed
-/// one of the checksum, the others need not be those of a message that was signed (ROT-18).
+/// The digits that chains were walked by, for who verifies: what each lacks to the highest is how
+/// many steps were taken. Where a skipped instruction changed one of the checksum, the others need
+/// not be those of a message that was signed; and with none at all the ends of an old signature
+/// would be that of everything (ROT-18).
 #[derive(Default)]
 struct Used {
-    /// Of the digits of the hash.
-    sum: u32,
+    /// Steps along the chains of the hash.
+    steps: u32,
     /// What the digits of the checksum say.
     lacking: u32,
     /// Between two walks along a chain of the checksum.
@@ -321,14 +336,15 @@ struct Used {
 }
 
 impl Used {
-    /// Takes the digit of a chain; whether that is to be walked twice. A digit of the checksum
+    /// Takes the steps along a chain; whether that is to be walked twice. A digit of the checksum
     /// counts for as many steps of others as leave nothing of them, but for the last.
-    fn take<S: Set>(&mut self, chain: u16, digit: u8) -> bool {
+    fn take<S: Set>(&mut self, chain: u16, steps: u32) -> bool {
         let is_checksum = usize::from(chain) >= chains::<S>() - checksum_digits::<S>() as usize;
         if is_checksum {
-            self.lacking = self.lacking << S::BITS | u32::from(digit);
+            let digit = u32::from(highest::<S>()).wrapping_sub(steps);
+            self.lacking = (self.lacking << S::BITS).wrapping_add(digit);
         } else {
-            self.sum = self.sum.wrapping_add(u32::from(digit));
+            self.steps = self.steps.wrapping_add(steps);
         }
         is_checksum && usize::from(chain) + 1 < chains::<S>()
     }
@@ -341,11 +357,9 @@ impl Used {
         };
     }
 
-    /// 0 if each digit of the hash lacks to the highest what the checksum says.
-    fn doubt<S: Set>(&self) -> u32 {
-        let count = chains::<S>() as u32 - checksum_digits::<S>();
-        let all = count * u32::from(highest::<S>());
-        self.difference | black_box(self.sum).wrapping_add(self.lacking) ^ all
+    /// 0 if as many steps were taken as the checksum says that the digits of the hash lack.
+    fn doubt(&self) -> u32 {
+        self.difference | black_box(self.steps) ^ self.lacking
     }
 }
 
@@ -361,7 +375,7 @@ mod tests {
     fn used(digits: &[u8]) -> Used {
         let mut used = Used::default();
         for (chain, digit) in (0..).zip(digits) {
-            let twice = used.take::<M24H10W4>(chain, *digit);
+            let twice = used.take::<M24H10W4>(chain, u32::from(15 - digit));
             assert_eq!(twice, chain == 48 || chain == 49);
         }
         used
@@ -373,12 +387,12 @@ mod tests {
             let lacking: u32 = digits.iter().map(|digit| 15 - u32::from(*digit)).sum();
             let checksum = [8, 4, 0].map(|shift| (lacking >> shift) as u8 & 15);
             let right = [&digits[..], &checksum].concat();
-            assert_eq!(used(&right).doubt::<M24H10W4>(), 0);
+            assert_eq!(used(&right).doubt(), 0);
             for place in 0..51 {
                 for other in (0..16).filter(|other| *other != right[place]) {
                     let mut wrong = right.clone();
                     wrong[place] = other;
-                    assert_ne!(used(&wrong).doubt::<M24H10W4>(), 0, "{place}: {other}");
+                    assert_ne!(used(&wrong).doubt(), 0, "{place}: {other}");
                 }
             }
         }
@@ -390,9 +404,9 @@ mod tests {
         other[5] ^= 4;
         let other = Mixed::open(&other);
         let against = |first: Option<&Mixed>, second: Option<&Mixed>| {
-            let mut used = Used { sum: 720, ..Used::default() };
+            let mut used = Used::default();
             used.compare(first, second);
-            used.doubt::<M24H10W4>() != 0
+            used.doubt() != 0
         };
         assert!(!against(Some(&one), Some(&one)) && !against(None, None));
         assert!(against(Some(&one), Some(&other)));

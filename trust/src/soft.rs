@@ -65,7 +65,7 @@ impl Leads for Soft {
             Err(Error::SignatureInvalid) => 0,
             Err(error) => return Err(error),
         };
-        Ok([found, 1].map(|byte| Mixed::open(&[byte; 32])))
+        Ok([found, !1].map(|byte| Mixed::open(&[byte; 32])))
     }
 
     fn lms_leads(

@@ -22,7 +22,7 @@
 use super::layer::CONFIGURED;
 use super::reset::load_first;
 use super::rom::{self, Runtime};
-use super::state::{Program, State};
+use super::state::{FLOOR_SIZE, Program, State};
 use crate::error::Result;
 use crate::platform::{Row, Source};
 use core::cell::Cell;
@@ -101,9 +101,9 @@ impl<C: Leads> Crypto for Watched<'_, C> {
         parts: &[&[u8]],
         signature: &Signature,
     ) -> TrustResult<()> {
-        let [found, right] = self.crypto.es256_leads(key, parts, signature)?;
+        let [found, counter] = self.crypto.es256_leads(key, parts, signature)?;
         self.signers.count(&key.0);
-        self.compare(&found, &right.to_bytes())
+        self.compare(&found, &counter.complement())
     }
 
     fn lms_root(
@@ -174,6 +174,7 @@ pub fn doubts<C: Leads>(
         difference(&own.component.0, &image.component.0),
         unequal(image.image_type as u64, runtime.wanted() as u64),
         below(image.security_version, own.security_version),
+        doubt_floor(state.own.as_ref(), &state.floor_bytes),
         below(authority.ceiling, image.security_version),
         unequal(image.security_version, runtime.about().security_version),
         difference(&genesis, &state.platform.genesis.0),
@@ -197,6 +198,19 @@ fn too_few(count: u32, lms_count: u32, role: RoleKeys<'_>) -> u32 {
     below(count.into(), signers)
         | (hybrid & below(lms_count.into(), signers))
         | unequal(role.listed.into(), keys.wrapping_add(lms_keys))
+}
+
+/// By what a floor is another one than these bytes of CBOR say (RFC 8949 §3.1): both looks read it
+/// by one function, whose answer a flipped bit would lower for both.
+fn doubt_floor(own: Option<&Program>, [head, rest @ ..]: &[u8; FLOOR_SIZE]) -> u32 {
+    let Some(own) = own else { return 0 }; // then none is lost (above)
+    let size = match head {
+        0x18..=0x1b => 1usize << (head - 0x18),
+        _ => 0,
+    };
+    let bytes = rest.iter().take(size);
+    let long = bytes.fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+    unequal(own.security_version, if size == 0 { u64::from(*head) } else { long })
 }
 
 /// All ones if any burned byte of the lifecycle says that a chip left the factory.
@@ -248,7 +262,7 @@ pub fn difference(a: &[u8], b: &[u8]) -> u32 {
 
 /// The bits by which two numbers differ.
 #[inline(never)]
-fn unequal(a: u64, b: u64) -> u32 {
+pub fn unequal(a: u64, b: u64) -> u32 {
     let bits = black_box(a) ^ black_box(b);
     bits as u32 | (bits >> 32) as u32
 }
@@ -267,9 +281,10 @@ mod tests {
     use super::*;
     use crate::platform::Platform as _;
     use crate::platform::memory::MemoryPlatform;
-    use craton_trust::ClassId;
+    use craton_trust::cbor::Writer;
     use craton_trust::evidence::layer_configuration;
     use craton_trust::store::RoleKeysBuilder;
+    use craton_trust::{ClassId, ComponentId};
 
     #[test]
     fn rot_18_a_difference_of_any_bit_is_a_doubt() {
@@ -357,6 +372,27 @@ mod tests {
             one_bit.count(&key);
         }
         assert_eq!(one_bit.count.get(), 3);
+    }
+
+    #[test]
+    fn rot_18_a_floor_that_was_read_as_another_is_a_doubt() {
+        let component = ComponentId([0x82; 16]);
+        for bits in 0..64 {
+            for security_version in [(1 << bits) - 1, 1 << bits, u64::MAX >> bits] {
+                let own = Program { component, security_version };
+                let (mut body, mut bytes) = ([0; 40], [0; FLOOR_SIZE]);
+                let mut writer = Writer::new(&mut body);
+                Program::write_optional(Some(&own), &mut writer).unwrap();
+                let length = writer.length();
+                bytes[..length - 18].copy_from_slice(&body[18..length]);
+                assert_eq!(doubt_floor(Some(&own), &bytes), 0, "{security_version}");
+                for bit in 0..64 {
+                    let flipped = security_version ^ 1 << bit;
+                    let other = Program { security_version: flipped, ..own };
+                    assert_ne!(doubt_floor(Some(&other), &bytes), 0);
+                }
+            }
+        }
     }
 
     #[test]

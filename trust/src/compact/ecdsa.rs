@@ -54,8 +54,9 @@ const SPARE: Words = [0x039c_daae, 0x0c46_353d, 0x58e8_617b, 0x4319_0553, 0, 0, 
 /// multiplied by a factor before anything is computed: with s·factor, what r and the digest are
 /// divided by gives a point of which the right one is a multiple. Its x and r are compared as
 /// multiples of another factor. That of r comes first: what a skipped instruction leaves where the
-/// other one should be is not this one (ROT-18). `digest` is asked twice, for [`Numbers::fill`] and
-/// for [`Numbers::hold`].
+/// other one should be is not this one (ROT-18), and it comes as its complement: no memory that a
+/// lost address leads to has such a pair. `digest` is asked twice, for [`Numbers::fill`] and for
+/// [`Numbers::hold`].
 pub(super) fn leads(
     key: &PublicKey,
     digest: impl Fn() -> Mixed,
@@ -67,21 +68,23 @@ pub(super) fn leads(
     if !numbers.fill(&digest, signature, (mask, blind)) {
         return Err(Error::SignatureInvalid);
     }
-    if !numbers.hold(&digest, signature, (mask, blind)) {
-        return Err(Error::SignatureInvalid);
-    }
     let key = Point::from_bytes(&key.0).ok_or(Error::KeyInvalid)?;
     if !Point::combines() {
         return Err(Error::SignatureInvalid);
     }
-    let part = key.combination(numbers.u.montgomery(), numbers.v.montgomery());
+    let mut used = [[0; 8]; 2];
+    let part = key.combination(numbers.u.montgomery(), numbers.v.montgomery(), &mut used);
+    if !numbers.hold(&used, &digest, signature, (mask, blind)) {
+        return Err(Error::SignatureInvalid);
+    }
     let scale = Field::of_word(scale);
     let found = part.x_of_multiple(factor, &scale);
     if found.is_zero() {
         return Err(Error::SignatureInvalid); // the point at infinity
     }
     let right = numbers.right(&found, &scale);
-    Ok([Mixed::of(*found.montgomery(), 0), Mixed::of(*right.montgomery(), 0)])
+    let counter = right.montgomery().map(|word| !word);
+    Ok([Mixed::of(*found.montgomery(), 0), Mixed::of(counter, 0)])
 }
 
 /// r and s, if they are numbers of a signature.
@@ -127,19 +130,21 @@ impl Numbers {
         !self.right.is_zero()
     }
 
-    /// Whether they are those of this signature: all of it is read once more, and compared with
-    /// what stays. A number that another one took the place of, by a skipped instruction or a bit
-    /// of an address, would leave a signature to who knows no key, if one came of r and the other
-    /// one not; and so would lost factors (ROT-18).
+    /// Whether it was this signature's numbers that points were added by: all of it is read once
+    /// more, and compared with what was used. A number that another one took the place of, by a
+    /// skipped instruction or a bit of an address, would leave a signature to who knows no key, if
+    /// one came of r and the other one not; and so would lost factors (ROT-18).
     #[inline(never)] // as above
     fn hold(
         &self,
+        used: &[Words; 2],
         digest: &impl Fn() -> Mixed,
         signature: &Signature,
         (mask, factors): (u32, Factors),
     ) -> bool {
         let Some([r, s]) = read(signature, mask) else { return false };
-        let Self { u, v, right, .. } = black_box(self);
+        let [u, v] = black_box(used).map(Scalar::from_montgomery);
+        let right = &black_box(self).right;
         let multiple = r.times(&Field::of_word(factors[1]).for_montgomery());
         let [a, b] = factors.map(Scalar::of_word);
         let divisor = s.times(&a.for_montgomery());

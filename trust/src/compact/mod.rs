@@ -127,8 +127,8 @@ impl Crypto for Blinded {
     }
 
     fn es256_verify(&self, key: &PublicKey, parts: &[&[u8]], signature: &Signature) -> Result<()> {
-        let [found, right] = self.es256_leads(key, parts, signature)?;
-        if found.is(&right.to_bytes()) { Ok(()) } else { Err(Error::SignatureInvalid) }
+        let [found, counter] = self.es256_leads(key, parts, signature)?;
+        if found.is(&counter.complement()) { Ok(()) } else { Err(Error::SignatureInvalid) }
     }
 
     fn lms_root(

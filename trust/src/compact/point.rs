@@ -3,9 +3,10 @@
 //! The formulas are those of Renes, Costello and Batina, "Complete addition formulas for prime
 //! order elliptic curves" (2016), algorithms 4 and 6, for a = -3.
 
-use super::residue::{Field, Words, mask, sum};
+use super::residue::{Field, Words, mask};
 use super::table::COMB;
 use crate::copy::copy;
+use core::hint::black_box;
 use zeroize::Zeroize;
 
 /// The curve's b, in Montgomery form.
@@ -153,12 +154,14 @@ impl Point {
         sum
     }
 
-    /// The generator `u` times and this point `v` times; infinity where the steps of `v` were lost.
+    /// The generator `u` times and this point `v` times; both numbers as they were used come into
+    /// `used`, which is 0 before: what a fault lost of them is not there, for who compares (ROT-18).
     /// The steps tell `u` and `v`.
-    pub(super) fn combination(&self, u: &Words, v: &Words) -> Self {
-        let digits = signed_digits(v);
-        let lost = difference(&recomposed(&digits), v) != 0;
-        if lost { Self::INFINITY } else { self.by_digits(u, &digits) }
+    #[inline(never)] // its room leaves the stack
+    pub(super) fn combination(&self, u: &Words, v: &Words, used: &mut [Words; 2]) -> Self {
+        let mut digits = [0; DIGITS];
+        sign_digits(v, &mut digits);
+        self.by_digits(u, &digits, used)
     }
 
     /// Whether [`Point::by_digits`] finds what it should of a few digits, where both points are
@@ -167,7 +170,9 @@ impl Point {
     #[inline(never)]
     pub(super) fn combines() -> bool {
         let generator = comb(&[1, 0, 0, 0, 0, 0, 0, 0], 0);
-        let found = generator.by_digits(&[2, 0, 0, 0, 2, 0, 0, 0], &[-1, 0, 0, 0, 1]);
+        let mut used = [[0; 8]; 2];
+        let (u, v) = ([2, 0, 0, 0, 2, 0, 0, 0], [-1, 0, 0, 0, 1]);
+        let found = generator.by_digits(&u, &v, &mut used);
         found.x.equals(&FEW.times(&found.z))
     }
 
@@ -183,11 +188,12 @@ impl Point {
     /// As [`Point::combination`], of digits of `v`, and of the bits of `u` that stand where they
     /// do.
     #[inline(never)]
-    fn by_digits(&self, u: &Words, digits: &[i8]) -> Self {
+    fn by_digits(&self, u: &Words, digits: &[i8], [used_u, used_v]: &mut [Words; 2]) -> Self {
         let mut odd = [*self; 4];
         Self::make_odd(&mut odd);
         let mut sum = Self::INFINITY;
         for (i, digit) in digits.iter().enumerate().rev() {
+            let digit = black_box(*digit);
             sum = sum.doubled();
             if let Some(multiple) = odd.get(usize::from(digit.unsigned_abs() / 2)) {
                 match digit {
@@ -196,31 +202,32 @@ impl Point {
                     _ => sum = sum.plus(&multiple.negated()),
                 }
             }
+            take_digit(used_v, digit);
             if i < 64 {
-                sum = sum.plus(&comb(u, i));
+                let tooth = black_box(tooth(u, i));
+                sum = sum.plus(&comb_at(tooth));
+                for (t, word) in used_u.iter_mut().skip(i / 32).step_by(2).enumerate() {
+                    *word |= (tooth >> t & 1) << (i % 32);
+                }
             }
         }
         sum
     }
 }
 
-/// The number of which these are the digits.
+/// Makes it twice the number, and the digit.
 #[inline(never)]
-pub(super) fn recomposed(digits: &[i8]) -> Words {
-    let mut number = [0; 8];
-    for digit in digits.iter().rev() {
-        number = sum(&number, &number).0;
-        // A negative digit as 2²⁵⁶ and it.
-        let high = (i32::from(*digit) >> 8).cast_unsigned();
-        let low = i32::from(*digit).cast_unsigned();
-        number = sum(&number, &[low, high, high, high, high, high, high, high]).0;
+pub(super) fn take_digit(number: &mut Words, digit: i8) {
+    // A negative digit as 2²⁵⁶ and it.
+    let high = (i32::from(digit) >> 8).cast_unsigned();
+    let mut add = i32::from(digit).cast_unsigned();
+    let (mut above, mut carry) = (0, false);
+    for word in number {
+        let double = *word << 1 | above;
+        above = *word >> 31;
+        (*word, carry) = double.carrying_add(add, carry);
+        add = high;
     }
-    number
-}
-
-/// The bits by which two numbers differ.
-fn difference(a: &Words, b: &Words) -> u32 {
-    a.iter().zip(b).fold(0, |bits, (a, b)| bits | (a ^ b))
 }
 
 fn twice(a: &Field) -> Field {
@@ -231,10 +238,19 @@ fn tripled(a: &Field) -> Field {
     twice(a).plus(a)
 }
 
-/// The sum of 2^(64·t)·G over the bits i + 64·t of `scalar`. Reads every entry of the table.
+/// The sum of 2^(64·t)·G over the bits i + 64·t of `scalar`.
 fn comb(scalar: &Words, i: usize) -> Point {
+    comb_at(tooth(scalar, i))
+}
+
+/// Those bits.
+fn tooth(scalar: &Words, i: usize) -> u32 {
     let bit = |t: usize| scalar[(2 * t + i / 32) & 7] >> (i % 32) & 1;
-    let wanted = bit(0) | bit(1) << 1 | bit(2) << 2 | bit(3) << 3;
+    bit(0) | bit(1) << 1 | bit(2) << 2 | bit(3) << 3
+}
+
+/// The sum for these bits. Reads every entry of the table.
+fn comb_at(wanted: u32) -> Point {
     let mut point = Point { x: Field::ZERO, y: Field::ZERO, z: Field::ZERO };
     for ([x, y], entry) in COMB.iter().zip(1..) {
         let mask = mask_if_equal(wanted, entry);
@@ -252,10 +268,13 @@ pub(super) fn mask_if_equal(a: u32, b: u32) -> u32 {
     mask((a ^ b).wrapping_sub(1) >> 31)
 }
 
-/// Digits of `v`, base 2: 0, or odd and -7 to 7, and then 0 for the next three.
-pub(super) fn signed_digits(v: &Words) -> [i8; 257] {
+/// Digits of 256 bits, where some are negative.
+pub(super) const DIGITS: usize = 257;
+
+/// Finds the digits of `v`, base 2: 0, or odd and -7 to 7, and then 0 for the next three. They are
+/// 0 before.
+pub(super) fn sign_digits(v: &Words, digits: &mut [i8; DIGITS]) {
     let bit = |i: usize| v.get(i / 32).map_or(0, |word| word >> (i % 32) & 1) as i8;
-    let mut digits = [0; 257];
     let (mut carry, mut covered) = (0, 0);
     for (i, digit) in digits.iter_mut().enumerate() {
         if i < covered || bit(i) == carry {
@@ -266,5 +285,4 @@ pub(super) fn signed_digits(v: &Words) -> [i8; 257] {
         *digit = window - 16 * carry;
         covered = i + 4;
     }
-    digits
 }

@@ -320,7 +320,7 @@ fn multiple_added(to: &Words, factor: u32, words: &Words) -> (Words, u32) {
 
 /// a + b modulo 2²⁵⁶, and the carry.
 #[inline(always)]
-pub(super) fn sum(a: &Words, b: &Words) -> (Words, bool) {
+fn sum(a: &Words, b: &Words) -> (Words, bool) {
     let mut carry = false;
     let words = each!(i => {
         let (word, bit) = a[i].carrying_add(b[i], carry);

@@ -231,21 +231,28 @@ fn combinations_of_two_multiples_go_through_infinity_and_doublings() {
         for (i, u) in scalars.iter().enumerate() {
             for v in scalars.iter().skip(i % 3).step_by(3) {
                 let whole = times_generator(&u.plus(&v.times(key)));
-                let combined = point.combination(&u.to_words(), &v.to_words());
-                assert_eq!(combined.affine(), whole.affine());
+                let (mut used, numbers) = ([[0; 8]; 2], [u.to_words(), v.to_words()]);
+                let combined = point.combination(&numbers[0], &numbers[1], &mut used);
+                assert_eq!((combined.affine(), used), (whole.affine(), numbers));
             }
             // u·G - (u / key)·(key·G): nothing is left.
             let v = Scalar::ZERO.minus(&u.times(&key.inverse()));
-            let nothing = point.combination(&u.to_words(), &v.to_words());
+            let nothing = point.combination(&u.to_words(), &v.to_words(), &mut [[0; 8]; 2]);
             assert_eq!(nothing.affine(), [0; 64]);
         }
     }
 }
 
+fn signed_digits(number: &Words) -> [i8; point::DIGITS] {
+    let mut digits = [0; point::DIGITS];
+    point::sign_digits(number, &mut digits);
+    digits
+}
+
 #[test]
 fn signed_digits_are_the_number_and_every_other_is_zero_or_odd() {
     for number in edges(&[!0; 8], false) {
-        let digits = point::signed_digits(&number);
+        let digits = signed_digits(&number);
         let mut sum = Scalar::ZERO;
         for digit in digits.iter().rev() {
             sum = sum.plus(&sum);
@@ -269,12 +276,14 @@ fn a_number_of_the_table_is_chosen_by_equality_alone() {
 
 #[test]
 fn rot_18_digits_lead_back_to_their_number_and_a_few_to_the_known_point() {
-    for seed in 0..200 {
-        let words = random(seed);
-        assert_eq!(point::recomposed(&point::signed_digits(&words)), words);
-    }
-    for words in edges(&Order::WORDS, false) {
-        assert_eq!(point::recomposed(&point::signed_digits(&words)), words);
+    let recomposed = |words: &Words| {
+        let digits = signed_digits(words);
+        let mut number = [0; 8];
+        digits.iter().rev().for_each(|digit| point::take_digit(&mut number, *digit));
+        number
+    };
+    for words in (0..200).map(random).chain(edges(&Order::WORDS, false)) {
+        assert_eq!(recomposed(&words), words);
     }
     assert!(Point::combines());
 }

@@ -17,9 +17,10 @@ fn verify(key: &PublicKey, message: &[u8], signature: &Signature) -> Result<()> 
     assert_eq!(said, Soft.es256_verify(key, &[message], signature), "{key:?} {signature:02x?}");
     // By where it leads.
     let led = |leads: Result<[Mixed; 2]>| {
-        let [found, right] = leads?;
-        assert_eq!(found.is(&right.to_bytes()), found.difference(&right.to_bytes()) == 0);
-        if found.is(&right.to_bytes()) { Ok(()) } else { Err(Error::SignatureInvalid) }
+        let [found, counter] = leads?;
+        let right = counter.complement();
+        assert_eq!(found.is(&right), found.difference(&right) == 0);
+        if found.is(&right) { Ok(()) } else { Err(Error::SignatureInvalid) }
     };
     assert_eq!(led(Soft.es256_leads(key, &[message], signature)), said, "{signature:02x?}");
     // However it is blinded (ROT-25).
