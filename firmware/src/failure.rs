@@ -70,6 +70,7 @@ mod kept {
     use super::{WORDS, of_record};
     use crate::map;
     use crate::register::{read_register, write_register};
+    use core::hint::black_box;
     use craton_rot::failure::{ChipFailure, PROGRAM_ID_SIZE, Stage};
     use craton_trust::{ComponentId, Digest};
 
@@ -79,6 +80,16 @@ mod kept {
         for (place, bytes) in places.zip(program.0.as_chunks().0) {
             write_register(place, u32::from_le_bytes(*bytes));
         }
+    }
+
+    /// By what that is another program than this: 0 is nothing.
+    #[must_use]
+    pub fn doubt_runs(program: &Digest) -> u32 {
+        let places = (map::RUNNING..map::RUNNING + PROGRAM_ID_SIZE).step_by(4);
+        let pairs = places.zip(black_box(program).0.as_chunks().0);
+        pairs.fold(0, |all, (place, bytes)| {
+            all | (read_register(place) ^ u32::from_le_bytes(*bytes))
+        })
     }
 
     /// Takes the record, if there is one: it is gone then, and the count of resets begins anew.
@@ -104,7 +115,7 @@ mod kept {
 }
 
 #[cfg(target_os = "none")]
-pub use kept::{runs, take};
+pub use kept::{doubt_runs, runs, take};
 
 /// The handlers of a program in secure state: `NonMaskableInt` (the watchdog), `HardFault` (all
 /// faults of both sides), `panicked`, and `refused`, which wipes and waits for power. What

@@ -2,8 +2,11 @@
 
 use crate::map;
 use crate::register::{read_register, write_register};
+use core::hint::black_box;
 use core::ptr;
+use craton_rot::engine::rom::Runtime;
 use craton_rot::engine::{HANDOVER_MAX, Layer0};
+use craton_rot::slots::Slot;
 use craton_rot::{Error, Result, Start};
 use craton_trust::copy;
 use zeroize::Zeroize as _;
@@ -32,6 +35,16 @@ impl Handover {
                 copy(place.get_mut(..BLANK.len()).ok_or(Error::RoomTooSmall)?, BLANK);
                 Ok(())
             }
+        }
+    }
+
+    /// What speaks against the place holding this layer of a program, from this slot or none: 0 is
+    /// nothing.
+    #[must_use]
+    pub fn doubt(&self, runtime: &Runtime<'_>, slot: Option<Slot>) -> u32 {
+        match self {
+            Self::Layer(layer) => runtime.doubt_handed(black_box(place()), layer, slot),
+            Self::Blank => !0,
         }
     }
 
@@ -84,7 +97,7 @@ pub fn requested() -> Asked {
 /// The place; each program takes it once.
 fn place() -> &'static mut [u8] {
     let place = ptr::with_exposed_provenance_mut(map::HANDOVER);
-    // SAFETY: no linker script of ours has this part of the RAM, and each of the two functions
-    // above that call this is called once in a program.
+    // SAFETY: no linker script of ours has this part of the RAM, and no two of the functions
+    // above that call this have it at once.
     unsafe { core::slice::from_raw_parts_mut(place, HANDOVER_MAX) }
 }

@@ -189,14 +189,17 @@ fn enter(
     from: Option<(Slot, &Marks)>,
     asked: Asked,
 ) -> Result<u32> {
-    let layer = runtime.layer(chip, &Compact, asked.start, from.map(|(slot, _)| slot))?;
+    let slot = from.map(|(slot, _)| slot);
+    let layer = runtime.layer(chip, &Compact, asked.start, slot)?;
     failure::runs(&runtime.digest()); // before its first instruction: that may be what fails
     let doubt = match from {
         Some((slot, before)) => before.doubt_counted(&chip.slot_marks(slot)?),
         None => 0,
     };
     let doubt = doubt | runtime.doubt_layer(&*chip, &layer, asked.unasked)?;
-    Handover::Layer(layer).leave()?;
+    let handover = Handover::Layer(layer);
+    handover.leave()?;
+    let doubt = doubt | handover.doubt(runtime, slot) | failure::doubt_runs(&runtime.digest());
     let elsewhere = black_box(runtime.program()).as_ptr().addr() ^ map::CODE;
     let token = runtime.token() ^ HIDDEN ^ chip.hidden_word() ^ doubt ^ elsewhere as u32;
     Ok(token ^ OWN_WORD.load(Ordering::Relaxed))

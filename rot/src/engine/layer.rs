@@ -8,7 +8,11 @@
 //!
 //! Rule ROT-16: a ROM hands over no more than this: not the device secret, and not the key of the
 //! identity. Whoever reads a handover can be this layer, and no other; he can write the state, too.
+//! What of it leaves the chip (identity, certificate, implementation, mode) counts only if the
+//! identity certified it so: a secret that a fault put there is none of it. Its secrets, which no
+//! certificate names, a ROM derives twice and reads where they were left (ROT-18).
 
+use super::doubt::{difference, unequal};
 use super::state::Program;
 use super::{journal, lifecycle};
 use crate::error::{Error, Result};
@@ -48,6 +52,8 @@ pub struct Layer0 {
     pub(super) found: Digest,
     /// What it was derived from, of lifecycle and class; not handed over.
     pub(super) configuration: [u8; CONFIGURED],
+    /// What speaks against its secrets: 0 is nothing; not handed over.
+    pub(super) doubt: u32,
     certificate: [u8; CERTIFICATE_MAX],
     certificate_length: usize,
 }
@@ -63,9 +69,81 @@ impl Layer0 {
         about: (Option<Program>, Digest),
         mode: Mode,
     ) -> Result<Self> {
-        let derived = derive(platform, crypto, genesis, about, mode);
+        let derived = derive(platform, crypto, genesis, about, mode).and_then(|mut layer| {
+            layer.doubt = layer.doubt_secrets(platform, crypto, genesis)?;
+            Ok(layer)
+        });
         platform.lock_uds(); // ROT-1
         derived
+    }
+
+    /// By what its secrets differ from those of a layer of what it says that it is.
+    #[inline(never)] // its room leaves the stack
+    fn doubt_secrets(
+        &self,
+        platform: &impl Platform,
+        crypto: &impl Crypto,
+        genesis: &Digest,
+    ) -> Result<u32> {
+        let mut uds = Secret::<32>::zero();
+        platform.fuses(Row::Uds, &mut uds.0)?;
+        let inputs = inputs(platform, crypto, genesis, &self.implementation, self.mode)?;
+        let own = dice::Layer::of_uds(&uds.0).next(crypto, &inputs);
+        let attester = own.private_key(crypto, |secret| Ok(Cdi(*secret)))?;
+        let state = journal::key_of(crypto, &uds);
+        Ok(difference(&attester.0, &self.attester.0)
+            | difference(&own.seal.0, &self.sealing.0)
+            | difference(&state.0, &self.state.0))
+    }
+
+    /// What speaks against `bytes` being this layer, as it was handed over for a program in a slot,
+    /// or in none: 0 is nothing (ROT-18).
+    #[inline(never)] // as above
+    pub(super) fn doubt_handed(
+        &self,
+        bytes: &[u8],
+        (program, implementation): (Program, &Digest),
+        slot: Option<Slot>,
+    ) -> u32 {
+        let Ok(handed) = Self::take_over(bytes) else { return !0 };
+        let none = Program { security_version: !program.security_version, ..program };
+        let found = handed.program.unwrap_or(none);
+        let place = |slot: Option<Slot>| slot.map_or(0, |slot| 1 + slot as u64);
+        let against = [
+            difference(&handed.identity.0, &self.identity.0),
+            unequal(handed.mode as u64, self.mode as u64),
+            difference(&handed.implementation.0, &implementation.0),
+            difference(&handed.attester.0, &self.attester.0),
+            difference(&handed.sealing.0, &self.sealing.0),
+            difference(&handed.state.0, &self.state.0),
+            difference(handed.certificate(), self.certificate()),
+            difference(&found.component.0, &program.component.0),
+            unequal(found.security_version, program.security_version),
+            unequal(place(handed.slot), place(slot)),
+            difference(&handed.found.0, &self.found.0),
+        ];
+        against.iter().fold(0, |all, bits| all | bits)
+    }
+
+    /// Refuses a layer that is not what the identity certified: with this key, by what its chip
+    /// has burned and its state has in force.
+    ///
+    /// # Errors
+    /// `HandoverInvalid`.
+    #[inline(never)] // as above
+    pub(super) fn check_certified(
+        &self,
+        platform: &impl Platform,
+        crypto: &impl Crypto,
+        genesis: &Digest,
+        subject: PublicKey,
+    ) -> Result<()> {
+        if platform.vault().is_some() {
+            return Ok(()); // it vouches for this layer in every quote
+        }
+        let certified = dice::verify(crypto, &self.identity, self.certificate());
+        let right = Certified { subject, ..self.certified(platform, crypto, genesis)? };
+        if certified == Ok(right) { Ok(()) } else { Err(Error::HandoverInvalid) }
     }
 
     /// What the identity says of this layer, where it does not certify it but quotes.
@@ -139,6 +217,7 @@ impl Layer0 {
             state: Secret::zero(),
             found: Digest([0; 32]),
             configuration: [0; CONFIGURED],
+            doubt: 0,
             certificate: [0; CERTIFICATE_MAX],
             certificate_length: 0,
         }
@@ -208,6 +287,7 @@ fn derive(
         state: journal::key_of(crypto, &uds),
         found: Digest([0; 32]),
         configuration,
+        doubt: !0,
         certificate,
         certificate_length,
     })
@@ -239,4 +319,38 @@ fn configuration(platform: &impl Platform) -> Result<[u8; 64]> {
     let mut class = ClassId([0; 16]);
     platform.fuses(Row::Class, &mut class.0)?;
     Ok(layer_configuration(lifecycle::read(platform)?, &class))
+}
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::*;
+    use crate::platform::memory::MemoryPlatform;
+    use craton_trust::soft::Soft;
+
+    #[test]
+    fn rot_18_secrets_of_another_layer_than_it_says_are_a_doubt() {
+        let mut chip = MemoryPlatform::new();
+        chip.burn(Row::Uds, &[5; 32]).unwrap();
+        chip.burn(Row::Class, &[6; 16]).unwrap();
+        let (genesis, other) = (Digest([1; 32]), Digest([3; 32]));
+        let doubt = |genesis: &Digest, change: fn(&mut Layer0)| {
+            let about = (None, Digest([2; 32]));
+            let mut layer = derive(&chip, &Soft, &Digest([1; 32]), about, Mode::Normal).unwrap();
+            assert_ne!(layer.doubt, 0, "before it was looked at");
+            change(&mut layer);
+            layer.doubt_secrets(&chip, &Soft, genesis).unwrap()
+        };
+        assert_eq!(doubt(&genesis, |_| ()), 0);
+        assert_ne!(doubt(&other, |_| ()), 0);
+        let changes: [fn(&mut Layer0); 5] = [
+            |layer| layer.mode = Mode::Recovery,
+            |layer| layer.implementation.0[31] ^= 1,
+            |layer| layer.sealing.0 = [0; 32],
+            |layer| layer.attester.0[0] ^= 0x80,
+            |layer| layer.state.0[16] ^= 4,
+        ];
+        for change in changes {
+            assert_ne!(doubt(&genesis, change), 0);
+        }
+    }
 }

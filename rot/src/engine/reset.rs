@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::platform::{Platform, Row, Source};
 use crate::secret::Secret;
 use craton_trust::Digest;
-use craton_trust::crypto::{Crypto, KeyedCrypto};
+use craton_trust::crypto::{Crypto, KeyedCrypto, Signer as _};
 use craton_trust::dice::Mode;
 use zeroize::Zeroize as _;
 
@@ -103,7 +103,7 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
     ///
     /// # Errors
     /// As [`Engine::reset`]; `HandoverInvalid` for a layer in another mode than the state asks for,
-    /// or of another state.
+    /// of another state, or that its identity certified as another one.
     /// The place is empty then.
     pub fn resume_in(
         place: &mut Option<Self>,
@@ -169,6 +169,9 @@ impl<P: Platform, C: KeyedCrypto> Engine<P, C> {
         if other || (self.layer.mode != normal && self.layer.mode != Mode::Recovery) {
             return Err(Error::HandoverInvalid);
         }
+        let Self { platform, crypto, state, layer, attester, .. } = self;
+        let genesis = &state.platform.genesis;
+        layer.check_certified(platform, crypto, genesis, attester.public_key())?;
         self.begin(root)
     }
 

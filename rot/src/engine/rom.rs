@@ -14,7 +14,7 @@
 //! decides is compared once more by `doubt` (ROT-18); what comes of that is [`Runtime::token`].
 
 pub use super::doubt::GO;
-use super::doubt::{Watched, doubt_configuration, doubt_mode, doubts};
+use super::doubt::{Watched, difference, doubt_configuration, doubt_mode, doubts};
 use super::ladder::derive_from;
 use super::layer::Layer0;
 use super::reset::{Start, load_first};
@@ -109,7 +109,15 @@ impl<'p> Runtime<'p> {
     /// `StorageFailed`.
     pub fn doubt_layer(&self, platform: &impl Source, layer: &Layer0, unasked: u32) -> Result<u32> {
         let mode = doubt_mode(layer.mode, self.debug_head, self.wanted, unasked);
-        Ok(mode | doubt_configuration(platform, &layer.configuration)?)
+        Ok(mode | layer.doubt | doubt_configuration(platform, &layer.configuration)?)
+    }
+
+    /// What speaks against `bytes` being the handover of this program's layer, from this slot or
+    /// none: 0 is nothing (ROT-18).
+    #[must_use]
+    pub fn doubt_handed(&self, bytes: &[u8], layer: &Layer0, slot: Option<Slot>) -> u32 {
+        let found = difference(&layer.found.0, &self.believed[0].0);
+        found | layer.doubt_handed(bytes, (self.about, &self.digest), slot)
     }
 
     /// The state and the section that the first look believed.

@@ -32,6 +32,11 @@ pub struct Program {
     pub security_version: u64,
 }
 
+/// Where the floor of a program stands, behind its head and its component with that one's head.
+const FLOOR_AT: usize = 2 + 16;
+/// The most bytes of a floor.
+pub const FLOOR_SIZE: usize = 9;
+
 impl Program {
     pub(super) fn read(reader: &mut Reader<'_>) -> craton_trust::error::Result<Self> {
         reader.array(2)?;
@@ -92,6 +97,8 @@ pub struct State {
     /// The program that a ROM starts: the component that was confirmed, and its floor. `None` where
     /// there is no ROM, and before the first confirm.
     pub own: Option<Program>,
+    /// The bytes that its floor was read from, and what follows: for a ROM, as `debug_head`.
+    pub floor_bytes: [u8; FLOOR_SIZE],
 }
 
 const FORMAT: u64 = 3;
@@ -120,6 +127,7 @@ impl State {
             platform,
             owner: None,
             own: None,
+            floor_bytes: [0; FLOOR_SIZE],
         }
     }
 
@@ -161,6 +169,8 @@ impl State {
         self.platform = read_installed(&mut reader)?;
         reader.raw()?;
         if with_own {
+            let floor = reader.rest().get(FLOOR_AT..).unwrap_or(&[]);
+            self.floor_bytes.iter_mut().zip(floor).for_each(|(place, byte)| *place = *byte);
             self.own = reader.optional(Program::read)?;
         }
         reader.end()
@@ -286,6 +296,7 @@ mod tests {
         read.read_of_rom(&body[..length]).unwrap();
         assert_eq!((read.boot, read.debug_next, read.debug_head), (3, true, 0xf5));
         assert!(read.platform == state.platform && read.own == state.own);
+        assert_eq!(read.floor_bytes, [9, 0, 0, 0, 0, 0, 0, 0, 0]);
         assert!(read.owner.is_none() && read.floors == Floors::NONE && read.runtime.is_none());
         assert_eq!((read.confirmed, read.challenge, read.time_floor), (None, None, 0));
         assert_eq!(read.epoch_secret.0, [0; 32]);

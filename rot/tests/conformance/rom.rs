@@ -315,6 +315,57 @@ fn rot_16_refuses_what_no_stage_handed_over() {
     assert!(take_over(&chip, &room).is_ok(), "a fixed place is longer than what it holds");
 }
 
+/// Where a handover has what its certificate answers for: identity, mode, implementation and the
+/// key that attests; the certificate begins behind the two other secrets.
+const CERTIFIED: [std::ops::Range<usize>; 4] = [16..80, 80..81, 83..115, 117..149];
+const CERTIFICATE_AT: usize = 220;
+
+#[test]
+fn rot_16_refuses_a_layer_that_its_identity_did_not_certify() {
+    let chip = chip();
+    let good = handed_over(&chip, Start::Normal);
+    let length = usize::from(u16::from_be_bytes([good[218], good[219]]));
+    let certificate = CERTIFICATE_AT..CERTIFICATE_AT + length;
+    let refused = |bytes: &[u8]| take_over(&chip, bytes).err() == Some(Error::HandoverInvalid);
+    for place in CERTIFIED.into_iter().chain([certificate.clone()]) {
+        for at in place {
+            let mut other = good.clone();
+            other[at] ^= 2;
+            assert!(refused(&other), "byte {at}");
+        }
+    }
+    // As if a fault had taken its own key, or that of the state, for what leaves the chip.
+    for secret in [117..149, 185..217] {
+        for at in [16, 83, CERTIFICATE_AT] {
+            let mut leaked = good.clone();
+            leaked.copy_within(secret.clone(), at);
+            assert!(refused(&leaked), "{secret:?} at {at}");
+        }
+    }
+}
+
+#[test]
+fn rot_18_a_handover_of_anything_else_is_a_doubt() {
+    let mut chip = chip();
+    chip.reset();
+    let package = package(|_| ());
+    let runtime = rom::select(&chip, &Soft, ImageType::RootOfTrust, &package).unwrap();
+    let layer = runtime.layer(&mut chip, &Soft, Start::Normal, Some(Slot::A)).unwrap();
+    let mut room = [0; HANDOVER_MAX];
+    let length = layer.hand_over(&mut room).unwrap();
+    let doubt = |bytes: &[u8], slot| runtime.doubt_handed(bytes, &layer, slot);
+    assert_eq!(doubt(&room, Some(Slot::A)), 0);
+    assert_eq!(runtime.doubt_layer(&chip, &layer, 1), Ok(0));
+    for slot in [None, Some(Slot::B)] {
+        assert_ne!(doubt(&room, slot), 0, "{slot:?}");
+    }
+    for at in 0..length {
+        let mut other = room;
+        other[at] ^= 1;
+        assert_ne!(doubt(&other, Some(Slot::A)), 0, "byte {at}");
+    }
+}
+
 #[test]
 fn rot_16_refuses_a_layer_in_another_mode_than_the_state_asks_for() {
     let chip = chip();
