@@ -82,9 +82,7 @@ pub(super) fn leads(
     if found.is_zero() {
         return Err(Error::SignatureInvalid); // the point at infinity
     }
-    let right = numbers.right(&found, &scale);
-    let counter = right.montgomery().map(|word| !word);
-    Ok([Mixed::of(*found.montgomery(), 0), Mixed::of(counter, 0)])
+    Ok([Mixed::of(*found.montgomery(), 0), Mixed::of(*numbers.counter(&found), 0)])
 }
 
 /// r and s, if they are numbers of a signature.
@@ -101,16 +99,15 @@ struct Numbers {
     /// How many times the generator and the key are added.
     u: Scalar,
     v: Scalar,
-    /// The multiple of x that is right.
-    right: Field,
-    /// Whether r is so small that there is another one.
-    is_small: bool,
+    /// The complements of the multiple of x that is right, and of the other one that is, too, if r
+    /// is so small that there is one. They are nowhere as they are: what is found must not be
+    /// compared with itself, whatever address is lost (ROT-18).
+    counters: [Words; 2],
 }
 
 impl Numbers {
     /// Those to which no point leads, where [`Numbers::fill`] is left out.
-    const NONE: Self =
-        Self { u: Scalar::ZERO, v: Scalar::ZERO, right: Field::ONE, is_small: false };
+    const NONE: Self = Self { u: Scalar::ZERO, v: Scalar::ZERO, counters: [[0; 8]; 2] };
 
     /// Whether the signature has them.
     #[inline(never)] // its room leaves the stack before points are added
@@ -121,13 +118,12 @@ impl Numbers {
         (mask, [factor, scale]): (u32, Factors),
     ) -> bool {
         let Some([r, s]) = read(signature, mask) else { return false };
-        self.right = r.times(&Field::of_word(scale).for_montgomery());
-        self.is_small = r.is_below(&SPARE);
+        self.counters = counters(&r, scale);
         let inverse = s.times(&Scalar::of_word(factor).for_montgomery()).inverse();
         // As numbers: not in Montgomery form.
         self.v = r.times(&inverse);
         self.u = Number::of_mixed(&digest()).times(&inverse);
-        !self.right.is_zero()
+        true
     }
 
     /// Whether it was this signature's numbers that points were added by: all of it is read once
@@ -144,21 +140,32 @@ impl Numbers {
     ) -> bool {
         let Some([r, s]) = read(signature, mask) else { return false };
         let [u, v] = black_box(used).map(Scalar::from_montgomery);
-        let right = &black_box(self).right;
-        let multiple = r.times(&Field::of_word(factors[1]).for_montgomery());
+        let same = black_box(self).counters == counters(&r, factors[1]);
         let [a, b] = factors.map(Scalar::of_word);
         let divisor = s.times(&a.for_montgomery());
         let sum = u.times(&a).plus(&v.times(&b)).times(&divisor);
         let both = Number::of_mixed(&digest()).times(&a).plus(&r.times(&b));
-        !divisor.is_zero() && !b.is_zero() && sum.equals(&both) && right.equals(&multiple)
+        !divisor.is_zero() && !b.is_zero() && sum.equals(&both) && same
     }
 
-    /// The multiple of x that is right, of two the one that was found.
+    /// The complement of the multiple of x that is right, of two of the one that was found.
     #[inline(never)] // as above
-    fn right(&self, found: &Field, scale: &Field) -> Field {
-        let above = self.right.plus(&Number::open(Order::WORDS).times(&scale.for_montgomery()));
-        if self.is_small && found.equals(&above) { above } else { self.right }
+    fn counter(&self, found: &Field) -> &Words {
+        let [counter, other] = &self.counters;
+        let is_other = Field::from_montgomery(other.map(|word| !word)).equals(found);
+        if is_other { other } else { counter }
     }
+}
+
+/// The complements of r as a multiple of x, and of r + n if that is below p; of r again if not.
+#[inline(never)] // for both who compute them
+fn counters(r: &Number, scale: u32) -> [Words; 2] {
+    let scale = Field::of_word(scale).for_montgomery();
+    let right = r.times(&scale);
+    let none = Number::open([0; 8]);
+    let more = if r.is_below(&SPARE) { Number::open(Order::WORDS) } else { none };
+    let other = right.plus(&more.times(&scale));
+    [right, other].map(|number| number.montgomery().map(|word| !word))
 }
 
 /// The nonces of one key and digest (RFC 6979 §3.2), wiped when they are no longer needed.

@@ -155,8 +155,8 @@ impl Point {
     }
 
     /// The generator `u` times and this point `v` times; both numbers as they were used come into
-    /// `used`, which is 0 before: what a fault lost of them is not there, for who compares (ROT-18).
-    /// The steps tell `u` and `v`.
+    /// `used`, which is 0 before: what a fault lost of them is not there, for who compares
+    /// (ROT-18). The steps tell `u` and `v`.
     #[inline(never)] // its room leaves the stack
     pub(super) fn combination(&self, u: &Words, v: &Words, used: &mut [Words; 2]) -> Self {
         let mut digits = [0; DIGITS];
