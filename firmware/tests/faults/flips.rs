@@ -60,3 +60,9 @@ fn rot_18_no_flipped_bit_of_what_is_loaded_a_few_times_loses_the_digests_part() 
     let [_, scenario] = scenarios::signed_without_a_key();
     starts_under_no_flip("flips: without the digest's", &scenario);
 }
+
+/// Of a signature that no number makes right: what is compared is another one's.
+#[test]
+fn rot_18_no_flipped_bit_of_what_is_loaded_a_few_times_believes_a_wrong_signature() {
+    starts_under_no_flip("flips: wrong signature", &scenarios::wrong_signature());
+}
