@@ -20,15 +20,20 @@ const VERIFICATION: &str = "11es256_leads17h";
 /// What one verification loads more often is of a loop.
 const FEW: usize = 8;
 
-/// Where the verifications of a boot load what they load a few times, and each register that gets
-/// it.
-fn loads(trace: &Trace, rom: &Rom) -> Vec<(usize, usize)> {
+/// From where to where the verifications of a boot go, as places.
+fn verifications(trace: &Trace, rom: &Rom) -> Vec<(usize, usize)> {
     let entries: Vec<u32> = rom.entries(VERIFICATION).collect();
     let begins = trace.places(|at| entries.contains(&at));
     let ends = jumps::returns(trace, rom, VERIFICATION);
     assert!(!begins.is_empty() && begins.len() == ends.len(), "no verification, or half of one");
+    begins.into_iter().zip(ends).collect()
+}
+
+/// Where each of these parts of a boot loads what it loads a few times, and each register that gets
+/// it.
+fn loads(trace: &Trace, rom: &Rom, parts: &[(usize, usize)]) -> Vec<(usize, usize)> {
     let all = trace.places(|at| !rom.loads(at).is_empty());
-    let of_one = |(begin, end): (&usize, &usize)| {
+    let of_one = |(begin, end): &(usize, usize)| {
         let from = all.partition_point(|place| place < begin);
         let to = all.partition_point(|place| place <= end);
         let within = &all[from..to];
@@ -36,17 +41,26 @@ fn loads(trace: &Trace, rom: &Rom) -> Vec<(usize, usize)> {
         within.iter().for_each(|place| *times.entry(trace.at(*place)).or_default() += 1);
         within.iter().copied().filter(move |place| times[&trace.at(*place)] <= FEW)
     };
-    let few = begins.iter().zip(&ends).flat_map(of_one);
+    let few = parts.iter().flat_map(of_one);
     let of_each = |place| rom.loads(trace.at(place)).into_iter().map(move |to| (place, to));
     few.flat_map(of_each).collect()
 }
 
-fn starts_under_no_flip(name: &'static str, scenario: &Scenario) {
+/// Flips in the parts of this boot that `parts` finds.
+fn starts_under_no_flip_of(
+    name: &'static str,
+    scenario: &Scenario,
+    parts: impl FnOnce(&Trace, &Rom) -> Vec<(usize, usize)>,
+) {
     starts_under_none(scenario, |lab| {
-        let from = loads(&lab.trace, lab.rom);
+        let from = loads(&lab.trace, lab.rom, &parts(&lab.trace, lab.rom));
         println!("{name}: {} words are loaded a few times", from.len());
         campaign::flips(name, lab, &from, |_, outcome| not_started(outcome))
     });
+}
+
+fn starts_under_no_flip(name: &'static str, scenario: &Scenario) {
+    starts_under_no_flip_of(name, scenario, verifications);
 }
 
 #[test]
@@ -65,4 +79,17 @@ fn rot_18_no_flipped_bit_of_what_is_loaded_a_few_times_loses_the_digests_part() 
 #[test]
 fn rot_18_no_flipped_bit_of_what_is_loaded_a_few_times_believes_a_wrong_signature() {
     starts_under_no_flip("flips: wrong signature", &scenarios::wrong_signature());
+}
+
+/// Of the whole boot: what no loop loads is what decides.
+#[test]
+fn rot_18_no_flipped_bit_of_what_a_boot_loads_a_few_times_starts_a_bad_program() {
+    let whole = |trace: &Trace, _: &Rom| Vec::from([(0, trace.len() - 1)]);
+    for (name, scenario) in [
+        ("flips: whole boot, changed program", scenarios::changed_program()),
+        ("flips: whole boot, unsigned program", scenarios::unsigned()),
+        ("flips: whole boot, wrong signature", scenarios::wrong_signature()),
+    ] {
+        starts_under_no_flip_of(name, &scenario, whole);
+    }
 }
