@@ -89,6 +89,8 @@ fn rot_18_no_flipped_bit_of_what_a_boot_loads_a_few_times_starts_a_bad_program()
         ("flips: whole boot, changed program", scenarios::changed_program()),
         ("flips: whole boot, unsigned program", scenarios::unsigned()),
         ("flips: whole boot, wrong signature", scenarios::wrong_signature()),
+        // Of 3, the floor, one bit is left in 2.
+        ("flips: whole boot, older version", scenarios::older_version()),
     ] {
         starts_under_no_flip_of(name, &scenario, whole);
     }

@@ -166,6 +166,11 @@ fn rot_18_no_single_fault_starts_a_program_with_a_wrong_lms_signature() {
 }
 
 #[test]
+fn rot_18_no_single_fault_starts_a_program_whose_lms_signature_is_an_old_ones_ends() {
+    starts_under_no_fault(&scenarios::ends_of_chains());
+}
+
+#[test]
 fn rot_18_no_single_fault_starts_a_program_that_the_first_of_two_publishers_signed() {
     starts_under_no_fault(&scenarios::signed_by_the_first_of_two());
 }

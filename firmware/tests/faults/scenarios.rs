@@ -2,7 +2,7 @@
 
 use super::board::{self, Psram, chip_of, hello, package, package_of, package_with, with_envelope};
 use super::known::seeded;
-use super::lms::{envelope_by_lms, hybrid_section, publisher};
+use super::lms::{Leaf, envelope_by_lms, hybrid_section, publisher};
 use super::world::{
     CLASS, CODE, MANUFACTURER, PLATFORM_PUBLISHER, PLATFORM_ROOT, PUBLISHER, STRANGER, key,
 };
@@ -273,13 +273,29 @@ pub fn signed_twice_by_one() -> Scenario {
 
 /// By both, of which LMS is wrong in its last bit.
 pub fn wrong_lms_signature() -> Scenario {
+    bad_lms("wrong LMS signature", |signature| signature[SIGNATURE_SIZE - 1] ^= 1)
+}
+
+/// By both, of which LMS has the ends of its chains: those of any old signature, and right for
+/// every message, if no chain is walked.
+pub fn ends_of_chains() -> Scenario {
+    // Behind levels, leaf, type and randomizer.
+    let change = |signature: &mut [u8]| {
+        let Leaf(tree, leaf) = publisher();
+        let ends = tree.ends(*leaf);
+        signature[36..36 + ends.len()].copy_from_slice(&ends);
+    };
+    bad_lms("ends of chains", change)
+}
+
+fn bad_lms(name: &'static str, change: impl FnOnce(&mut [u8])) -> Scenario {
     let mut package = with_envelope(&package(|_| ()), by_lms);
     let [high, low] = (SIGNATURE_SIZE as u16).to_be_bytes();
     let head = |three: &[u8]| three == [0x59, high, low];
     let signature = package.windows(3).rposition(head).unwrap() + 3;
     assert!(signature + SIGNATURE_SIZE < package.len() - FOOTER_SIZE);
-    package[signature + SIGNATURE_SIZE - 1] ^= 1;
-    let of = Scenario::of("wrong LMS signature", package, "rom: slot A refused E1104");
+    change(&mut package[signature..signature + SIGNATURE_SIZE]);
+    let of = Scenario::of(name, package, "rom: slot A refused E1104");
     Scenario { life: Life::Hybrid, ..of }
 }
 

@@ -18,7 +18,7 @@ use signer::{BELIEVED, Tree};
 use std::sync::LazyLock;
 
 /// A tree that signs by one leaf, again and again, which no keeper of a key may.
-pub struct Leaf(Tree, u32);
+pub struct Leaf(pub Tree, pub u32);
 
 static TREES: LazyLock<[Leaf; 3]> =
     LazyLock::new(|| [0x41, 0x42, 0x43].map(|seed| Leaf(Tree::new(BELIEVED, seed), 5)));

@@ -51,14 +51,12 @@ impl Tree {
         let leaves = 1u32 << set.height;
         let nodes = vec![Vec::new(); 2 << set.height];
         let mut tree = Self { set, id: [seed; 16], seed: vec![seed; set.size], nodes };
-        let chains = u16::try_from(set.digits(&vec![0; set.size]).len()).unwrap();
         for node in (1..2 * leaves).rev() {
             let number = node.to_be_bytes();
             let children = (2 * node as usize, 2 * node as usize + 1);
             tree.nodes[node as usize] = match node.checked_sub(leaves) {
                 Some(leaf) => {
-                    let ends: Vec<u8> =
-                        (0..chains).flat_map(|i| tree.chain(leaf, i, set.highest())).collect();
+                    let ends = tree.ends(leaf);
                     let key = tree.hash(&[&leaf.to_be_bytes(), &[0x80, 0x80], &ends]);
                     tree.hash(&[&number, &[0x82, 0x82], &key])
                 }
@@ -85,6 +83,12 @@ impl Tree {
         let (leaf, chain) = (leaf.to_be_bytes(), chain.to_be_bytes());
         let first = self.hash(&[&leaf, &chain, &[0xff], &self.seed]);
         (0..place).fold(first, |value, at| self.hash(&[&leaf, &chain, &[at], &value]))
+    }
+
+    /// Where a leaf's chains end.
+    pub fn ends(&self, leaf: u32) -> Vec<u8> {
+        let chains = u16::try_from(self.set.digits(&vec![0; self.set.size]).len()).unwrap();
+        (0..chains).flat_map(|chain| self.chain(leaf, chain, self.set.highest())).collect()
     }
 
     /// The tree's public key.
