@@ -148,8 +148,7 @@ unsafe extern "C" {
 
 /// The byte at an address of the ROM: whatever it is given, of the ROM, for what a ROM says must
 /// not be what lies in its memory.
-#[must_use]
-pub fn letter(address: usize) -> u8 {
+pub(crate) fn letter(address: usize) -> u8 {
     rom_letter(address)
 }
 

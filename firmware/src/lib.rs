@@ -64,3 +64,5 @@ pub mod uart;
 pub mod watchdog;
 #[cfg(target_os = "none")]
 pub mod whole;
+#[cfg(target_os = "none")]
+mod words;

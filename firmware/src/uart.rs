@@ -1,9 +1,9 @@
 //! A UART (CMSDK APB UART, Arm DDI 0479): what the ROM says, and the line of the mailbox.
 
-use crate::landing;
 use crate::map;
 use crate::register::{read_register, write_register};
 use crate::timer;
+use crate::words;
 use core::cell::Cell;
 
 const DATA: usize = 0;
@@ -45,26 +45,14 @@ impl Uart {
         bytes.chain([b'\n']).for_each(|byte| send(map::UART, byte));
     }
 
-    /// Sends words of the ROM. Nothing else is sent if an instruction is skipped, or a length is
-    /// wrong: what lies beside a number on the stack are keys (ROT-25).
+    /// Sends words of the ROM.
     pub fn say(&mut self, words: &[&'static str]) {
-        for word in words {
-            let from = word.as_ptr().addr();
-            (from..from + word.len()).for_each(|address| send(map::UART, landing::letter(address)));
-        }
+        words::say(words, |byte| send(map::UART, byte));
     }
 
     /// Sends a number in decimal digits, and a line feed.
     pub fn number(&mut self, number: u16) {
-        let mut begun = false;
-        for power in [10_000, 1000, 100, 10, 1] {
-            let digit = number.checked_div(power).unwrap_or(0) % 10;
-            begun |= digit != 0 || power == 1;
-            if begun {
-                send(map::UART, b'0' + digit as u8);
-            }
-        }
-        send(map::UART, b'\n');
+        words::number(number, |byte| send(map::UART, byte));
     }
 }
 

@@ -5,6 +5,7 @@
 
 use crate::map;
 use crate::register::{read_register, write_register};
+use crate::words;
 
 const DATA: usize = 0;
 const STATE: usize = 0x18;
@@ -86,49 +87,64 @@ impl Uart {
         let bytes = words.iter().flat_map(|word| word.bytes());
         bytes.chain([b'\n']).for_each(|byte| send(map::UART, byte));
     }
+
+    /// Sends words of the ROM.
+    pub fn say(&mut self, words: &[&'static str]) {
+        words::say(words, |byte| send(map::UART, byte));
+    }
+
+    /// Sends a number in decimal digits, and a line feed.
+    pub fn number(&mut self, number: u16) {
+        words::number(number, |byte| send(map::UART, byte));
+    }
 }
 
-/// The mailbox's line, both ways.
-pub struct Line {
-    at: usize,
-}
+/// The mailbox's line, both ways, where this side of the chip sees it: an address that is in no
+/// memory, so that nothing but the line is written to (ROT-25).
+pub struct Line<const AT: usize>(());
 
 /// Of the non-secure side: set enable, clear pending; the word of interrupts 32 to 63.
 const ENABLE: usize = 0xe000_e104;
 const CLEAR: usize = 0xe000_e284;
 const LINE_INTERRUPTS: u32 = 1 << 2;
-impl Line {
-    /// Starts the line at this address. Its interrupt is never taken: it ends a wait.
+
+impl<const AT: usize> Line<AT> {
+    /// Starts the line. Its interrupt is never taken: it ends a wait.
     #[must_use]
-    pub fn start(at: usize) -> Self {
-        start(at, RECEIVE_INTERRUPT);
+    pub fn start() -> Self {
+        start(AT, RECEIVE_INTERRUPT);
         write_register(ENABLE, LINE_INTERRUPTS);
-        Self { at }
+        Self(())
     }
 
     /// The next byte, if there is one.
     pub fn receive(&self) -> Option<u8> {
-        let empty = read_register(self.at + STATE) & RECEIVE_EMPTY != 0;
-        (!empty).then(|| read_register(self.at + DATA).to_le_bytes()[0])
+        let empty = read_register(AT + STATE) & RECEIVE_EMPTY != 0;
+        (!empty).then(|| read_register(AT + DATA).to_le_bytes()[0])
     }
 
     /// Waits until the last byte left.
     pub fn drain(&self) {
-        let _ = (0..SPINS_MAX).any(|_| read_register(self.at + STATE) & BUSY == 0);
+        let _ = (0..SPINS_MAX).any(|_| read_register(AT + STATE) & BUSY == 0);
     }
 
     /// Waits until a byte may have come, or some time passed.
     pub fn wait(&self) {
-        write_register(self.at + CLEAR_INTERRUPTS, RECEIVE_INTERRUPT);
+        write_register(AT + CLEAR_INTERRUPTS, RECEIVE_INTERRUPT);
         write_register(CLEAR, LINE_INTERRUPTS);
         // A byte between the last look and here has set the interrupt that was just cleared.
-        if read_register(self.at + STATE) & RECEIVE_EMPTY != 0 {
+        if read_register(AT + STATE) & RECEIVE_EMPTY != 0 {
             cortex_m::asm::wfi();
         }
     }
 
     /// Sends a byte.
     pub fn send(&self, byte: u8) {
-        send(self.at, byte);
+        send(AT, byte);
+    }
+
+    /// Sends a byte, as a ROM does, which has no memory for it.
+    pub fn answer(byte: u8) {
+        send(AT, byte);
     }
 }
