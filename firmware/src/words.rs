@@ -1,7 +1,7 @@
 //! What a ROM says, byte by byte.
 //!
-//! Nothing but the ROM's own words and digits is sent, also if an instruction is skipped or a length
-//! is wrong: what lies beside a number on its stack are keys (ROT-25).
+//! Nothing but the ROM's own words and digits is sent, also if an instruction is skipped or a
+//! length is wrong: what lies beside a number on its stack are keys (ROT-25).
 
 use crate::landing;
 
