@@ -89,9 +89,11 @@ impl Layer0 {
         platform.fuses(Row::Uds, &mut uds.0)?;
         let inputs = inputs(platform, crypto, genesis, &self.implementation, self.mode)?;
         let own = dice::Layer::of_uds(&uds.0).next(crypto, &inputs);
+        // The first candidate: once in 2³² it is no key, and such a chip starts no such program.
         let attester = own.private_key(crypto, |secret| Ok(Cdi(*secret)))?;
         let state = journal::key_of(crypto, &uds);
-        Ok(difference(&attester.0, &self.attester.0)
+        Ok(dice::doubt_known(crypto)
+            | difference(&attester.0, &self.attester.0)
             | difference(&own.seal.0, &self.sealing.0)
             | difference(&state.0, &self.state.0))
     }

@@ -54,9 +54,9 @@ const SPARE: Words = [0x039c_daae, 0x0c46_353d, 0x58e8_617b, 0x4319_0553, 0, 0, 
 /// multiplied by a factor before anything is computed: with s·factor, what r and the digest are
 /// divided by gives a point of which the right one is a multiple. Its x and r are compared as
 /// multiples of another factor. That of r comes first: what a skipped instruction leaves where the
-/// other one should be is not this one (ROT-18), and it comes as its complement: no memory that a
-/// lost address leads to has such a pair. `digest` is asked twice, for [`Numbers::fill`] and for
-/// [`Numbers::hold`].
+/// other one should be is not this one (ROT-18), and it comes as its complement: memory that a lost
+/// address leads to, of zeros for instance, has no such pair. `digest` is asked twice, for
+/// [`Numbers::fill`] and for [`Numbers::hold`].
 pub(super) fn leads(
     key: &PublicKey,
     digest: impl Fn() -> Mixed,
@@ -100,8 +100,8 @@ struct Numbers {
     u: Scalar,
     v: Scalar,
     /// The complements of the multiple of x that is right, and of the other one that is, too, if r
-    /// is so small that there is one. They are nowhere as they are: what is found must not be
-    /// compared with itself, whatever address is lost (ROT-18).
+    /// is so small that there is one. They are not kept as they are: what is found must not be
+    /// compared with itself, where an address is lost (ROT-18).
     counters: [Words; 2],
 }
 
@@ -152,7 +152,9 @@ impl Numbers {
     #[inline(never)] // as above
     fn counter(&self, found: &Field) -> &Words {
         let [counter, other] = &self.counters;
-        let is_other = Field::from_montgomery(other.map(|word| !word)).equals(found);
+        // Word by word: none of them is made the complement of what was found.
+        let pairs = found.montgomery().iter().zip(other);
+        let is_other = pairs.fold(0, |bits, (found, other)| bits | !(found ^ other)) == 0;
         if is_other { other } else { counter }
     }
 }
