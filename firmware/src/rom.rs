@@ -172,6 +172,8 @@ fn prepare(
     match rom::select(&Landing(chip), crypto, wanted, package) {
         Ok(runtime) => {
             let token = enter(chip, &runtime, from.map(|(slot, _)| (slot, &before)), asked);
+            let other = from.map_or(0, |(_, marks)| before.doubt_other(marks));
+            let token = token.map(|token| token ^ other);
             Ok(token.map(|token| Decision::of(token, runtime.program())))
         }
         Err(Error::NotManufactured) if from.is_some() => {

@@ -66,6 +66,7 @@ core::arch::global_asm!(
     "dsb",
     "isb",
     "bic r4, r4, #0x1f",
+    "bic r4, r4, #0x1f",
     "movs r5, #0",
     "movs r5, #0",
     // An address that is not the program's faults here, while the vector table is still this

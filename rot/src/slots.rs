@@ -255,6 +255,15 @@ impl Marks {
         left & !counted & !confirmed
     }
 
+    /// By what these marks are others than those that a start was decided by: 0 is nothing. A slot
+    /// that was taken for the other one has other marks (ROT-18).
+    #[inline(never)]
+    #[must_use]
+    pub fn doubt_other(&self, decided: &Self) -> u32 {
+        let pairs = black_box(self).0.iter().zip(&black_box(decided).0);
+        pairs.fold(0, |all, (here, decided)| all | (here ^ decided))
+    }
+
     /// What confirms the program that runs from here: each start of a trial has a word of its own,
     /// so that a confirm that was cut is done again by the next start. `None` if it is confirmed.
     #[must_use]

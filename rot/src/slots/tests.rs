@@ -349,6 +349,17 @@ fn rot_19_generations_go_round() {
 }
 
 #[test]
+fn rot_18_the_marks_of_another_slot_are_a_doubt() {
+    let (mut armed, confirmed) = (Marks::NONE, Marks::of_bytes(&Marks::first(1)));
+    armed.apply(Marks::arm());
+    assert_eq!((armed.doubt_other(&armed), confirmed.doubt_other(&confirmed)), (0, 0));
+    assert_ne!(armed.doubt_other(&confirmed), 0);
+    let mut counted = armed;
+    counted.apply(armed.start().unwrap());
+    assert_ne!(armed.doubt_other(&counted), 0);
+}
+
+#[test]
 fn rot_18_a_start_that_was_not_counted_is_a_doubt() {
     let mut before = Marks::NONE;
     before.apply(Marks::arm());
