@@ -94,7 +94,7 @@ pub fn requested() -> Asked {
     Asked { start, unasked }
 }
 
-/// The place; each program takes it once.
+/// The place.
 fn place() -> &'static mut [u8] {
     let place = ptr::with_exposed_provenance_mut(map::HANDOVER);
     // SAFETY: no linker script of ours has this part of the RAM, and no two of the functions
