@@ -171,9 +171,8 @@ fn prepare(
     let wanted = if from.is_some() { ImageType::RootOfTrust } else { ImageType::Recovery };
     match rom::select(&Landing(chip), crypto, wanted, package) {
         Ok(runtime) => {
-            let token = enter(chip, &runtime, from.map(|(slot, _)| (slot, &before)), asked);
-            let other = from.map_or(0, |(_, marks)| before.doubt_other(marks));
-            let token = token.map(|token| token ^ other);
+            let from = from.map(|(slot, marks)| (slot, [marks, &before]));
+            let token = enter(chip, &runtime, from, asked);
             Ok(token.map(|token| Decision::of(token, runtime.program())))
         }
         Err(Error::NotManufactured) if from.is_some() => {
@@ -188,14 +187,16 @@ fn prepare(
 fn enter(
     chip: &mut Chip,
     runtime: &Runtime<'_>,
-    from: Option<(Slot, &Marks)>,
+    from: Option<(Slot, [&Marks; 2])>,
     asked: Asked,
 ) -> Result<u32> {
     let slot = from.map(|(slot, _)| slot);
     let layer = runtime.layer(chip, &Compact, asked.start, slot)?;
     failure::runs(&runtime.digest()); // before its first instruction: that may be what fails
     let doubt = match from {
-        Some((slot, before)) => before.doubt_counted(&chip.slot_marks(slot)?),
+        Some((slot, [marks, before])) => {
+            before.doubt_other(marks) | before.doubt_counted(&chip.slot_marks(slot)?)
+        }
         None => 0,
     };
     let doubt = doubt | runtime.doubt_layer(&*chip, &layer, asked.unasked)?;

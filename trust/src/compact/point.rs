@@ -201,8 +201,8 @@ impl Point {
                     1.. => sum = sum.plus(multiple),
                     _ => sum = sum.plus(&multiple.negated()),
                 }
+                take_digit(used_v, digit);
             }
-            take_digit(used_v, digit);
             if i < 64 {
                 let tooth = black_box(tooth(u, i));
                 sum = sum.plus(&comb_at(tooth));
