@@ -51,6 +51,8 @@ pub struct Bench<'a> {
     pub stands: bool,
     /// The instruction that is not in the ROM, until the next reset.
     gone: Option<u32>,
+    /// The load of which a bit of each execution flips, until then, its register and that bit.
+    stuck: Option<(u32, usize, u32)>,
     _folder: TempDir,
 }
 
@@ -94,7 +96,7 @@ impl<'a> Bench<'a> {
         let watched = ends.contains(&rom.first);
         let said = File::open(line)?;
         let replies = more.is_empty().then(|| File::open(second)).transpose()?;
-        let (ends_at_reset, stands, gone) = (false, false, None);
+        let (ends_at_reset, stands, gone, stuck) = (false, false, None, None);
         Ok(Self {
             qemu,
             rom,
@@ -105,6 +107,7 @@ impl<'a> Bench<'a> {
             ends_at_reset,
             stands,
             gone,
+            stuck,
             _folder: folder,
         })
     }
@@ -117,6 +120,9 @@ impl<'a> Bench<'a> {
     }
 
     fn mend(&mut self) -> Result<()> {
+        if let Some((at, ..)) = self.stuck.take() {
+            self.debugger.forget(at)?;
+        }
         let Some(at) = self.gone.take() else { return Ok(()) };
         self.debugger.write(at, self.rom.instruction(at))
     }
@@ -182,10 +188,27 @@ impl<'a> Bench<'a> {
         self.jump(&into.registers)
     }
 
-    /// The instruction is not there any more, until the chip is reset.
-    pub fn lose(&mut self, at: u32) -> Result<()> {
-        self.gone = Some(at);
-        self.debugger.write(at, nops(self.rom.length(at)))
+    /// What a fault that lasts changes from now on, until the chip is reset: the instruction is not
+    /// there any more, or what it loads has another bit.
+    pub fn last(&mut self, fault: Fault) -> Result<()> {
+        match fault {
+            Fault::Gone(at) => {
+                self.gone = Some(at);
+                self.debugger.write(at, nops(self.rom.length(at)))
+            }
+            Fault::Stuck { at, register, bit, .. } => {
+                self.stuck = Some((at, register, bit));
+                self.debugger.watch(at)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Executes a load, of which a bit flips.
+    fn flip(&mut self, register: usize, bit: u32) -> Result<()> {
+        self.step()?;
+        let value = self.debugger.register(register)?;
+        self.debugger.set_register(register, value ^ 1 << bit)
     }
 
     /// Whether the chip's own reset is seen: each chip that is broken needs it.
@@ -235,6 +258,12 @@ impl<'a> Bench<'a> {
             if !self.stands {
                 return Ok(Stop::Access(at));
             }
+            if let Some((load, register, bit)) = self.stuck
+                && load == at
+            {
+                self.flip(register, bit)?;
+                continue;
+            }
             if at != self.rom.first {
                 return Ok(Stop::At(at));
             }
@@ -281,16 +310,16 @@ impl<'a> Bench<'a> {
             self.follow(at, way)?;
         }
         match fault {
-            Fault::Gone(_) => self.lose(at),
+            Fault::Gone(_) => self.last(fault),
             Fault::Skipped(..) => {
                 self.debugger.write(at, nops(self.rom.length(at)))?;
                 self.step()?;
                 self.debugger.write(at, self.rom.instruction(at))
             }
-            Fault::Flipped { register, bit, .. } => {
-                self.step()?;
-                let value = self.debugger.register(register)?;
-                self.debugger.set_register(register, value ^ 1 << bit)
+            Fault::Flipped { register, bit, .. } => self.flip(register, bit),
+            Fault::Stuck { register, bit, .. } => {
+                self.flip(register, bit)?;
+                self.last(fault)
             }
             Fault::Jumped { to, cleared, .. } => {
                 let mut registers = self.registers()?;

@@ -22,8 +22,8 @@ const SEED: u64 = 0x5eed_0001;
 const SAMPLE: [usize; 2] = [24, 8];
 /// How many bits are flipped: in a soak, and in a sample.
 const FLIPS: [usize; 2] = [2000, 12];
-/// How many bits are flipped in a sample of all bits of some loads.
-const BITS: usize = 96;
+/// How many there are in a sample of faults that are told.
+const SOME: usize = 96;
 /// How many jumps from one place there are in a sample, beside those to all of the start.
 const LANDS: usize = 24;
 /// Parts of the names of its functions. Who comes there with zeros has most of what it asks for.
@@ -134,27 +134,27 @@ pub fn jumps(
     tried(Line { name, jumps, ..Line::default() }, faults, lab, judge)
 }
 
-/// The same for each bit of what registers get from memory at these places of the boot.
-pub fn flips(
+/// The same for these faults: of a soak all, or those of the functions that somebody asks for; else
+/// some of them.
+pub fn of(
     name: &'static str,
     lab: &mut Lab<'_>,
-    from: &[(usize, usize)],
+    all: Vec<Fault>,
     judge: impl FnMut(&mut Lab<'_>, &Outcome) -> Verdict,
 ) -> Line {
-    let (trace, rom, mut dice) = (&lab.trace, lab.rom, Dice(SEED));
-    let bits = |(place, register): &(usize, usize)| {
-        let (at, place, register) = (trace.at(*place), *place, *register);
-        (0..u32::BITS).map(move |bit| Fault::Flipped { at, place, register, bit })
-    };
-    let all: Vec<Fault> = from.iter().flat_map(bits).collect();
-    let faults: Vec<Fault> = match (asked(rom), soak()) {
+    let mut dice = Dice(SEED);
+    let (executed, hit) = (lab.trace.len(), |faults: &[Fault]| {
+        faults.iter().map(Fault::at).collect::<BTreeSet<u32>>().len()
+    });
+    let instructions = hit(&all);
+    let faults: Vec<Fault> = match (asked(lab.rom), soak()) {
         (Some(is_of), _) => all.into_iter().filter(|fault| is_of(fault.at())).collect(),
         (None, Some(one_in)) => all.into_iter().filter(|_| dice.below(one_in) == 0).collect(),
-        (None, None) => (0..BITS).map(|_| all[dice.below(all.len())]).collect(),
+        (None, None) => (0..SOME).map(|_| all[dice.below(all.len())]).collect(),
     };
-    let (executed, flips) = (trace.len(), faults.len());
-    let loads: BTreeSet<u32> = from.iter().map(|(place, _)| trace.at(*place)).collect();
-    let line = Line { name, executed, instructions: loads.len(), flips, ..Line::default() };
+    let (skips, flips): (Vec<Fault>, _) = faults.iter().partition(|fault| fault.is_skip());
+    let (skipped, skips, flips) = (hit(&skips), skips.len(), flips.len());
+    let line = Line { name, executed, instructions, skipped, skips, flips, ..Line::default() };
     tried(line, faults, lab, judge)
 }
 

@@ -9,6 +9,7 @@
 //! Which functions these loads are of is not said here: they are all that is executed between the
 //! beginning of the verification and its end. Not here: a return address, of which the jumps are.
 
+use super::lab::Fault;
 use super::rom::Rom;
 use super::scenarios::{self, Scenario};
 use super::trace::Trace;
@@ -18,7 +19,7 @@ use std::collections::HashMap;
 /// The verification.
 const VERIFICATION: &str = "11es256_leads17h";
 /// What one verification loads more often is of a loop.
-const FEW: usize = 8;
+pub const FEW: usize = 8;
 
 /// From where to where the verifications of a boot go, as places.
 fn verifications(trace: &Trace, rom: &Rom) -> Vec<(usize, usize)> {
@@ -53,9 +54,14 @@ fn starts_under_no_flip_of(
     parts: impl FnOnce(&Trace, &Rom) -> Vec<(usize, usize)>,
 ) {
     starts_under_none(scenario, |lab| {
-        let from = loads(&lab.trace, lab.rom, &parts(&lab.trace, lab.rom));
-        println!("{name}: {} words are loaded a few times", from.len());
-        campaign::flips(name, lab, &from, |_, outcome| not_started(outcome))
+        let (trace, rom) = (&lab.trace, lab.rom);
+        let from = loads(trace, rom, &parts(trace, rom)).into_iter();
+        let bits = |(place, register)| {
+            let flip = move |bit| Fault::Flipped { at: trace.at(place), place, register, bit };
+            (0..u32::BITS).map(flip)
+        };
+        let all = from.flat_map(bits).collect();
+        campaign::of(name, lab, all, |_, outcome| not_started(outcome))
     });
 }
 

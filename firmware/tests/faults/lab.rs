@@ -43,6 +43,8 @@ pub enum Fault {
     Skipped(u32, usize),
     /// One bit of what its execution at this place loads is another.
     Flipped { at: u32, place: usize, register: usize, bit: u32 },
+    /// One bit of what each of its executions loads is another, from this place on, its first.
+    Stuck { at: u32, place: usize, register: usize, bit: u32 },
     /// Instead of its execution at this place there is a jump. `cleared` says that the registers
     /// that a function gives back to its caller are zeros then.
     Jumped { at: u32, place: usize, to: u32, cleared: bool },
@@ -54,6 +56,7 @@ impl Fault {
         let (Self::Gone(at)
         | Self::Skipped(at, _)
         | Self::Flipped { at, .. }
+        | Self::Stuck { at, .. }
         | Self::Jumped { at, .. }) = self;
         *at
     }
@@ -63,25 +66,32 @@ impl Fault {
         if let Self::Jumped { to, .. } = self { *to } else { self.at() }
     }
 
+    pub fn is_skip(&self) -> bool {
+        matches!(self, Self::Gone(_) | Self::Skipped(..))
+    }
+
     /// Where in the trace it makes the first difference; of a trace that has it.
     pub fn place(&self, trace: &Trace) -> Option<usize> {
         match self {
             Self::Gone(at) => trace.ends(*at).map(|(first, _)| first),
-            Self::Skipped(_, place) | Self::Flipped { place, .. } | Self::Jumped { place, .. } => {
-                Some(*place)
-            }
+            Self::Skipped(_, place)
+            | Self::Flipped { place, .. }
+            | Self::Stuck { place, .. }
+            | Self::Jumped { place, .. } => Some(*place),
         }
     }
 
-    fn gone(&self) -> Option<u32> {
-        matches!(self, Self::Gone(_)).then(|| self.at())
+    /// The instruction of which it hits each execution.
+    fn lasts(&self) -> Option<u32> {
+        matches!(self, Self::Gone(_) | Self::Stuck { .. }).then(|| self.at())
     }
 
     /// The place whose state makes a boot with it: before the instruction, or behind the load that
     /// it changes.
     fn start(&self, trace: &Trace) -> Option<usize> {
         let place = self.place(trace)?;
-        Some(if matches!(self, Self::Flipped { .. }) { place + 1 } else { place })
+        let is_load = matches!(self, Self::Flipped { .. } | Self::Stuck { .. });
+        Some(if is_load { place + 1 } else { place })
     }
 }
 
@@ -370,8 +380,8 @@ impl<'a> Lab<'a> {
         let known = self.known.as_ref()?;
         let Some(fault) = fault else { return known.gates.first() };
         let start = fault.start(&self.trace)?;
-        // What is gone must not be missed at the end, where no instruction is watched.
-        let last = fault.gone().map_or(Some(start), |at| Some(self.trace.ends(at)?.1))?;
+        // What lasts must not be missed at the end, where no instruction is watched.
+        let last = fault.lasts().map_or(Some(start), |at| Some(self.trace.ends(at)?.1))?;
         (known.gates.lead_to(start) && last <= known.gates.end).then_some(start)
     }
 
@@ -387,16 +397,16 @@ impl<'a> Lab<'a> {
         match fault {
             None | Some(Fault::Gone(_)) => {}
             Some(Fault::Skipped(at, _)) => state.registers.skip(self.rom.length(at) as u32),
-            Some(Fault::Flipped { register, bit, .. }) => {
+            Some(Fault::Flipped { register, bit, .. } | Fault::Stuck { register, bit, .. }) => {
                 state.registers.set(register, state.registers.get(register) ^ 1 << bit);
             }
             Some(Fault::Jumped { to, cleared, .. }) => state.registers.jump(to, cleared),
         }
         known.gates.bring(bench, place, &state)?;
-        let gone = fault.and_then(|fault| fault.gone());
-        gone.map_or(Ok(()), |at| bench.lose(at))?;
+        fault.map_or(Ok(()), |fault| bench.last(fault))?;
         bench.see_resets(true)?;
-        let ahead = known.shortcuts.iter().filter(|way| way.is_behind(place, gone));
+        let lasts = fault.and_then(|fault| fault.lasts());
+        let ahead = known.shortcuts.iter().filter(|way| way.is_behind(place, lasts));
         let stop = run(bench, ahead)?;
         self.outcome(stop, &state.said)
     }

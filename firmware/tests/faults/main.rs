@@ -10,6 +10,7 @@ mod bench;
 mod board;
 mod campaign;
 mod dice;
+mod few;
 mod flips;
 mod forged;
 mod gdb;
@@ -178,6 +179,11 @@ fn rot_18_no_single_fault_starts_a_program_that_the_first_of_two_publishers_sign
 #[test]
 fn rot_18_no_single_fault_starts_a_program_that_the_second_of_two_publishers_signed() {
     starts_under_no_fault(&scenarios::signed_by_the_second_of_two());
+}
+
+#[test]
+fn rot_18_no_single_fault_starts_a_program_of_which_the_second_of_two_signatures_is_wrong() {
+    starts_under_no_fault(&scenarios::second_of_two_is_wrong());
 }
 
 #[test]

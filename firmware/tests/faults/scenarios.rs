@@ -257,18 +257,33 @@ fn by_one_of_two(name: &'static str, by: u8) -> Scenario {
 
 /// By one of two, whose signature is there twice.
 pub fn signed_twice_by_one() -> Scenario {
+    let change = |first: &[u8], second: &mut [u8]| second.copy_from_slice(first); // as long
+    bad_second("by one of two, twice", "rom: slot A refused E1106", change)
+}
+
+/// By both of two, of which the second is wrong in its last bit.
+pub fn second_of_two_is_wrong() -> Scenario {
+    let change = |_: &[u8], second: &mut [u8]| *second.last_mut().unwrap() ^= 1;
+    bad_second("the second of two is wrong", "rom: slot A refused E1104", change)
+}
+
+fn bad_second(
+    name: &'static str,
+    says: &'static str,
+    change: impl FnOnce(&[u8], &mut [u8]),
+) -> Scenario {
     let package = with_envelope(&package(|_| ()), |envelope| {
-        let (_, signatures) = suit::unchecked_signatures(envelope).unwrap();
-        let signature = signatures.last().unwrap();
+        let last = |envelope: &[u8]| {
+            let (_, signatures) = suit::unchecked_signatures(envelope).unwrap();
+            signatures.last().unwrap().to_vec()
+        };
         let mut both = signed_too(envelope, PUBLISHER);
-        let (_, signatures) = suit::unchecked_signatures(&both).unwrap();
-        let other = signatures.last().unwrap().to_vec();
-        let at = both.windows(other.len()).rposition(|part| part == other).unwrap();
-        both[at..at + other.len()].copy_from_slice(signature); // as long
+        let (first, second) = (last(envelope), last(&both));
+        let at = both.windows(second.len()).rposition(|part| part == second).unwrap();
+        change(&first, &mut both[at..at + second.len()]);
         both
     });
-    let of = Scenario::of("by one of two, twice", package, "rom: slot A refused E1106");
-    Scenario { life: Life::Two, ..of }
+    Scenario { life: Life::Two, ..Scenario::of(name, package, says) }
 }
 
 /// By both, of which LMS is wrong in its last bit.

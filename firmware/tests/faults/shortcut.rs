@@ -88,9 +88,9 @@ impl Shortcut {
         Ok(Some(Self { word, first, executed, before, free, registers, wrote }))
     }
 
-    /// Whether it may be taken after a fault at a place, of an instruction that is gone or not.
-    pub fn is_behind(&self, place: usize, gone: Option<u32>) -> bool {
-        self.first > place && !gone.is_some_and(|at| self.executed.contains(&at))
+    /// Whether it may be taken after a fault at a place, which lasts for an instruction or not.
+    pub fn is_behind(&self, place: usize, lasts: Option<u32>) -> bool {
+        self.first > place && !lasts.is_some_and(|at| self.executed.contains(&at))
     }
 
     /// Takes it, if the chip, which stopped there, has what it had. Gives whether it did.

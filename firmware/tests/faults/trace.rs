@@ -73,7 +73,8 @@ impl Trace {
         all
     }
 
-    fn executed(&self, address: u32) -> &[u32] {
+    /// The places where an instruction is executed, in order.
+    pub fn executed(&self, address: u32) -> &[u32] {
         self.places.get(&address).map_or(&[], Vec::as_slice)
     }
 
