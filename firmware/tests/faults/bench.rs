@@ -4,22 +4,31 @@ use super::gdb::Debugger;
 use super::lab::{Fault, LISTENS, RAM, RAM_SIZE};
 use super::pulse::{Lost, Pulse};
 use super::registers::Registers;
-use super::rom::{ROM, Rom};
+use super::rom::{RESET, ROM, Rom};
 use super::trace::Way;
 use super::walk::State;
 use craton_firmware::map;
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read as _, Result};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// How often a chip may come to one instruction before it must have been in the same state twice.
 const ROUNDS: usize = 16;
 /// What is written is written in blocks of so many bytes.
 const BLOCK: usize = 64;
+/// The last word that the ROM wipes before it sleeps for ever or resets the chip.
+const WIPED: u32 = (map::NON_SECURE_RAM + map::NON_SECURE_RAM_SIZE - 4) as u32;
+/// From there it is some ten instructions to its sleep: so long it gets for them, and so often.
+const MOMENT: Duration = Duration::from_micros(100);
+const MOMENTS: usize = 8;
+const PC: usize = 15;
 /// What a debugger's line says of an emulator that ended.
 const CLOSED: [ErrorKind; 3] =
     [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
+/// The length of the instruction that sleeps.
+const WFI: u32 = 2;
 const NOP: [u8; 2] = [0x00, 0xbf];
 const NOP_WIDE: [u8; 4] = [0xaf, 0xf3, 0x00, 0x80];
 
@@ -30,10 +39,24 @@ pub enum Stop {
     At(u32),
     /// It came to a watched access.
     Access(u32),
-    /// It comes to none; it runs on.
+    /// It reset itself, where that is an end, and stands at its first instruction.
+    Reset,
+    /// It comes to none, and was stopped.
     Lost(Lost),
     /// Its emulator ended.
     Ended(ExitStatus),
+}
+
+/// How it is seen that a chip halts.
+///
+/// Where it halts there is much code that each boot executes, which a breakpoint there makes many
+/// times slower, and a stop at one makes the emulator translate all code anew. A stop at an access
+/// does neither; so the last store before is watched, and behind it the chip falls asleep.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Halts {
+    Unseen,
+    ByWipe,
+    ByBreakpoint,
 }
 
 /// An emulator, its debugger and its line.
@@ -43,8 +66,9 @@ pub struct Bench<'a> {
     said: File,
     replies: Option<File>,
     pub debugger: Debugger,
-    /// The first instruction of a boot is watched.
-    watched: bool,
+    /// Where its halts are not watched all the time, and how they are seen now.
+    halts: Vec<u32>,
+    seen: Halts,
     /// A chip that resets itself is not let go on.
     pub ends_at_reset: bool,
     /// It stands at a watched address, which it must step over to go on.
@@ -90,12 +114,13 @@ impl<'a> Bench<'a> {
         let qemu = qemu.stderr(Stdio::null()).stdout(Stdio::null()).spawn()?;
         let mut debugger = Debugger::attach(&socket)?;
         debugger.write(ROM, rom.bytes())?;
-        for end in ends {
+        for end in ends.iter().chain([&RESET]) {
             debugger.watch(*end)?;
         }
-        let watched = ends.contains(&rom.first);
+        debugger.set_register(PC, rom.first)?; // else the next reset would be none that is seen
         let said = File::open(line)?;
         let replies = more.is_empty().then(|| File::open(second)).transpose()?;
+        let (halts, seen) = (Vec::new(), Halts::Unseen);
         let (ends_at_reset, stands, gone, stuck) = (false, false, None, None);
         Ok(Self {
             qemu,
@@ -103,7 +128,8 @@ impl<'a> Bench<'a> {
             said,
             replies,
             debugger,
-            watched,
+            halts,
+            seen,
             ends_at_reset,
             stands,
             gone,
@@ -114,12 +140,15 @@ impl<'a> Bench<'a> {
 
     /// The reset line, after which the ROM is whole.
     pub fn reset(&mut self) -> Result<()> {
-        self.debugger.reset(self.rom.first)?;
-        self.stands = self.watched;
-        self.mend()
+        self.debugger.reset(RESET)?;
+        self.begin()
     }
 
-    fn mend(&mut self) -> Result<()> {
+    /// Of a chip that was reset: it stands at its first instruction, and the ROM is whole.
+    fn begin(&mut self) -> Result<()> {
+        self.stands = false;
+        self.debugger.set_register(PC, self.rom.first)?;
+        self.debugger.write(ROM, &self.rom.bytes()[..8])?;
         if let Some((at, ..)) = self.stuck.take() {
             self.debugger.forget(at)?;
         }
@@ -211,14 +240,58 @@ impl<'a> Bench<'a> {
         self.debugger.set_register(register, value ^ 1 << bit)
     }
 
-    /// Whether the chip's own reset is seen: each chip that is broken needs it.
-    pub fn see_resets(&mut self, seen: bool) -> Result<()> {
-        if self.watched == seen {
+    /// It halts here, too, which is seen from [`Self::see_halts`] on.
+    pub fn halting_at(mut self, halts: Vec<u32>) -> Self {
+        self.halts = halts;
+        self
+    }
+
+    /// Whether it is seen that the chip halts: each chip that is broken needs it.
+    pub fn see_halts(&mut self, seen: bool) -> Result<()> {
+        self.see(if seen { Halts::ByWipe } else { Halts::Unseen })
+    }
+
+    fn see(&mut self, seen: Halts) -> Result<()> {
+        if self.halts.is_empty() || self.seen == seen {
             return Ok(());
         }
-        self.watched = seen;
-        let first = self.rom.first;
-        if seen { self.debugger.watch(first) } else { self.debugger.forget(first) }
+        let (halts, debugger) = (&self.halts, &mut self.debugger);
+        match self.seen {
+            Halts::Unseen => {}
+            Halts::ByWipe => debugger.forget_stores(WIPED)?,
+            Halts::ByBreakpoint => halts.iter().try_for_each(|at| debugger.forget(*at))?,
+        }
+        match seen {
+            Halts::Unseen => {}
+            Halts::ByWipe => debugger.watch_stores(WIPED)?,
+            Halts::ByBreakpoint => halts.iter().try_for_each(|at| debugger.watch(*at))?,
+        }
+        self.seen = seen;
+        Ok(())
+    }
+
+    /// Where the chip, which was stopped here, sleeps for ever, if it does.
+    fn sleeps(&self, at: u32) -> Option<Stop> {
+        self.halts.iter().copied().find(|halt| halt + WFI == at).map(Stop::At)
+    }
+
+    /// Lets the chip, which stands at the last store of a wipe, come to where it halts. A chip that
+    /// is not there soon is to be seen there by a breakpoint.
+    fn come_to_halt(&mut self, mut at: u32) -> Result<Option<Stop>> {
+        self.see(Halts::Unseen)?;
+        for _ in 0..MOMENTS {
+            // It may be another store, or the chip was reset.
+            if !self.rom.fails(at) {
+                break;
+            }
+            self.debugger.go_for(MOMENT)?;
+            at = self.debugger.pc()?;
+            if let Some(halt) = self.sleeps(at) {
+                return Ok(Some(halt));
+            }
+        }
+        self.see(Halts::ByBreakpoint)?;
+        Ok(None)
     }
 
     /// All of the RAM.
@@ -239,6 +312,13 @@ impl<'a> Bench<'a> {
     /// Lets the chip run. If it resets itself it goes on with the whole ROM: what had changed an
     /// instruction is over.
     pub fn go(&mut self) -> Result<Stop> {
+        match self.run() {
+            Err(why) if CLOSED.contains(&why.kind()) => Ok(Stop::Ended(self.qemu.wait()?)),
+            stop => stop,
+        }
+    }
+
+    fn run(&mut self) -> Result<Stop> {
         let mut pulse = None;
         loop {
             if self.stands {
@@ -246,32 +326,47 @@ impl<'a> Bench<'a> {
             }
             let process = self.qemu.id();
             let lost = || pulse.get_or_insert_with(|| Pulse::of(process)).lost();
-            match self.debugger.go(lost) {
-                Ok(Ok(at_access)) => self.stands = !at_access,
-                Ok(Err(lost)) => return Ok(Stop::Lost(lost)),
-                Err(why) if CLOSED.contains(&why.kind()) => {
-                    return Ok(Stop::Ended(self.qemu.wait()?));
-                }
-                Err(why) => return Err(why),
+            let run = self.debugger.go(lost)?;
+            if run.is_err() {
+                self.debugger.stop()?;
             }
             let at = self.debugger.pc()?;
-            if !self.stands {
-                return Ok(Stop::Access(at));
-            }
-            if let Some((load, register, bit)) = self.stuck
-                && load == at
-            {
-                self.flip(register, bit)?;
-                continue;
-            }
-            if at != self.rom.first {
-                return Ok(Stop::At(at));
-            }
-            self.mend()?;
-            if self.ends_at_reset {
-                return Ok(Stop::At(at));
+            self.stands = matches!(run, Ok(None));
+            let stop = match run {
+                Ok(None) => self.at_breakpoint(at)?,
+                Ok(Some(WIPED)) if self.seen == Halts::ByWipe => self.come_to_halt(at)?,
+                Ok(Some(_)) => Some(Stop::Access(at)),
+                // One that did not make that store.
+                Err(_) if self.seen == Halts::ByWipe && self.rom.fails(at) => {
+                    pulse = None;
+                    self.see(Halts::ByBreakpoint)?;
+                    self.sleeps(at)
+                }
+                Err(lost) => Some(Stop::Lost(lost)),
+            };
+            if let Some(stop) = stop {
+                return Ok(stop);
             }
         }
+    }
+
+    /// What follows from a breakpoint: nothing, if the chip goes on.
+    fn at_breakpoint(&mut self, at: u32) -> Result<Option<Stop>> {
+        if let Some((load, register, bit)) = self.stuck
+            && load == at
+        {
+            self.flip(register, bit)?;
+            return Ok(None);
+        }
+        if at != RESET {
+            return Ok(Some(Stop::At(at)));
+        }
+        self.begin()?;
+        if self.ends_at_reset {
+            return Ok(Some(Stop::Reset));
+        }
+        self.see_halts(true)?;
+        Ok(None)
     }
 
     /// Executes one instruction.
@@ -280,15 +375,14 @@ impl<'a> Bench<'a> {
         self.debugger.step()
     }
 
-    /// Whether the chip, which runs, comes to a state again in which it was: then it goes round in
-    /// it, and nothing else follows.
+    /// Whether the chip, which was lost, comes to a state again in which it was: then it goes round
+    /// in it, and nothing else follows.
     pub fn goes_round(&mut self) -> Result<bool> {
-        self.debugger.stop()?;
         let (at, was) = (self.debugger.pc()?, self.state()?);
         self.debugger.watch(at)?;
         self.stands = true;
         for _ in 0..ROUNDS {
-            if !matches!(self.go()?, Stop::At(_)) {
+            if !matches!(self.go()?, Stop::At(_) | Stop::Reset) {
                 return Ok(false);
             }
             if self.state()? == was {
@@ -332,8 +426,8 @@ impl<'a> Bench<'a> {
     /// Lets the chip come to one execution of an instruction.
     pub fn follow(&mut self, at: u32, way: Way) -> Result<()> {
         for (address, times) in [(way.anchor, way.before), (at, way.then)] {
-            if times == 0 || self.stands && address == self.rom.first {
-                continue; // it is there
+            if times == 0 {
+                continue;
             }
             self.debugger.watch(address)?;
             for _ in 0..times {

@@ -146,13 +146,24 @@ impl Debugger {
     }
 
     /// Lets the chip run until it comes to a watched address, or is lost as `lost` says; then it
-    /// runs on. Gives whether it stopped for an access.
+    /// runs on. Gives the address of the access for which it stopped, if it was one.
     pub fn go<T>(
         &mut self,
         lost: impl FnMut() -> Option<T>,
-    ) -> Result<std::result::Result<bool, T>> {
+    ) -> Result<std::result::Result<Option<u32>, T>> {
         self.send("c")?;
-        Ok(self.receive(lost)?.map(|why| why.contains("watch:")))
+        let access = |why: String| {
+            let (_, address) = why.split_once("watch:")?;
+            u32::from_str_radix(address.split(';').next()?, 16).ok()
+        };
+        Ok(self.receive(lost)?.map(access))
+    }
+
+    /// Lets the chip run for a moment, or to a watched address.
+    pub fn go_for(&mut self, time: Duration) -> Result<()> {
+        self.send("c")?;
+        std::thread::sleep(time);
+        self.stop()
     }
 
     /// Stops a chip that runs, wherever it is.

@@ -161,9 +161,12 @@ fn a_jump_leads_where_it_says() {
     let next = lab.trace.at(place + 1);
     let jump = |at, place, to| Fault::Jumped { at, place, to, cleared: false };
     let refused = rom.entries("refused").next().unwrap();
+    // Who comes there wiped nothing.
+    let halt = *rom.halts.iter().find(|halt| rom.fails(**halt)).unwrap();
     for (fault, outcome) in [
         (jump(next, place + 1, next), Outcome::Started),
         (jump(at, place, refused), Outcome::Halted(String::new())),
+        (jump(at, place, halt), Outcome::Halted(String::new())),
     ] {
         assert_eq!(lab.boot(Some(fault)).unwrap(), outcome, "{fault:x?}");
         assert_eq!(lab.boot_whole(Some(fault)).unwrap(), outcome, "{fault:x?}, whole");

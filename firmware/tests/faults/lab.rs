@@ -324,16 +324,20 @@ impl<'a> Lab<'a> {
         let bench = match self.benches[which].take() {
             Some(bench) => bench,
             None if which == WHOLLY => {
-                let ends = [self.rom.first].into_iter().chain(self.rom.halts.iter().copied());
+                let ends = self.rom.halts.iter().copied();
                 let ends: Vec<u32> = ends.chain(self.end).chain(self.never).collect();
                 Bench::start(self.emulator(), self.rom, &ends)?
             }
             None => {
                 // Who jumps may come to the wait without what it begins with.
                 let is_seen = |at: &u32| self.leads_anywhere || !self.rom.listens(*at);
-                let ends = self.rom.halts.iter().copied().filter(is_seen);
+                let halts = self.rom.halts.iter().copied();
+                let (wiped, others): (Vec<u32>, Vec<u32>) =
+                    halts.partition(|at| self.rom.fails(*at));
+                let ends = others.into_iter().filter(is_seen);
                 let ends: Vec<u32> = ends.chain(self.end).chain(self.never).collect();
-                let mut bench = Bench::start(self.emulator(), self.rom, &ends)?;
+                let bench = Bench::start(self.emulator(), self.rom, &ends)?;
+                let mut bench = bench.halting_at(wiped);
                 bench.debugger.watch_stores(LISTENS)?;
                 bench
             }
@@ -392,7 +396,7 @@ impl<'a> Lab<'a> {
             return Err(Error::other("no bench"));
         };
         let mut state = known.walker.state(&self.trace, place)?;
-        bench.see_resets(false)?;
+        bench.see_halts(false)?;
         self.power.on(bench)?;
         match fault {
             None | Some(Fault::Gone(_)) => {}
@@ -404,7 +408,7 @@ impl<'a> Lab<'a> {
         }
         known.gates.bring(bench, place, &state)?;
         fault.map_or(Ok(()), |fault| bench.last(fault))?;
-        bench.see_resets(true)?;
+        bench.see_halts(true)?;
         let lasts = fault.and_then(|fault| fault.lasts());
         let ahead = known.shortcuts.iter().filter(|way| way.is_behind(place, lasts));
         let stop = run(bench, ahead)?;
@@ -421,7 +425,7 @@ impl<'a> Lab<'a> {
         let outcome = match stop {
             Stop::At(at) if Some(at) == end => return Ok(Outcome::Started),
             Stop::At(at) if Some(at) == never => Outcome::Strayed,
-            Stop::At(at) if at == rom.first => return Ok(Outcome::Reset),
+            Stop::Reset => return Ok(Outcome::Reset),
             Stop::At(at) | Stop::Access(at) if rom.halts.contains(&at) || rom.listens(at) => {
                 return Ok(Outcome::Halted(said.trim().replace("\r\n", "; ")));
             }

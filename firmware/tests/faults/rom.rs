@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 /// Where it sleeps after what it cannot go on from.
 const FAILS: &str = "HardFault";
 pub const ROM: u32 = 0x1000_0000;
+/// Where a chip of a bench goes at its reset, by the second word of the stub: there is no memory,
+/// and nothing is executed there.
+pub const RESET: u32 = 0xe010_0000;
 
 /// The built ROM.
 pub struct Rom {
@@ -69,7 +72,9 @@ impl Rom {
 
     /// An ELF file of nothing but the first two words, from which a chip starts. The emulator
     /// writes what is in its file at each reset, and translates that code anew; what a debugger
-    /// wrote stays, and is translated once.
+    /// wrote stays, and is translated once. The second word leads to [`RESET`], so that a reset is
+    /// seen without a breakpoint where code is: all that is in the 1 KiB around one is executed
+    /// instruction by instruction.
     pub fn stub(&self) -> Vec<u8> {
         const HEADER: u32 = 52;
         const PROGRAM: u32 = 32;
@@ -83,7 +88,7 @@ impl Rom {
             half(&[HEADER as u16, PROGRAM as u16, 1, 0, 0, 0]),
             word(&[LOAD, HEADER + PROGRAM, ROM, ROM]),
             word(&[8, 8, 5, 4]), // its size, in the file and in memory; what it is for
-            self.bytes[..8].to_vec(),
+            [&self.bytes[..4], &(RESET | 1).to_le_bytes()].concat(),
         ];
         parts.concat()
     }
@@ -149,6 +154,11 @@ impl Rom {
     pub fn listens(&self, address: u32) -> bool {
         let asleep = self.halts.iter().map(|at| self.function(*at));
         asleep.filter(|of| *of != FAILS).any(|of| of == self.function(address))
+    }
+
+    /// Whether it is of what wipes all, and then resets the chip or sleeps for ever.
+    pub fn fails(&self, address: u32) -> bool {
+        self.function(address) == FAILS
     }
 
     /// Where functions begin whose name has this part.
