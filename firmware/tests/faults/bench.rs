@@ -20,7 +20,11 @@ const ROUNDS: usize = 16;
 const BLOCK: usize = 64;
 /// The last word that the ROM wipes before it sleeps for ever or resets the chip.
 const WIPED: u32 = (map::NON_SECURE_RAM + map::NON_SECURE_RAM_SIZE - 4) as u32;
-/// From there it is some ten instructions to its sleep: so long it gets for them, and so often.
+/// Where the ROM stores last before it starts a program: where that one's vectors are.
+const VECTORS: u32 = 0xe000_ed08;
+/// An instruction that goes to itself.
+const ITSELF: [u8; 2] = [0xfe, 0xe7];
+/// From there it is some twenty instructions to the end: so long it gets for them, and so often.
 const MOMENT: Duration = Duration::from_micros(100);
 const MOMENTS: usize = 8;
 const PC: usize = 15;
@@ -47,15 +51,16 @@ pub enum Stop {
     Ended(ExitStatus),
 }
 
-/// How it is seen that a chip halts.
+/// How it is seen that a chip halts, or starts a program.
 ///
 /// Where it halts there is much code that each boot executes, which a breakpoint there makes many
 /// times slower, and a stop at one makes the emulator translate all code anew. A stop at an access
-/// does neither; so the last store before is watched, and behind it the chip falls asleep.
+/// does neither; so the last store before is watched, and behind it the chip falls asleep, or goes
+/// round in what is put in the place of the program's first instruction.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Halts {
+enum Ends {
     Unseen,
-    ByWipe,
+    ByStore,
     ByBreakpoint,
 }
 
@@ -68,7 +73,9 @@ pub struct Bench<'a> {
     pub debugger: Debugger,
     /// Where its halts are not watched all the time, and how they are seen now.
     halts: Vec<u32>,
-    seen: Halts,
+    seen: Ends,
+    /// Where the program begins whose start is not seen by its breakpoint alone.
+    entry: Option<u32>,
     /// A chip that resets itself is not let go on.
     pub ends_at_reset: bool,
     /// It stands at a watched address, which it must step over to go on.
@@ -120,7 +127,7 @@ impl<'a> Bench<'a> {
         debugger.set_register(PC, rom.first)?; // else the next reset would be none that is seen
         let said = File::open(line)?;
         let replies = more.is_empty().then(|| File::open(second)).transpose()?;
-        let (halts, seen) = (Vec::new(), Halts::Unseen);
+        let (halts, seen) = (Vec::new(), Ends::Unseen);
         let (ends_at_reset, stands, gone, stuck) = (false, false, None, None);
         Ok(Self {
             qemu,
@@ -130,6 +137,7 @@ impl<'a> Bench<'a> {
             debugger,
             halts,
             seen,
+            entry: None,
             ends_at_reset,
             stands,
             gone,
@@ -240,31 +248,44 @@ impl<'a> Bench<'a> {
         self.debugger.set_register(register, value ^ 1 << bit)
     }
 
-    /// It halts here, too, which is seen from [`Self::see_halts`] on.
+    /// It halts here, too, which is seen from [`Self::see_ends`] on.
     pub fn halting_at(mut self, halts: Vec<u32>) -> Self {
         self.halts = halts;
         self
     }
 
-    /// Whether it is seen that the chip halts: each chip that is broken needs it.
-    pub fn see_halts(&mut self, seen: bool) -> Result<()> {
-        self.see(if seen { Halts::ByWipe } else { Halts::Unseen })
+    /// A program begins here, which is watched: from [`Self::see_ends`] on its start is seen before
+    /// the chip comes to the breakpoint, if it can be.
+    pub fn starting_at(mut self, entry: Option<u32>) -> Self {
+        self.entry = entry;
+        self
     }
 
-    fn see(&mut self, seen: Halts) -> Result<()> {
+    /// Whether it is seen that the chip halts or starts: each chip that is broken needs it.
+    pub fn see_ends(&mut self, seen: bool) -> Result<()> {
+        self.see(if seen { Ends::ByStore } else { Ends::Unseen })
+    }
+
+    fn see(&mut self, seen: Ends) -> Result<()> {
         if self.halts.is_empty() || self.seen == seen {
             return Ok(());
         }
         let (halts, debugger) = (&self.halts, &mut self.debugger);
         match self.seen {
-            Halts::Unseen => {}
-            Halts::ByWipe => debugger.forget_stores(WIPED)?,
-            Halts::ByBreakpoint => halts.iter().try_for_each(|at| debugger.forget(*at))?,
+            Ends::Unseen => {}
+            Ends::ByStore => {
+                debugger.forget_stores(WIPED)?;
+                debugger.forget_stores(VECTORS)?;
+            }
+            Ends::ByBreakpoint => halts.iter().try_for_each(|at| debugger.forget(*at))?,
         }
         match seen {
-            Halts::Unseen => {}
-            Halts::ByWipe => debugger.watch_stores(WIPED)?,
-            Halts::ByBreakpoint => halts.iter().try_for_each(|at| debugger.watch(*at))?,
+            Ends::Unseen => {}
+            Ends::ByStore => {
+                debugger.watch_stores(WIPED)?;
+                debugger.watch_stores(VECTORS)?;
+            }
+            Ends::ByBreakpoint => halts.iter().try_for_each(|at| debugger.watch(*at))?,
         }
         self.seen = seen;
         Ok(())
@@ -278,7 +299,7 @@ impl<'a> Bench<'a> {
     /// Lets the chip, which stands at the last store of a wipe, come to where it halts. A chip that
     /// is not there soon is to be seen there by a breakpoint.
     fn come_to_halt(&mut self, mut at: u32) -> Result<Option<Stop>> {
-        self.see(Halts::Unseen)?;
+        self.see(Ends::Unseen)?;
         for _ in 0..MOMENTS {
             // It may be another store, or the chip was reset.
             if !self.rom.fails(at) {
@@ -290,8 +311,31 @@ impl<'a> Bench<'a> {
                 return Ok(Some(halt));
             }
         }
-        self.see(Halts::ByBreakpoint)?;
+        self.see(Ends::ByBreakpoint)?;
         Ok(None)
+    }
+
+    /// Lets the chip, which stands where it stores last, come to the program's first instruction,
+    /// of which nothing is executed. One that is not there soon comes to its breakpoint.
+    fn come_to_start(&mut self) -> Result<Option<Stop>> {
+        self.see(Ends::ByBreakpoint)?;
+        let Some(entry) = self.entry else { return Ok(None) };
+        let kept = self.debugger.read(entry, ITSELF.len())?;
+        self.debugger.write(entry, &ITSELF)?;
+        // A fault may have left the memory closed.
+        let is_there = self.debugger.read(entry, ITSELF.len())? == ITSELF;
+        self.debugger.forget(entry)?;
+        let mut stop = None;
+        for _ in 0..if is_there { MOMENTS } else { 0 } {
+            self.debugger.go_for(MOMENT)?;
+            if self.debugger.pc()? == entry {
+                stop = Some(Stop::At(entry));
+                break;
+            }
+        }
+        self.debugger.write(entry, &kept)?;
+        self.debugger.watch(entry)?;
+        Ok(stop)
     }
 
     /// All of the RAM.
@@ -334,12 +378,13 @@ impl<'a> Bench<'a> {
             self.stands = matches!(run, Ok(None));
             let stop = match run {
                 Ok(None) => self.at_breakpoint(at)?,
-                Ok(Some(WIPED)) if self.seen == Halts::ByWipe => self.come_to_halt(at)?,
+                Ok(Some(WIPED)) if self.seen == Ends::ByStore => self.come_to_halt(at)?,
+                Ok(Some(VECTORS)) if self.seen == Ends::ByStore => self.come_to_start()?,
                 Ok(Some(_)) => Some(Stop::Access(at)),
                 // One that did not make that store.
-                Err(_) if self.seen == Halts::ByWipe && self.rom.fails(at) => {
+                Err(_) if self.seen == Ends::ByStore && self.rom.fails(at) => {
                     pulse = None;
-                    self.see(Halts::ByBreakpoint)?;
+                    self.see(Ends::ByBreakpoint)?;
                     self.sleeps(at)
                 }
                 Err(lost) => Some(Stop::Lost(lost)),
@@ -365,7 +410,7 @@ impl<'a> Bench<'a> {
         if self.ends_at_reset {
             return Ok(Some(Stop::Reset));
         }
-        self.see_halts(true)?;
+        self.see_ends(true)?;
         Ok(None)
     }
 

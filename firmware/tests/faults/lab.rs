@@ -337,7 +337,9 @@ impl<'a> Lab<'a> {
                 let ends = others.into_iter().filter(is_seen);
                 let ends: Vec<u32> = ends.chain(self.end).chain(self.never).collect();
                 let bench = Bench::start(self.emulator(), self.rom, &ends)?;
-                let mut bench = bench.halting_at(wiped);
+                // What watches all that is executed would see what is put there.
+                let entry = self.end.filter(|_| !self.sees_all);
+                let mut bench = bench.halting_at(wiped).starting_at(entry);
                 bench.debugger.watch_stores(LISTENS)?;
                 bench
             }
@@ -396,7 +398,7 @@ impl<'a> Lab<'a> {
             return Err(Error::other("no bench"));
         };
         let mut state = known.walker.state(&self.trace, place)?;
-        bench.see_halts(false)?;
+        bench.see_ends(false)?;
         self.power.on(bench)?;
         match fault {
             None | Some(Fault::Gone(_)) => {}
@@ -408,7 +410,7 @@ impl<'a> Lab<'a> {
         }
         known.gates.bring(bench, place, &state)?;
         fault.map_or(Ok(()), |fault| bench.last(fault))?;
-        bench.see_halts(true)?;
+        bench.see_ends(true)?;
         let lasts = fault.and_then(|fault| fault.lasts());
         let ahead = known.shortcuts.iter().filter(|way| way.is_behind(place, lasts));
         let stop = run(bench, ahead)?;
