@@ -78,7 +78,7 @@ fn main() -> ! {
             uart.say(&["rom: starts the runtime\n"]);
             // All of this may be executed: what is behind the program is signed by nobody.
             code.wipe_behind(decision.length, decision.complement);
-            TOKEN.store(decision.token ^ decision.doubt_length(), Ordering::Relaxed);
+            TOKEN.store(decision.token | decision.doubt(), Ordering::Relaxed);
             start()
         }
         Err(error) => {
@@ -92,6 +92,8 @@ fn main() -> ! {
 /// program starts.
 struct Decision {
     token: u32,
+    /// Its complement. A refusal writes neither: what its place held before is no decision.
+    counter: u32,
     /// Bytes of the program.
     length: usize,
     /// Its complement, as it was read once more.
@@ -100,12 +102,15 @@ struct Decision {
 
 impl Decision {
     fn of(token: u32, program: &[u8]) -> Self {
-        Self { token, length: program.len(), complement: !black_box(program).len() }
+        let (length, complement) = (program.len(), !black_box(program).len());
+        Self { token, counter: !black_box(token), length, complement }
     }
 
-    /// What speaks against the length: 0 is nothing (ROT-18).
-    fn doubt_length(&self) -> u32 {
-        !(black_box(self.length) ^ black_box(self.complement)) as u32
+    /// All ones if it is none, or its length another one (ROT-18).
+    fn doubt(&self) -> u32 {
+        let token = self.token ^ black_box(self.counter);
+        let other = !(token & (self.length ^ black_box(self.complement)) as u32);
+        ((other | other.wrapping_neg()).cast_signed() >> 31).cast_unsigned()
     }
 }
 

@@ -21,6 +21,12 @@ pub trait Crypto {
         Mixed::open(&self.sha256(parts).0)
     }
 
+    /// What speaks against `found` being the digest of these parts as they are read here: 0 is
+    /// nothing (ROT-18).
+    fn doubt_read(&self, found: &Mixed, parts: &[&[u8]]) -> u32 {
+        found.unlike(&self.sha256_mixed(parts))
+    }
+
     /// SHA-512 over the parts (DICE inputs).
     fn sha512(&self, parts: &[&[u8]]) -> [u8; 64];
 
@@ -66,13 +72,28 @@ pub trait Crypto {
 pub struct Mixed {
     words: [u32; 8],
     mask: u32,
+    /// Of a digest: its message, as it was hashed.
+    #[cfg_attr(not(feature = "compact"), allow(dead_code))] // who has no mask has no such word
+    message: u32,
 }
 
 impl Mixed {
     /// From words that are mixed with this mask.
     #[must_use]
     pub const fn of(words: [u32; 8], mask: u32) -> Self {
-        Self { words, mask }
+        Self { words, mask, message: 0 }
+    }
+
+    /// The same, of this message.
+    #[cfg(feature = "compact")]
+    pub(crate) const fn of_message(self, message: u32) -> Self {
+        Self { message, ..self }
+    }
+
+    /// By what its message is another one.
+    #[cfg(feature = "compact")]
+    pub(crate) const fn other_message(&self, other: &Self) -> u32 {
+        self.message ^ other.message
     }
 
     /// From bytes, mixed with nothing.

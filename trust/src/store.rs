@@ -254,6 +254,12 @@ impl<'b> Section<'b> {
         Ok(self.with_roles(sizes, room.get(..end).ok_or(Error::BufferTooSmall)?))
     }
 
+    /// All keys that it has, as they stand in it.
+    #[must_use]
+    pub const fn keys(&self) -> &'b [u8] {
+        self.bytes
+    }
+
     /// Bytes that an excerpt of so many roles needs at most.
     #[must_use]
     pub const fn excerpt_size(roles: usize) -> usize {

@@ -424,7 +424,7 @@ pub fn unchecked_parse<'b>(
     crypto: &impl Crypto,
     envelope: &'b [u8],
 ) -> Result<(ImageId, Image<'b>)> {
-    let digest = unchecked_digest(envelope)?;
+    let (digest, _) = unchecked_digest(envelope)?;
     let (found, manifest) = unchecked_manifest(crypto, envelope)?;
     if !found.is(&digest.0) {
         return Err(Error::ManifestDigest);
@@ -444,12 +444,13 @@ pub fn unchecked_manifest<'b>(
     Ok((wrapped_digest(crypto, manifest)?, manifest))
 }
 
-/// The digest that an envelope's signatures are over, believed by nobody yet.
+/// The digest that an envelope's signatures are over, believed by nobody yet, and where it lies.
 ///
 /// # Errors
 /// Those of the encoding.
-pub fn unchecked_digest(envelope: &[u8]) -> Result<Digest> {
-    read_digest(split(envelope)?.1)
+pub fn unchecked_digest(envelope: &[u8]) -> Result<(Digest, &[u8])> {
+    let (_, signed, _) = split(envelope)?;
+    Ok((read_digest(signed)?, signed))
 }
 
 /// The parts of an envelope `{2: [digest, signatures…], 3: manifest}`.

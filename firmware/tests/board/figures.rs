@@ -27,7 +27,7 @@ use std::time::Instant;
 /// Promises of `spec/promises.toml`, in instructions.
 const SELECT_MAX: u64 = 19_000_000;
 /// By LMS beside ES256: of one chip or another 0.1 M more or less.
-const SELECT_HYBRID_MAX: u64 = 20_000_000;
+const SELECT_HYBRID_MAX: u64 = 21_000_000;
 const LAYER_MAX: u64 = 40_000_000;
 const TOKEN_MAX: u64 = 10_000_000;
 const RESET_MAX: u64 = 60_000_000;

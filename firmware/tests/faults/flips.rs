@@ -97,6 +97,7 @@ fn rot_18_no_flipped_bit_of_what_a_boot_loads_a_few_times_starts_a_bad_program()
         ("flips: whole boot, wrong signature", scenarios::wrong_signature()),
         // Of 3, the floor, one bit is left in 2.
         ("flips: whole boot, older version", scenarios::older_version()),
+        ("flips: whole boot, signed digest elsewhere", scenarios::signed_digest_elsewhere()),
     ] {
         starts_under_no_flip_of(name, &scenario, whole);
     }

@@ -1,12 +1,14 @@
 //! What no fault may start: each way of being bad once, and what the ROM says to it.
 
-use super::board::{self, Psram, chip_of, hello, package, package_of, package_with, with_envelope};
+use super::board::{self, Psram, chip_of, hello, package, package_of, package_of_size};
+use super::board::{package_with, with_envelope};
 use super::known::seeded;
 use super::lms::{Leaf, envelope_by_lms, hybrid_section, publisher};
 use super::world::{
     CLASS, CODE, MANUFACTURER, PLATFORM_PUBLISHER, PLATFORM_ROOT, PUBLISHER, STRANGER, key,
 };
 use super::world::{platform_section, signed_section};
+use craton_firmware::map;
 use craton_rot::platform::memory::MemoryPlatform;
 use craton_rot::slots::Slot;
 use craton_rot::{Engine, Manufacture};
@@ -176,6 +178,35 @@ pub fn with_other_manifest(package: Vec<u8>) -> Vec<u8> {
     let at = package.windows(32).position(|window| window == old.0).unwrap();
     package[at..at + 32].copy_from_slice(&new.0);
     package
+}
+
+/// Of a program that nobody signed, with its own manifest and that one's digest, under a genuine
+/// signature. The digest that was signed lies in the program, wherever a flipped bit of the other
+/// one's address leads.
+pub fn signed_digest_elsewhere() -> Scenario {
+    const SIZE: usize = 0x1fc0; // so that many bits of that address lead into the program
+    const SIGNED: usize = 4 + 32;
+    let mut package = package_of_size(SIZE);
+    let payload = Soft.sha256(&[&package[..SIZE]]);
+    let head = [0x82, 0x2f, 0x58, 0x20];
+    let at = package.windows(4).position(|four| four == head).unwrap();
+    let signed = package[at..at + SIGNED].to_vec();
+    let elsewhere = (0..16).map(|bit| ((map::CODE + at) ^ 1 << bit).wrapping_sub(map::CODE));
+    let within = |place: &usize| *place >= hello().len() && place + SIGNED <= SIZE;
+    let elsewhere: Vec<usize> = elsewhere.filter(within).collect();
+    assert!(elsewhere.len() >= 6, "{elsewhere:x?}");
+    elsewhere.iter().for_each(|place| package[*place..place + SIGNED].copy_from_slice(&signed));
+    let changed = Soft.sha256(&[&package[..SIZE]]);
+    let manifest = package.windows(32).rposition(|part| part == payload.0).unwrap();
+    package[manifest..manifest + 32].copy_from_slice(&changed.0);
+    let package = with_envelope(&package, |envelope| {
+        let (digest, _) = suit::unchecked_manifest(&Soft, envelope).unwrap();
+        let mut envelope = envelope.to_vec();
+        let own = envelope.windows(4).position(|four| four == head).unwrap();
+        envelope[own + 4..own + SIGNED].copy_from_slice(&digest.to_bytes());
+        envelope
+    });
+    Scenario::of("signed digest elsewhere", package, "rom: slot A refused E1104")
 }
 
 pub fn changed_program() -> Scenario {

@@ -8,15 +8,16 @@
 //! jumps to nowhere. What is costly is computed once, the program's digest, the point and the root
 //! that the signatures lead to, and those values are compared twice.
 //!
-//! What is compared, each by a line of [`doubts`]: that the signatures lead where they should, and
-//! that there are as many of each algorithm as the role wants; the signed digest with that of the
-//! manifest that was verified and with that of the manifest as it is read again; the payload's
-//! digest, place and size; class, component and type; the version with floor and ceiling; the
-//! genesis with the fuses; that the state is the newest, its sum the right one, and made as sums
-//! are; the section's digest with the state's; and state and section with those of the first look,
-//! so that both looked at one. The layer, which is derived later: its mode by [`doubt_mode`],
-//! lifecycle and class by [`doubt_configuration`]; its secrets, which are derived twice, and a
-//! known layer's once; and the handover as it was left ([`super::layer`]).
+//! What is compared, each by a line of [`doubts`]: that the signatures lead where they should, that
+//! there are as many of each algorithm as the role wants, by keys that it has, and over the digest
+//! that is there; the signed digest with that of the manifest that was verified and with that of
+//! the manifest as it is read again; the payload's digest, place and size, and that what was hashed
+//! is what lies there; class, component and type; the version with floor and ceiling; the genesis
+//! with the fuses; that the state is the newest, its sum the right one, and made as sums are; the
+//! section's digest with the state's; and state and section with those of the first look, so that
+//! both looked at one. The layer, which is derived later: its mode by [`doubt_mode`], lifecycle and
+//! class by [`doubt_configuration`]; its secrets, which are derived twice, and a known layer's once;
+//! and the handover as it was left ([`super::layer`]).
 //!
 //! It promises nothing about two faults, or one that lasts for more than an instruction.
 
@@ -33,43 +34,74 @@ use craton_trust::dice::Mode;
 use craton_trust::error::Result as TrustResult;
 use craton_trust::evidence::Lifecycle;
 use craton_trust::key::LmsPublicKey;
+use craton_trust::signed::SIGNATURES_MAX;
 use craton_trust::store::{Role, RoleKeys};
 use craton_trust::suit::{self, Image, ImageType};
 use craton_trust::{Digest, PublicKey, cbor, lms};
 
-/// Algorithms that remember by how much the signatures failed that they verified, and by how many
-/// keys of each algorithm they were.
+/// Algorithms that remember by how much the signatures failed that they verified, where that lies
+/// what the last one was over, and by which keys, and how many of each algorithm, they were.
 pub struct Watched<'c, C> {
     crypto: &'c C,
     difference: Cell<u32>,
-    signers: Signers<64>,
-    lms_signers: Signers<{ lms::ROOT_SIZE }>,
+    signed: Cell<usize>,
+    signers: Signers,
 }
 
-/// How many keys signed. One after another: a skipped instruction that leaves the first in the
-/// place of the next makes no two of it.
-struct Signers<const N: usize> {
-    count: Cell<u32>,
-    last: Cell<[u8; N]>,
+/// How keys begin: nobody makes another one that begins as this one does.
+type Head = [u8; 16];
+
+/// The keys that signed. One after another: a skipped instruction that leaves one in the place
+/// of the next makes no two of it.
+struct Signers {
+    /// Of each algorithm.
+    counts: [Cell<u32>; 2],
+    heads: [Cell<Head>; 2 * SIGNATURES_MAX],
 }
 
-impl<const N: usize> Signers<N> {
+impl Signers {
     const fn none() -> Self {
-        Self { count: Cell::new(0), last: Cell::new([0; N]) }
+        let heads = [const { Cell::new([0; 16]) }; 2 * SIGNATURES_MAX];
+        Self { counts: [const { Cell::new(0) }; 2], heads }
     }
 
-    fn count(&self, key: &[u8; N]) {
-        let other = difference(&self.last.get(), key);
+    #[inline(never)] // for both algorithms
+    fn count(&self, lms: bool, key: &[u8]) {
+        let [es256_count, lms_count] = &self.counts;
+        let all = es256_count.get().wrapping_add(lms_count.get()) as usize;
+        let count = if lms { lms_count } else { es256_count };
+        let Some(head) = key.first_chunk() else { return };
+        let before = self.heads.get(all.wrapping_sub(1)).map_or([0; 16], Cell::get);
+        let other = difference(&before, head);
         let one = (other | other.wrapping_neg()) >> 31;
-        self.count.set(self.count.get().wrapping_add(one));
-        self.last.set(*key);
+        if let Some(place) = self.heads.get(all) {
+            place.set(*head);
+        }
+        count.set(count.get().wrapping_add(one));
+    }
+
+    /// All ones if one of them is no key of a role, all of whose keys these are: what a first look
+    /// took for its keys, where their address was another one.
+    fn foreign(&self, keys: &[u8]) -> u32 {
+        let [count, lms_count] = &self.counts;
+        let all = count.get().wrapping_add(lms_count.get()) as usize;
+        self.heads.iter().take(all).fold(0, |all, head| {
+            let listed = keys.windows(16).any(|key| key == head.get());
+            all | below(u64::from(listed), 1)
+        })
     }
 }
 
 impl<'c, C: Leads> Watched<'c, C> {
     pub const fn new(crypto: &'c C) -> Self {
-        let (signers, lms_signers) = (Signers::none(), Signers::none());
-        Self { crypto, difference: Cell::new(0), signers, lms_signers }
+        let (difference, signed) = (Cell::new(0), Cell::new(0));
+        Self { crypto, difference, signed, signers: Signers::none() }
+    }
+
+    /// Takes where the parts end that a signature is over. The last one is enough: if another one
+    /// was over something else, this one is not over it, and does not hold.
+    fn saw(&self, parts: &[&[u8]]) {
+        self.signed.set(parts.last().map_or(0, |part| part.as_ptr().addr()));
     }
 
     /// Compares what a signature leads to with what it should, for both looks.
@@ -88,6 +120,10 @@ impl<C: Leads> Crypto for Watched<'_, C> {
         self.crypto.sha256_mixed(parts)
     }
 
+    fn doubt_read(&self, found: &Mixed, parts: &[&[u8]]) -> u32 {
+        self.crypto.doubt_read(found, parts)
+    }
+
     fn sha512(&self, parts: &[&[u8]]) -> [u8; 64] {
         self.crypto.sha512(parts)
     }
@@ -103,7 +139,8 @@ impl<C: Leads> Crypto for Watched<'_, C> {
         signature: &Signature,
     ) -> TrustResult<()> {
         let [found, counter] = self.crypto.es256_leads(key, parts, signature)?;
-        self.signers.count(&key.0);
+        self.saw(parts);
+        self.signers.count(false, &key.0);
         self.compare(&found, &counter.complement())
     }
 
@@ -123,7 +160,8 @@ impl<C: Leads> Crypto for Watched<'_, C> {
         signature: &lms::Signature,
     ) -> TrustResult<()> {
         let root = self.crypto.lms_leads(key, parts, signature)?;
-        self.lms_signers.count(&key.root);
+        self.saw(parts);
+        self.signers.count(true, &key.root);
         self.compare(&root, &key.root)
     }
 }
@@ -145,8 +183,9 @@ pub fn doubts<C: Leads>(
     let key = journal.doubt_key(platform, crypto)?;
     let mut room = [0u8; rom::PUBLISHER_SIZE];
     let (authority, section) = rom::publisher(platform, crypto, &state, &mut room)?;
+    let (keys, [count, lms_count]) = (authority.keys(), &crypto.signers.counts);
     let (program, envelope) = rom::split(package)?;
-    let signed = suit::unchecked_digest(envelope)?;
+    let (signed, place) = suit::unchecked_digest(envelope)?;
     let (found, manifest) = suit::unchecked_manifest(crypto, envelope)?;
     let image = Image::parse(manifest)?;
     let (mut genesis, mut class, mut lifecycle) = ([0xff; 32], [0xff; 16], [0xff; 4]);
@@ -162,8 +201,10 @@ pub fn doubts<C: Leads>(
     let [state_before, section_before] = runtime.believed();
     let against = [
         crypto.difference.get(),
-        too_few(crypto.signers.count.get(), crypto.lms_signers.count.get(), publisher),
+        too_few(count.get(), lms_count.get(), publisher),
+        crypto.signers.foreign(keys),
         authority.doubt_role(Role::Publisher),
+        unequal(place.as_ptr().addr() as u64, crypto.signed.get() as u64),
         difference(&signed.0, &runtime.manifest().0),
         found.difference(&signed.0),
         runtime.found().difference(&image.payload.0),
@@ -185,6 +226,8 @@ pub fn doubts<C: Leads>(
         difference(&journal.sum().0, &state_before.0),
         section,
         difference(&state.platform.digest.0, &section_before.0),
+        // Last: what a fault of the others changed in the program is read as it is now.
+        crypto.doubt_read(runtime.found(), &[program]),
     ];
     runtime.set_debug_head(state.debug_head);
     Ok(against.iter().fold(0, |all, bits| all | bits))
@@ -286,6 +329,7 @@ mod tests {
     use craton_trust::evidence::layer_configuration;
     use craton_trust::store::RoleKeysBuilder;
     use craton_trust::{ClassId, ComponentId};
+    use std::vec::Vec;
 
     #[test]
     fn rot_18_a_difference_of_any_bit_is_a_doubt() {
@@ -363,16 +407,46 @@ mod tests {
 
     #[test]
     fn rot_18_a_key_that_comes_again_is_no_second_signer() {
-        let signers = Signers::<4>::none();
-        for (key, count) in [(1, 1), (1, 1), (2, 2), (2, 2), (3, 3)] {
-            signers.count(&[key; 4]);
-            assert_eq!(signers.count.get(), count);
+        let signers = Signers::none();
+        for (key, lms, counts) in [
+            (1, false, [1, 0]),
+            (1, false, [1, 0]),
+            (2, false, [2, 0]),
+            (3, true, [2, 1]),
+            (3, true, [2, 1]),
+            (4, true, [2, 2]),
+        ] {
+            signers.count(lms, &[key; 24]);
+            assert_eq!(signers.counts.each_ref().map(Cell::get), counts);
         }
-        let one_bit = Signers::<4>::none();
-        for key in [[0, 0, 0, 1], [0, 0, 0, 0], [0x80, 0, 0, 0]] {
-            one_bit.count(&key);
+        let one_bit = Signers::none();
+        for bit in 0..2 * SIGNATURES_MAX {
+            let mut key = [5; 64];
+            key[bit] ^= 1;
+            one_bit.count(false, &key);
+            assert_eq!(one_bit.counts[0].get() as usize, bit + 1);
         }
-        assert_eq!(one_bit.count.get(), 3);
+    }
+
+    #[test]
+    fn rot_18_a_key_that_a_role_does_not_have_is_a_doubt() {
+        let keys: Vec<u8> = (0..200).collect();
+        let signers = Signers::none();
+        assert_eq!(signers.foreign(&keys), 0);
+        for (lms, at) in [(false, 3), (true, 70), (false, 176)] {
+            signers.count(lms, &keys[at..at + 24]);
+            assert_eq!(signers.foreign(&keys), 0);
+        }
+        assert_eq!(signers.foreign(&keys[..190]), !0, "the third is not whole there");
+        for lms in [false, true] {
+            let signers = Signers::none();
+            let mut other = keys[3..27].to_vec();
+            other[15] ^= 1;
+            signers.count(lms, &other);
+            assert_eq!(signers.foreign(&keys), !0);
+            signers.count(lms, &keys[3..27]);
+            assert_eq!(signers.foreign(&keys), !0, "a right one after it");
+        }
     }
 
     #[test]

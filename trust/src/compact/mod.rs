@@ -115,7 +115,11 @@ impl Crypto for Blinded {
     }
 
     fn sha256_mixed(&self, parts: &[&[u8]]) -> Mixed {
-        sha256::sha256(self.mask, parts)
+        sha256::sha256(self.mask, parts, false)
+    }
+
+    fn doubt_read(&self, found: &Mixed, parts: &[&[u8]]) -> u32 {
+        found.other_message(&sha256::sha256(self.mask, parts, true))
     }
 
     fn sha512(&self, parts: &[&[u8]]) -> [u8; 64] {
