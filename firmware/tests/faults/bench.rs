@@ -33,6 +33,8 @@ const CLOSED: [ErrorKind; 3] =
     [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
 /// The length of the instruction that sleeps.
 const WFI: u32 = 2;
+/// How often a bit flips that is stuck: a boot that goes round over it must be seen to.
+const MANY: usize = 1000;
 const NOP: [u8; 2] = [0x00, 0xbf];
 const NOP_WIDE: [u8; 4] = [0xaf, 0xf3, 0x00, 0x80];
 
@@ -82,8 +84,9 @@ pub struct Bench<'a> {
     pub stands: bool,
     /// The instruction that is not in the ROM, until the next reset.
     gone: Option<u32>,
-    /// The load of which a bit of each execution flips, until then, its register and that bit.
-    stuck: Option<(u32, usize, u32)>,
+    /// The load of which a bit of each execution flips, until then, its register, that bit, and how
+    /// often.
+    stuck: Option<(u32, usize, u32, usize)>,
     _folder: TempDir,
 }
 
@@ -157,11 +160,14 @@ impl<'a> Bench<'a> {
         self.stands = false;
         self.debugger.set_register(PC, self.rom.first)?;
         self.debugger.write(ROM, &self.rom.bytes()[..8])?;
-        if let Some((at, ..)) = self.stuck.take() {
-            self.debugger.forget(at)?;
-        }
+        self.heal()?;
         let Some(at) = self.gone.take() else { return Ok(()) };
         self.debugger.write(at, self.rom.instruction(at))
+    }
+
+    /// No bit flips any more.
+    fn heal(&mut self) -> Result<()> {
+        self.stuck.take().map_or(Ok(()), |(at, ..)| self.debugger.forget(at))
     }
 
     /// What the chip said since the last time, a character for each byte.
@@ -234,7 +240,7 @@ impl<'a> Bench<'a> {
                 self.debugger.write(at, nops(self.rom.length(at)))
             }
             Fault::Stuck { at, register, bit, .. } => {
-                self.stuck = Some((at, register, bit));
+                self.stuck = Some((at, register, bit, MANY));
                 self.debugger.watch(at)
             }
             _ => Ok(()),
@@ -397,10 +403,14 @@ impl<'a> Bench<'a> {
 
     /// What follows from a breakpoint: nothing, if the chip goes on.
     fn at_breakpoint(&mut self, at: u32) -> Result<Option<Stop>> {
-        if let Some((load, register, bit)) = self.stuck
+        if let Some((load, register, bit, left)) = self.stuck
             && load == at
         {
             self.flip(register, bit)?;
+            self.stuck = Some((load, register, bit, left.saturating_sub(1)));
+            if left == 0 {
+                self.heal()?;
+            }
             return Ok(None);
         }
         if at != RESET {

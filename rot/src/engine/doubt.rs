@@ -16,8 +16,8 @@
 //! with the fuses; that the state is the newest, its sum the right one, and made as sums are; the
 //! section's digest with the state's; and state and section with those of the first look, so that
 //! both looked at one. The layer, which is derived later: its mode by [`doubt_mode`], lifecycle and
-//! class by [`doubt_configuration`]; its secrets, which are derived twice, and a known layer's once;
-//! and the handover as it was left ([`super::layer`]).
+//! class by [`doubt_configuration`]; its secrets, which are derived twice, and a known layer's
+//! once; and the handover as it was left ([`super::layer`]).
 //!
 //! It promises nothing about two faults, or one that lasts for more than an instruction.
 
