@@ -63,6 +63,8 @@ fn rot_18_no_execution_that_is_skipped_starts_a_bad_program() {
         ("between: unsigned program", scenarios::unsigned()),
         ("between: wrong signature", scenarios::wrong_signature()),
         ("between: older version", scenarios::older_version()),
+        // The root's key is read last before the publisher's.
+        ("between: signed by the root's key", scenarios::root_signed()),
     ] {
         starts_under_none_of(name, &scenario, between);
     }

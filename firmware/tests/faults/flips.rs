@@ -98,6 +98,8 @@ fn rot_18_no_flipped_bit_of_what_a_boot_loads_a_few_times_starts_a_bad_program()
         // Of 3, the floor, one bit is left in 2.
         ("flips: whole boot, older version", scenarios::older_version()),
         ("flips: whole boot, signed digest elsewhere", scenarios::signed_digest_elsewhere()),
+        ("flips: whole boot, program elsewhere", scenarios::program_elsewhere()),
+        ("flips: whole boot, keys behind the section", scenarios::keys_behind_the_section()),
     ] {
         starts_under_no_flip_of(name, &scenario, whole);
     }

@@ -87,7 +87,10 @@ fn starts_under_none(scenario: &Scenario, tried: impl FnOnce(&mut Lab<'_>) -> Li
     let rom = Rom::built();
     let (chip, good) = scenario.chip();
     let (good, psram) = (Psram::of(&chip, &good), scenario.psram(&chip));
-    let lab = Lab::new(&psram, &rom, None).after_boot_of(&good, entry()).unwrap();
+    let mut lab = Lab::new(&psram, &rom, None).after_boot_of(&good, entry()).unwrap();
+    if !scenario.left.is_empty() {
+        lab = lab.after_code(&scenario.left);
+    }
     let mut lab = lab.that_refuses(scenario.says);
     let line = tried(&mut lab);
     line.tell();

@@ -10,6 +10,7 @@ use super::world::{
 use super::world::{platform_section, signed_section};
 use craton_firmware::map;
 use craton_rot::platform::memory::MemoryPlatform;
+use craton_rot::platform::{SECTOR_SIZE, Sector};
 use craton_rot::slots::Slot;
 use craton_rot::{Engine, Manufacture};
 use craton_trust::crypto::{By, Crypto as _, Signer as _};
@@ -25,7 +26,11 @@ pub struct Scenario {
     pub name: &'static str,
     pub package: Vec<u8>,
     pub says: &'static str,
+    /// What an earlier package left in code memory.
+    pub left: Vec<u8>,
     life: Life,
+    /// What lies in the flash behind the section in force, and how far from its beginning.
+    behind: Vec<(usize, Vec<u8>)>,
 }
 
 /// What a chip has behind it.
@@ -44,7 +49,8 @@ enum Life {
 
 impl Scenario {
     fn of(name: &'static str, package: Vec<u8>, says: &'static str) -> Self {
-        Self { name, package, says, life: Life::Owned }
+        let (left, behind) = (Vec::new(), Vec::new());
+        Self { name, package, says, left, life: Life::Owned, behind }
     }
 
     /// The chip, and a program that it starts.
@@ -67,11 +73,27 @@ impl Scenario {
     /// Its fuses and flash, with the package in its slot, and a seed that is looked for.
     pub fn psram(&self, chip: &MemoryPlatform) -> Psram {
         if self.life != Life::Fresh {
-            return seeded(Psram::of(chip, &self.package));
+            let psram = seeded(Psram::of(chip, &self.package));
+            self.put_behind(&psram);
+            return psram;
         }
         let psram = seeded(Psram::of(chip, &[]));
         psram.arm_in(Slot::A, &self.package);
         psram
+    }
+}
+
+impl Scenario {
+    fn put_behind(&self, psram: &Psram) {
+        let section = platform_section(false);
+        let sectors = [Sector::PlatformA, Sector::PlatformB];
+        let places = sectors.map(|sector| map::STATE + sector as usize * SECTOR_SIZE);
+        let is_there = |place: &usize| psram.read(*place, section.len()) == section;
+        for (offset, bytes) in &self.behind {
+            assert!((section.len()..=SECTOR_SIZE - bytes.len()).contains(offset));
+            let place = places.into_iter().find(is_there).expect("no section");
+            psram.write(place + offset, bytes);
+        }
     }
 }
 
@@ -207,6 +229,35 @@ pub fn signed_digest_elsewhere() -> Scenario {
         envelope
     });
     Scenario::of("signed digest elsewhere", package, "rom: slot A refused E1104")
+}
+
+/// A changed program; the one that was signed lies in code memory, wherever a flipped bit of the
+/// other one's address leads.
+pub fn program_elsewhere() -> Scenario {
+    let good = package(|_| ());
+    let mut left = Vec::new();
+    for place in (11..14).map(|bit| 1 << bit) {
+        assert!(left.len() <= place && good.len() <= place);
+        left.resize(place, 0);
+        left.extend(program_of(&good));
+    }
+    Scenario { name: "program elsewhere", left, ..changed_program() }
+}
+
+/// An unsigned program; behind the section lie copies of it, wherever a flipped bit of its address
+/// leads, in which who signed the program is the publisher.
+pub fn keys_behind_the_section() -> Scenario {
+    let mut other = platform_section(false);
+    let [publisher, stranger] = [PLATFORM_PUBLISHER, STRANGER].map(|seed| key(seed).public_key().0);
+    for (own, theirs) in publisher.chunks(32).zip(stranger.chunks(32)) {
+        let at = other.windows(32).position(|part| part == own).unwrap();
+        other[at..at + 32].copy_from_slice(theirs);
+    }
+    let places = (0..16).map(|bit| 1usize << bit);
+    let places = places.filter(|at| (other.len()..=SECTOR_SIZE - other.len()).contains(at));
+    let behind: Vec<_> = places.map(|at| (at, other.clone())).collect();
+    assert!(behind.len() >= 2);
+    Scenario { name: "keys behind the section", behind, ..unsigned() }
 }
 
 pub fn changed_program() -> Scenario {
