@@ -16,8 +16,6 @@ pub const fn slot(slot: Slot) -> usize {
     SLOTS + slot as usize * SLOT_SIZE
 }
 
-/// Bytes of the ROM.
-pub const ROM_SIZE: usize = 48 * 1024;
 /// Bytes of the code memory.
 pub const CODE_SIZE: usize = 256 * 1024;
 /// Where a program's gate is: its one entry from the non-secure side.

@@ -26,6 +26,8 @@ pub const SLOTS: usize = FLASH + 0x1_0000;
 
 /// The ROM.
 pub const ROM: usize = 0x1000_0000;
+/// Bytes of it.
+pub const ROM_SIZE: usize = 48 * 1024;
 /// The table of what the ROM gives to the program: the last bytes of the ROM.
 pub const ROM_TABLE: usize = 0x1000_bfc0;
 /// Code memory on the secure side, for the one copy of a package that is verified and started.

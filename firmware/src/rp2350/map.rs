@@ -16,8 +16,10 @@ pub const SLOTS: usize = FLASH + 0x4_0000;
 
 /// The ROM: the first of the flash. It is one only if the chip's own boot ROM verifies it.
 pub const ROM: usize = FLASH;
+/// Bytes of it: its drivers are longer than those of the board, which fill 48 KiB.
+pub const ROM_SIZE: usize = 52 * 1024;
 /// The table of what the ROM gives to the program: the last bytes of the ROM.
-pub const ROM_TABLE: usize = 0x1000_bfc0;
+pub const ROM_TABLE: usize = 0x1000_cfc0;
 /// Code memory, for the one copy of a package that is verified and started: SRAM banks 0 to 3.
 pub const CODE: usize = 0x2000_0000;
 /// What the secure alias of an address adds to it: there is none.
