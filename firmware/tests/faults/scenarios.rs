@@ -81,9 +81,7 @@ impl Scenario {
         psram.arm_in(Slot::A, &self.package);
         psram
     }
-}
 
-impl Scenario {
     fn put_behind(&self, psram: &Psram) {
         let section = platform_section(false);
         let sectors = [Sector::PlatformA, Sector::PlatformB];

@@ -9,13 +9,14 @@
 //! A flip of one bit while a word of the message is loaded, an addition that is left out, or an
 //! address that leads elsewhere gives the digest of another message than the one that lies there
 //! (ROT-18). So a hash tells its message as it was hashed, in one word that nobody predicts who
-//! does not know the mask ([`Mixed::doubt_read`]), and that word is made once more of what lies
-//! there, at a fraction of the price ([`sha256`] that only reads).
+//! does not know the mask, and that word is made once more of what lies there, at a fraction of the
+//! price (`Crypto::doubt_read`, by a [`sha256`] that only reads).
 //!
 //! What is true of it: each word in memory is mixed, from the message's bytes to the digest; no
-//! branch and no address depends on a word, so a secret may pass through it; a hash wipes itself.
-//! It does not promise what registers hold meanwhile, nor anything of a digest as bytes: of 2³²
-//! messages one has a word in it that somebody likes. [`Mixed`] has none.
+//! branch and no address depends on a word, so a secret may pass through it; a hash wipes itself,
+//! but for the word that tells its message: under the mask 0 that is all words of it, added
+//! without a carry. It does not promise what registers hold meanwhile, nor anything of a digest as
+//! bytes: of 2³² messages one has a word in it that somebody likes. [`Mixed`] has none.
 
 use crate::crypto::{Mixed, RunningSha256};
 use core::hint::black_box;
